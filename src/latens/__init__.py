@@ -1,0 +1,98 @@
+"""Latens: maximum likelihood from half-seen data by Expectation–Maximization.
+
+Names are loaded when they are first used, so that `latens --help` need not wait for JAX.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from latens import testing as testing
+    from latens.engine.accelerators import AbstractAccelerator as AbstractAccelerator
+    from latens.engine.accelerators import Plain as Plain
+    from latens.engine.accelerators import Squarem as Squarem
+    from latens.engine.loop import Iterate as Iterate
+    from latens.engine.status import Status as Status
+    from latens.engine.stop import Stop as Stop
+    from latens.errors import DataError as DataError
+    from latens.errors import InferenceError as InferenceError
+    from latens.errors import LatensError as LatensError
+    from latens.errors import ModelError as ModelError
+    from latens.errors import ParameterError as ParameterError
+    from latens.families.base import AbstractExponentialFamily as AbstractExponentialFamily
+    from latens.families.base import AbstractFamily as AbstractFamily
+    from latens.families.beta import Beta as Beta
+    from latens.families.categorical import Categorical as Categorical
+    from latens.families.categorical import Multinomial as Multinomial
+    from latens.families.counts import Bernoulli as Bernoulli
+    from latens.families.counts import Binomial as Binomial
+    from latens.families.counts import Geometric as Geometric
+    from latens.families.counts import NegativeBinomial as NegativeBinomial
+    from latens.families.counts import Poisson as Poisson
+    from latens.families.lifetimes import Exponential as Exponential
+    from latens.families.lifetimes import Gamma as Gamma
+    from latens.families.multivariate_normal import MultivariateNormal as MultivariateNormal
+    from latens.families.normal import LogNormal as LogNormal
+    from latens.families.normal import Normal as Normal
+    from latens.families.product import Product as Product
+    from latens.fit import Fit as Fit
+    from latens.fit import fit as fit
+    from latens.fit import iterate as iterate
+    from latens.inference.surrogate import h_function as h_function
+    from latens.inference.surrogate import lower_bound as lower_bound
+    from latens.inference.surrogate import q_function as q_function
+    from latens.models.base import AbstractModel as AbstractModel
+    from latens.models.cells import Cells as Cells
+    from latens.models.hardy_weinberg import HardyWeinberg as HardyWeinberg
+    from latens.models.iid import IID as IID
+    from latens.models.latent import Latent as Latent
+    from latens.models.mixture import Mixture as Mixture
+    from latens.numerics.constraints import Positive as Positive
+    from latens.numerics.constraints import PositiveDefinite as PositiveDefinite
+    from latens.numerics.constraints import Real as Real
+    from latens.numerics.constraints import Simplex as Simplex
+    from latens.numerics.constraints import Unit as Unit
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "engine.accelerators": ["AbstractAccelerator", "Plain", "Squarem"],
+    "engine.loop": ["Iterate"],
+    "engine.status": ["Status"],
+    "engine.stop": ["Stop"],
+    "errors": ["DataError", "InferenceError", "LatensError", "ModelError", "ParameterError"],
+    "families.base": ["AbstractExponentialFamily", "AbstractFamily"],
+    "families.beta": ["Beta"],
+    "families.categorical": ["Categorical", "Multinomial"],
+    "families.counts": ["Bernoulli", "Binomial", "Geometric", "NegativeBinomial", "Poisson"],
+    "families.lifetimes": ["Exponential", "Gamma"],
+    "families.multivariate_normal": ["MultivariateNormal"],
+    "families.normal": ["LogNormal", "Normal"],
+    "families.product": ["Product"],
+    "fit": ["Fit", "fit", "iterate"],
+    "inference.surrogate": ["h_function", "lower_bound", "q_function"],
+    "models.base": ["AbstractModel"],
+    "models.cells": ["Cells"],
+    "models.hardy_weinberg": ["HardyWeinberg"],
+    "models.iid": ["IID"],
+    "models.latent": ["Latent"],
+    "models.mixture": ["Mixture"],
+    "numerics.constraints": ["Positive", "PositiveDefinite", "Real", "Simplex", "Unit"],
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = ["testing", *_MODULE]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return import_module("latens.testing")
+    if name not in _MODULE:
+        raise AttributeError(f"module 'latens' has no attribute {name!r}")
+    value = getattr(import_module(f"latens.{_MODULE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,1 @@
+"""From what users hand over to arrays with one leading axis of rows."""

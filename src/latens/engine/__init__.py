@@ -1,0 +1,1 @@
+"""The one loop, and what it is made of: the EM map, accelerators, stopping, starts."""

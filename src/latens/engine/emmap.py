@@ -1,0 +1,121 @@
+"""The EM map in free coordinates: an E-step that is a gradient, an M-step that is an `estimate`."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from latens.engine.blocks import Shard
+from latens.models.base import AbstractModel, inner
+from latens.numerics.newton import maximise
+from latens.numerics.space import Space
+
+
+class Move(NamedTuple):
+    """Where the M-step went from a point."""
+
+    free: Array  # (p,) the next point
+    length: Array  # of the step, in standard errors of the complete data
+    health: Array  # (m,) of the point the step was taken from
+
+
+def over_blocks(function: Callable[[Any, Array], Any], shard: Shard) -> Any:
+    """Σ over blocks of a function of (rows, weights): memory stays that of one block."""
+
+    def body(total: Any, block: tuple[Any, Array]) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, function(*block)), None
+
+    zero = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
+        jax.eval_shape(function, *jax.tree.map(lambda leaf: leaf[0], tuple(shard))),
+    )
+    return jax.lax.scan(body, zero, tuple(shard))[0]
+
+
+def weighted(values: Array, weights: Array) -> Array:
+    """Σ w v, where a weight of 0 silences even an infinite value."""
+    return jnp.where(weights > 0, weights * jnp.where(weights > 0, values, 0.0), 0.0).sum()
+
+
+def log_likelihood(model: AbstractModel, potentials: Any, xs: Any, weights: Array) -> Array:
+    """Σ w log-evidence of the rows of one block."""
+    return weighted(jax.vmap(model.log_evidence, (None, 0))(potentials, xs), weights)
+
+
+def surrogate(model: AbstractModel, free: Array, at: Array, xs: Any, weights: Array) -> Array:
+    """Σ w Q(free | at) of the rows of one block."""
+    space = Space(model.constraints)
+    params, before = space.params(free), space.params(at)
+    return weighted(jax.vmap(lambda x: model.surrogate(params, before, x))(xs), weights)
+
+
+@jax.jit
+def expect(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]:
+    """(log-likelihood, expected statistics): the E-step, one value-and-gradient per block."""
+    potentials = model.potentials(Space(model.constraints).params(free))
+    return over_blocks(
+        lambda xs, w: jax.value_and_grad(log_likelihood, 1)(model, potentials, xs, w), shard
+    )
+
+
+@jax.jit
+def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
+    """The M-step of a model with a closed form, from statistics summed over all shards."""
+    space = Space(model.constraints)
+    params = model.estimate(stats)
+    assert params is not None
+    return _move(model, free, space.free(params), lambda u: inner(model.potentials(space.params(u)), stats), n)
+
+
+@jax.jit
+def closed_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple[Array, Move]:
+    """E- and M-step in one program, for data in one shard."""
+    log_lik, stats = expect(model, free, shard)
+    return log_lik, update(model, free, stats, n)
+
+
+@jax.jit
+def newton_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple[Array, Move]:
+    """E-step, and the M-step as damped Newton on Q over the same blocks."""
+    space = Space(model.constraints)
+    potentials = model.potentials(space.params(free))
+    log_lik = over_blocks(lambda xs, w: log_likelihood(model, potentials, xs, w), shard)
+
+    def q(u: Array) -> Array:
+        total: Array = over_blocks(lambda xs, w: surrogate(model, u, free, xs, w), shard)
+        return total
+
+    def derivatives(u: Array) -> tuple[Array, Array]:
+        both = (jax.grad(surrogate, 1), jax.hessian(surrogate, 1))
+        g, h = over_blocks(lambda xs, w: tuple(d(model, u, free, xs, w) for d in both), shard)
+        return g, h
+
+    return log_lik, _move(model, free, maximise(q, free, derivatives=derivatives), q, n)
+
+
+def has_closed_form(model: AbstractModel) -> bool:
+    """Whether the model's `estimate` gives params, found without computing anything."""
+
+    def attempt(free: Array) -> Any:
+        return model.estimate(model.potentials(Space(model.constraints).params(free)))
+
+    return jax.eval_shape(attempt, jnp.zeros(Space(model.constraints).size)) is not None
+
+
+def _move(
+    model: AbstractModel, free: Array, after: Array, q: Callable[[Array], Array], n: Array
+) -> Move:
+    """Measure the step by the complete information, √(ΔᵀI_com Δ): the same in any coordinates."""
+    delta = after - free
+
+    def along(t: Array) -> Array:
+        return q(free + t * delta)
+
+    def slope(t: Array) -> Array:
+        return jax.jvp(along, (t,), (jnp.ones(()),))[1]
+
+    curvature = jax.jvp(slope, (jnp.zeros(()),), (jnp.ones(()),))[1]
+    health = model.health(Space(model.constraints).params(free), n)
+    return Move(after, jnp.sqrt(jnp.abs(curvature)), health)

@@ -1,0 +1,154 @@
+"""Data bound to a model, in the coordinates the computation runs in."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.cells import Partial
+from latens.data.table import frequencies
+from latens.engine.blocks import WORTH_A_CORE, Shard, cores, deal, rows_of, size_for
+from latens.engine.emmap import closed_step, expect, has_closed_form, newton_step, update
+from latens.errors import ModelError, ParameterError
+from latens.families.frame import AbstractFrame
+from latens.models.base import AbstractModel
+from latens.numerics.precision import double
+from latens.numerics.space import Params, Space
+
+
+class Step(NamedTuple):
+    """One evaluation of the EM map."""
+
+    log_likelihood: float  # at the point it was evaluated at, in the units of the data
+    free: np.ndarray  # (p,) the image
+    length: float  # of the step, in standard errors of the complete data
+    health: np.ndarray  # (m,)
+
+
+class Problem:
+    """A model, its data in shards, and the map between what users see and what is computed."""
+
+    @double
+    def __init__(self, model: AbstractModel, data: Any, weights: Any = None) -> None:
+        if not isinstance(model, AbstractModel):
+            raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
+        rows = model.read(data)
+        n = len(jax.tree.leaves(rows.xs)[0])
+        given = frequencies(weights, n) * (1.0 if rows.weights is None else rows.weights)
+        used = given > 0
+        keep = slice(None) if used.all() else used
+        xs = jax.tree.map(lambda leaf: leaf[keep], rows.xs)
+        self.model = model
+        self.columns = rows.columns
+        self.weights = given[keep]
+        self.rows_used = np.flatnonzero(used)
+        self.n = float(self.weights.sum())
+        self.frame: AbstractFrame = model.frame(xs, self.weights, rows.columns)
+        self.row_jacobian = self.frame.log_jacobian(xs)
+        self.offset = float(np.sum(self.weights * self.row_jacobian))
+        self.space = Space(model.constraints)
+        self.closed = has_closed_form(model)
+        self._deal(model.observe(self.frame.apply(xs)))
+
+    def _deal(self, moved: Any) -> None:
+        single = not self.closed or len(self.weights) < WORTH_A_CORE
+        self.shards = deal(moved, self.weights, size_for(self._row_size(moved)), 1 if single else cores())
+        self._pool = ThreadPoolExecutor(len(self.shards)) if len(self.shards) > 1 else None
+        self._total = jnp.asarray(self.n)
+
+    @double
+    def part(self, rows: np.ndarray) -> "Problem":
+        """The same problem on some of its rows, in the same frame."""
+        part = copy(self)
+        part.__dict__.pop("xs", None)
+        part.weights, part.rows_used = self.weights[rows], self.rows_used[rows]
+        part.n = float(part.weights.sum())
+        part._deal(jax.tree.map(lambda leaf: np.asarray(leaf[rows]), self.xs))
+        return part
+
+    def _row_size(self, xs: Any) -> int:
+        """Doubles that one row and what is computed from it occupy: about a block of potentials."""
+        potentials = jax.eval_shape(lambda u: self.model.potentials(self.space.params(u)), self.centre)
+        leaves = jax.tree.leaves(potentials)
+        widths = sum(sum(leaf.shape) for leaf in leaves)
+        return widths + sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))
+
+    @property
+    def centre(self) -> Array:
+        """(p,) the origin of the free coordinates."""
+        return jnp.zeros(self.space.size)
+
+    @double
+    def step(self, free: np.ndarray) -> Step:
+        """Evaluate the EM map: the log-likelihood at `free`, and where E and M lead from there."""
+        point = jnp.asarray(free)
+        if self._pool is None:
+            whole = closed_step if self.closed else newton_step
+            log_lik, move = whole(self.model, point, self.shards[0], self._total)
+        else:
+            log_lik, stats = self.add(lambda shard: expect(self.model, point, shard))
+            move = update(self.model, point, stats, self._total)
+        return Step(
+            float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health)
+        )
+
+    def add(self, function: Callable[[Shard], Any], shards: list[Shard] | None = None) -> Any:
+        """Σ over shards, one thread each (JAX releases the interpreter lock), added on the host."""
+        shards = self.shards if shards is None else shards
+        if self._pool is None:
+            return function(shards[0])
+        parts = list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), shards))
+        return jax.tree.map(lambda *leaves: sum(leaves[1:], start=leaves[0]), *parts)
+
+    def finer(self, p: int) -> list[Shard]:
+        """The same shards in smaller blocks, for work that holds p numbers for every row and component."""
+        size = self.shards[0].weights.shape[1]
+        wanted = size
+        while wanted % 2 == 0 and wanted * p > 1 << 16:
+            wanted //= 2
+        return [jax.tree.map(lambda leaf: leaf.reshape(-1, wanted, *leaf.shape[2:]), s) for s in self.shards]
+
+    @cached_property
+    def sizes(self) -> Any:
+        """Rows to take trials and exposures from when sampling."""
+        return jax.tree.map(lambda leaf: leaf.value if isinstance(leaf, Partial) else leaf, self.xs, is_leaf=lambda v: isinstance(v, Partial))
+
+    @cached_property
+    def xs(self) -> Any:
+        """Rows in the frame, as `log_evidence` takes them."""
+        return rows_of(self.shards, len(self.weights))
+
+    @double
+    def free(self, params: Params, what: str = "start") -> np.ndarray:
+        """Users' params → free coordinates in the frame; raises `ParameterError`."""
+        return np.asarray(self.space.free(self.frame.enter(self.space.check(params, what))))
+
+    def inside(self, free: Array) -> Params:
+        """Free coordinates → params in the frame."""
+        return self.space.params(free)
+
+    def outside(self, free: Array) -> Params:
+        """Free coordinates → params as users see them."""
+        return self.frame.leave(self.space.params(free))
+
+    @double
+    def params(self, free: np.ndarray) -> dict[str, np.ndarray]:
+        """Free coordinates → params as users see them, as NumPy arrays."""
+        return {n: np.array(v) for n, v in self.outside(jnp.asarray(free)).items()}
+
+    @double
+    def impossible(self, free: np.ndarray) -> ParameterError:
+        """Why a start cannot be used: the first row it gives no probability to."""
+        potentials = self.model.potentials(self.inside(jnp.asarray(free)))
+        logs = np.asarray(jax.vmap(self.model.log_evidence, (None, 0))(potentials, self.xs))
+        bad = ~np.isfinite(logs)
+        where = f"row {self.rows_used[int(np.argmax(bad))]}" if bad.any() else "the data"
+        return ParameterError(f"start: {where} has log-likelihood {logs[bad][0] if bad.any() else np.nan} there; choose another start")
+
+

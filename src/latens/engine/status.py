@@ -1,0 +1,30 @@
+"""How a fit ended, in words."""
+
+from enum import Enum
+
+
+class Status(Enum):
+    """How a fit ended; `sentence` says it in words."""
+
+    RUNNING = "running"
+    CONVERGED = "converged"
+    MAX_STEPS = "stopped at max steps"
+    DEGENERATE = "degenerate"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def sentence(self) -> str:
+        """What that means and what to do."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Status.RUNNING: "The iteration has not ended.",
+    Status.CONVERGED: "Converged: the projected distance to the limit is within the tolerance.",
+    Status.MAX_STEPS: (
+        "Stopped at the largest number of steps before converging: the estimates may still move; "
+        "go on with stop=lt.Stop(max_steps=...) and start=fit.params."
+    ),
+    Status.DEGENERATE: "Degenerate: the estimates shown are the last usable ones, not a maximum.",
+    Status.INTERRUPTED: "Interrupted: the estimates shown are the best found so far.",
+}

@@ -1,0 +1,1 @@
+"""Exponential families for complete data. Every method sees one datum."""

@@ -1,0 +1,111 @@
+"""Categories: one draw, or the counts of many."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.special import gammaln
+
+from latens.errors import ModelError
+from latens.families.base import AbstractExponentialFamily
+from latens.numerics.constraints import AbstractConstraint, Simplex
+from latens.numerics.space import Params
+from latens.numerics.special import logsumexp, safe_log
+
+
+class _Simplex(AbstractExponentialFamily):
+    """A family whose one parameter is a vector of k probabilities: η = log p, A = log Σ e^η."""
+
+    k: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if not (isinstance(self.k, int) and self.k >= 2):
+            raise ModelError(f"{type(self).__name__}: k must be a whole number of at least 2, got {self.k}")
+
+    @property
+    def constraints(self) -> Mapping[str, AbstractConstraint]:
+        return {"probabilities": Simplex(self.k)}
+
+    def natural(self, params: Params) -> Array:
+        return safe_log(params["probabilities"])
+
+    def log_partition(self, natural: Array) -> Array:
+        return logsumexp(natural)
+
+    def estimate(self, mean: Array) -> Params:
+        return {"probabilities": mean / mean.sum()}
+
+
+class Categorical(_Simplex):
+    """Categorical distribution: f(y) = p_y, y a code in 0, …, k − 1.
+
+    T(y) = the indicator of y (k entries), η = log p.
+
+    **Arguments:** `k`: the number of categories.
+    **Parameters:** `probabilities` p (k,).
+    **Raises:** `ModelError` unless k ≥ 2.
+    **Example:**
+        >>> import latens as lt
+        >>> lt.fit(lt.IID(lt.Categorical(3)), [0, 1, 1, 2]).params["probabilities"].round(6).tolist()
+        [0.25, 0.5, 0.25]
+    **Source:** Agresti (2013), Categorical Data Analysis, §1.2.
+    """
+
+    def statistic(self, y: Array) -> Array:
+        return (jnp.arange(self.k) == y).astype(float)
+
+    def support(self, y: Array) -> Array:
+        return (y >= 0) & (y < self.k) & (y == jnp.floor(y))
+
+    @property
+    def words(self) -> str:
+        return f"a code from 0 to {self.k - 1}"
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        return jax.random.categorical(key, safe_log(params["probabilities"])).astype(float)
+
+
+class Multinomial(_Simplex):
+    """Multinomial distribution: f(y) = N!/∏ y_j! ∏ p_j^y_j, N = Σ y_j of each datum.
+
+    T(y) = y, η = log p.
+
+    **Arguments:** `k`: the number of categories.
+    **Parameters:** `probabilities` p (k,).
+    **Raises:** `ModelError` unless k ≥ 2.
+    **Example:**
+        >>> import latens as lt
+        >>> lt.fit(lt.IID(lt.Multinomial(2)), [[3, 1], [0, 4]]).params["probabilities"].round(6).tolist()
+        [0.375, 0.625]
+    **Source:** Agresti (2013), Categorical Data Analysis, §1.2.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.k,)
+
+    @property
+    def takes_missing(self) -> bool:
+        return False
+
+    def statistic(self, y: Array) -> Array:
+        return y
+
+    def count(self, y: Array) -> Array:
+        return y.sum()
+
+    def log_base(self, y: Array) -> Array:
+        return gammaln(y.sum() + 1.0) - gammaln(y + 1.0).sum()
+
+    def support(self, y: Array) -> Array:
+        return jnp.all((y >= 0) & (y == jnp.floor(y)))
+
+    @property
+    def words(self) -> str:
+        return f"{self.k} whole numbers of at least 0"
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        return jax.random.multinomial(key, like.sum(), params["probabilities"])

@@ -1,0 +1,120 @@
+"""Coordinates a fit runs in: data are moved there, results are moved back.
+
+Sums of squares lose digits far from the origin, and a flat quadratic form is only as good as its
+coordinates; so each family names an affine map it is equivariant under, and the engine uses it.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.numerics.space import Params
+
+
+class AbstractFrame(eqx.Module):
+    """An invertible change of coordinates of the data, and what it does to the parameters."""
+
+    @abstractmethod
+    def apply(self, xs: Any) -> Any:
+        """All rows (NumPy, leading axis n) into the frame."""
+
+    @abstractmethod
+    def enter(self, params: Params) -> Params:
+        """Parameters for the data as given → parameters for the data in the frame."""
+
+    @abstractmethod
+    def leave(self, params: Params) -> Params:
+        """The inverse of `enter`."""
+
+    @abstractmethod
+    def log_jacobian(self, xs: Any) -> np.ndarray | float:
+        """(n,) log |∂ frame / ∂ data| per row; add it to a log-density in the frame."""
+
+
+class Identity(AbstractFrame):
+    """No change."""
+
+    def apply(self, xs: Any) -> Any:
+        return xs
+
+    def enter(self, params: Params) -> Params:
+        return params
+
+    def leave(self, params: Params) -> Params:
+        return params
+
+    def log_jacobian(self, xs: Any) -> float:
+        return 0.0
+
+
+class Affine(AbstractFrame):
+    """z = (y − shift) @ matrixᵀ for vectors, z = (y − shift) · scale for scalars and columns.
+
+    Acts on parameters called `mean`, `covariance` and `variance`, with any leading axes.
+    """
+
+    shift: np.ndarray  # () or (d,)
+    matrix: np.ndarray  # (d, d) lower triangular, or () or (d,) scales
+
+    def _forward(self, y: Any, matrix: Any) -> Any:
+        return y @ matrix.T if matrix.ndim == 2 else y * matrix
+
+    def apply(self, xs: np.ndarray) -> np.ndarray:
+        moved: np.ndarray = self._forward(xs - self.shift, self.matrix)
+        return moved
+
+    def _spread(self, params: Params, matrix: Array) -> Params:
+        changed = {}
+        if "covariance" in params:
+            changed["covariance"] = matrix @ params["covariance"] @ matrix.T
+        if "variance" in params:
+            changed["variance"] = params["variance"] * matrix**2
+        return changed
+
+    def enter(self, params: Params) -> Params:
+        matrix = jnp.asarray(self.matrix)
+        mean = self._forward(params["mean"] - self.shift, matrix)
+        return params | {"mean": mean} | self._spread(params, matrix)
+
+    def leave(self, params: Params) -> Params:
+        matrix = jnp.asarray(self.matrix)
+        back = jnp.linalg.inv(matrix) if matrix.ndim == 2 else 1.0 / matrix
+        mean = self._forward(params["mean"], back) + self.shift
+        return params | {"mean": mean} | self._spread(params, back)
+
+    def log_jacobian(self, xs: np.ndarray) -> np.ndarray:
+        diagonal = np.diag(self.matrix) if self.matrix.ndim == 2 else self.matrix
+        d = xs.shape[1] if xs.ndim == 2 else 1
+        whole = float(np.sum(np.broadcast_to(np.log(diagonal), d if self.matrix.ndim < 2 else diagonal.shape)))
+        seen = ~np.isnan(xs if xs.ndim == 1 else xs[:, 0])
+        return np.where(seen, whole, 0.0)
+
+
+class ByColumn(AbstractFrame):
+    """One frame for each column of a table; parameters are called "column.name"."""
+
+    columns: dict[str, AbstractFrame]
+
+    def apply(self, xs: dict[str, Any]) -> dict[str, Any]:
+        return {c: frame.apply(xs[c]) for c, frame in self.columns.items()}
+
+    def _each(self, params: Params, way: str) -> Params:
+        out = dict(params)
+        for column, frame in self.columns.items():
+            prefix = f"{column}."
+            own = {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
+            out |= {prefix + n: v for n, v in getattr(frame, way)(own).items()}
+        return out
+
+    def enter(self, params: Params) -> Params:
+        return self._each(params, "enter")
+
+    def leave(self, params: Params) -> Params:
+        return self._each(params, "leave")
+
+    def log_jacobian(self, xs: dict[str, Any]) -> np.ndarray | float:
+        return sum((frame.log_jacobian(xs[c]) for c, frame in self.columns.items()), start=0.0)

@@ -1,0 +1,38 @@
+"""Weighted first and second moments of many rows, block by block."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from latens.errors import DataError
+
+ROWS = 1 << 15  # at most this many rows are copied at a time
+
+
+def moments(
+    xs: np.ndarray, weights: np.ndarray, columns: Sequence[str], *, constant_ok: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (d,), standard deviation (d,) and correlation (d, d) of the rows seen.
+
+    Two passes: the second moments are about the mean, so no digits are lost far from the origin.
+
+    **Raises:** `DataError` naming a column that is constant.
+    """
+    d = xs.shape[1]
+    seen_weights = np.where(np.isnan(xs[:, 0]), 0.0, weights)
+    total = seen_weights.sum()
+    blocks = [slice(i, i + ROWS) for i in range(0, len(xs), ROWS)]
+    centre = sum((seen_weights[b] @ np.nan_to_num(xs[b]) for b in blocks), start=np.zeros(d)) / total
+    second = np.zeros((d, d))
+    for b in blocks:
+        away = np.nan_to_num(xs[b] - centre)
+        second += (away * seen_weights[b, None]).T @ away
+    scale = np.sqrt(np.diag(second) / total)
+    constant = ~(scale > 1e-14 * np.abs(centre))
+    if (constant.any() and not constant_ok) or constant.all():
+        j = int(np.argmax(constant))
+        raise DataError(
+            f"column '{columns[j]}' is constant ({centre[j]:g}): its variance cannot be estimated; drop the column"
+        )
+    safe = np.where(constant, 1.0, scale)
+    return centre, scale, second / total / np.outer(safe, safe)

@@ -1,0 +1,163 @@
+"""The normal and the log-normal distribution."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.cells import Partial
+from latens.errors import DataError, ModelError
+from latens.families.base import AbstractExponentialFamily
+from latens.families.frame import AbstractFrame, Affine
+from latens.numerics.constraints import AbstractConstraint, Positive, Real
+from latens.numerics.space import Params
+
+
+def _natural(params: Params) -> Array:
+    return jnp.stack([params["mean"] / params["variance"], -0.5 / params["variance"]])
+
+
+def _log_partition(natural: Array) -> Array:
+    return -(natural[0] ** 2) / (4 * natural[1]) + 0.5 * jnp.log(jnp.pi / -natural[1])
+
+
+def _estimate(mean: Array) -> Params:
+    return {"mean": mean[0], "variance": mean[1] - mean[0] ** 2}
+
+
+class Normal(AbstractExponentialFamily):
+    """Normal distribution: f(y) = (2πσ²)^(−1/2) exp(−(y − μ)² / 2σ²).
+
+    T(y) = (y, y²), η = (μ/σ², −1/2σ²), A = −η₁²/4η₂ + ½ log(π/−η₂). With a known variance T(y) = y.
+
+    **Arguments:** `variance`: None to estimate it, or the known σ² (in squared units of y).
+    **Parameters:** `mean` μ (units of y), `variance` σ² (unless known).
+    **Raises:** `ModelError` for a known variance that is not positive.
+    **Example:**
+        >>> import latens as lt
+        >>> fit = lt.fit(lt.IID(lt.Normal()), [1.0, 2.0, 3.0])
+        >>> float(fit.params["mean"].round(6)), float(fit.params["variance"].round(6))
+        (2.0, 0.666667)
+    **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 13.
+    """
+
+    variance: float | None = eqx.field(default=None, converter=lambda v: None if v is None else float(v))
+
+    def __check_init__(self) -> None:
+        known = self.variance
+        if isinstance(known, int | float) and not (np.isfinite(known) and known > 0):
+            raise ModelError(f"Normal: the known variance must be positive, got {known}")
+
+    @property
+    def constraints(self) -> Mapping[str, AbstractConstraint]:
+        free = {} if self.variance is not None else {"variance": Positive()}
+        return {"mean": Real(), **free}
+
+    def statistic(self, y: Array) -> Array:
+        return jnp.stack([y, y * y]) if self.variance is None else y[None]
+
+    def natural(self, params: Params) -> Array:
+        return _natural(params) if self.variance is None else (params["mean"] / self.variance)[None]
+
+    def log_partition(self, natural: Array) -> Array:
+        return _log_partition(natural) if self.variance is None else 0.5 * self.variance * natural[0] ** 2
+
+    def log_base(self, y: Array) -> Array:
+        if self.variance is None:
+            return jnp.zeros(())
+        return -0.5 * (y * y / self.variance + jnp.log(2 * jnp.pi * self.variance))
+
+    def estimate(self, mean: Array) -> Params:
+        return _estimate(mean) if self.variance is None else {"mean": mean[0]}
+
+    def support(self, y: Array) -> Array:
+        return jnp.isfinite(y)
+
+    @property
+    def words(self) -> str:
+        return "a finite number"
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        variance = params["variance"] if self.variance is None else self.variance
+        return params["mean"] + jnp.sqrt(variance) * jax.random.normal(key)
+
+    def features(self, x: Any) -> Array:
+        return (x.value if isinstance(x, Partial) else x)[None]
+
+    def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        seen = ~np.isnan(xs)
+        centre = np.average(xs[seen], weights=weights[seen])
+        if self.variance is not None:
+            return Affine(np.asarray(centre), np.asarray(1.0))
+        scale = np.sqrt(np.average((xs[seen] - centre) ** 2, weights=weights[seen]))
+        if not scale > 1e-14 * abs(centre):
+            raise DataError(
+                f"column '{columns[0]}': all values equal {centre:g}; a variance cannot be estimated from them; "
+                "give the known one, Normal(variance=...)"
+            )
+        return Affine(np.asarray(centre), np.asarray(1.0 / scale))
+
+    def spread(self, params: Params) -> Array:
+        return params["variance"] if self.variance is None else jnp.ones(())
+
+    @property
+    def pooled(self) -> frozenset[str]:
+        return frozenset({"variance"})
+
+
+class LogNormal(AbstractExponentialFamily):
+    """Log-normal distribution: log y is normal with the given mean and variance.
+
+    T(y) = (log y, log² y), η = (μ/σ², −1/2σ²), h(y) = 1/y.
+
+    **Parameters:** `mean` μ and `variance` σ² of log y.
+    **Example:**
+        >>> import latens as lt
+        >>> fit = lt.fit(lt.IID(lt.LogNormal()), [1.0, 1.0, 7.38905609893065])
+        >>> round(float(fit.params["mean"]), 6)
+        0.666667
+    **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 14.
+    """
+
+    @property
+    def constraints(self) -> Mapping[str, AbstractConstraint]:
+        return {"mean": Real(), "variance": Positive()}
+
+    def statistic(self, y: Array) -> Array:
+        return jnp.stack([jnp.log(y), jnp.log(y) ** 2])
+
+    def natural(self, params: Params) -> Array:
+        return _natural(params)
+
+    def log_partition(self, natural: Array) -> Array:
+        return _log_partition(natural)
+
+    def log_base(self, y: Array) -> Array:
+        return -jnp.log(y)
+
+    def estimate(self, mean: Array) -> Params:
+        return _estimate(mean)
+
+    def support(self, y: Array) -> Array:
+        return y > 0
+
+    @property
+    def words(self) -> str:
+        return "a number above 0"
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        return jnp.exp(params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key))
+
+    def features(self, x: Any) -> Array:
+        return self.statistic(x.value if isinstance(x, Partial) else x)[:1]
+
+    def spread(self, params: Params) -> Array:
+        return params["variance"]
+
+    @property
+    def pooled(self) -> frozenset[str]:
+        return frozenset({"variance"})

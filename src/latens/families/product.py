@@ -1,0 +1,118 @@
+"""Tables of mixed types: every column its own family."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.data.table import columns_of
+from latens.errors import DataError, ModelError
+from latens.families.base import AbstractFamily
+from latens.families.frame import AbstractFrame, ByColumn
+from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.space import Params
+
+
+class Product(AbstractFamily):
+    """Independent columns, each with its own family: f(y) = ∏_c f_c(y_c).
+
+    S(y) and φ are those of the columns, one after the other; a cell that is NaN is missing.
+
+    **Arguments:** `families`: column → family of one number per datum.
+    **Parameters:** `"column.name"` for each parameter of each column's family.
+    **Raises:** `ModelError` for an empty table or a family whose datum is not one number.
+    **Example:**
+        >>> import latens as lt
+        >>> both = lt.Product({"size": lt.Normal(), "red": lt.Bernoulli()})
+        >>> fit = lt.fit(lt.IID(both), {"size": [1.0, 3.0], "red": [0, 1]})
+        >>> {n: float(v.round(6)) for n, v in fit.params.items()}
+        {'size.mean': 2.0, 'size.variance': 1.0, 'red.probability': 0.5}
+    **Source:** McLachlan & Peel (2000), Finite Mixture Models, §5.
+    """
+
+    families: dict[str, AbstractFamily]
+
+    def __check_init__(self) -> None:
+        if not self.families:
+            raise ModelError("Product: give at least one column")
+        for column, family in self.families.items():
+            if not isinstance(family, AbstractFamily) or getattr(family, "shape", None) != ():
+                raise ModelError(f"Product: column '{column}' needs a family of one number per datum, got {family!r}")
+
+    def _own(self, params: Params, column: str) -> Params:
+        prefix = f"{column}."
+        return {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
+
+    def _split(self, row: Array) -> dict[str, Array]:
+        sizes = [self._size(family) for family in self.families.values()]
+        return dict(zip(self.families, jnp.split(row, np.cumsum(sizes)[:-1]), strict=True))
+
+    @staticmethod
+    def _size(family: AbstractFamily) -> int:
+        like = {n: jax.ShapeDtypeStruct(c.shape, float) for n, c in family.constraints.items()}
+        return int(jax.eval_shape(family.potential, like).shape[0])
+
+    @property
+    def constraints(self) -> Mapping[str, AbstractConstraint]:
+        return {f"{c}.{n}": k for c, family in self.families.items() for n, k in family.constraints.items()}
+
+    def potential(self, params: Params) -> Array:
+        return jnp.concatenate([f.potential(self._own(params, c)) for c, f in self.families.items()])
+
+    def log_kernel(self, potential: Array, x: Any) -> Array:
+        own = self._split(potential)
+        return jnp.stack([f.log_kernel(own[c], x[c]) for c, f in self.families.items()]).sum()
+
+    def maximise(self, totals: Array) -> Params:
+        own = self._split(totals)
+        return {f"{c}.{n}": v for c, f in self.families.items() for n, v in f.maximise(own[c]).items()}
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> dict[str, Array]:
+        keys = jax.random.split(key, len(self.families))
+        return {
+            c: f.sample(self._own(params, c), k, None if like is None else like[c])
+            for (c, f), k in zip(self.families.items(), keys, strict=True)
+        }
+
+    def read(self, data: Any) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+        named = columns_of(data)
+        if named is None:
+            array = np.asarray(data, dtype=object)
+            if array.ndim != 2 or array.shape[1] != len(self.families):
+                raise DataError(
+                    f"a Product takes a dict or data frame with the columns {', '.join(self.families)}, "
+                    f"or an array (n, {len(self.families)}) in that order; got shape {array.shape}"
+                )
+            named = dict(zip(self.families, array.T, strict=True))
+        absent = [c for c in self.families if c not in named]
+        if absent:
+            raise DataError(f"column '{absent[0]}' is not in the data, which have {', '.join(named)}")
+        xs = {c: family.read({c: named[c]})[0] for c, family in self.families.items()}
+        lengths = {c: len(x) for c, x in xs.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"the columns have different lengths: {lengths}")
+        return xs, tuple(self.families)
+
+    def observe(self, xs: dict[str, np.ndarray]) -> dict[str, Any]:
+        return {c: family.observe(xs[c]) for c, family in self.families.items()}
+
+    def features(self, x: Any) -> Array:
+        return jnp.concatenate([f.features(x[c]) for c, f in self.families.items()])
+
+    def frame(
+        self, xs: dict[str, np.ndarray], weights: np.ndarray, columns: Sequence[str]
+    ) -> AbstractFrame:
+        return ByColumn({c: f.frame(xs[c], weights, [c]) for c, f in self.families.items()})
+
+    def spread(self, params: Params) -> Array:
+        return jnp.stack([f.spread(self._own(params, c)) for c, f in self.families.items()]).min()
+
+    @property
+    def pooled(self) -> frozenset[str]:
+        return frozenset(f"{c}.{n}" for c, f in self.families.items() for n in f.pooled)
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return {}

@@ -1,0 +1,1 @@
+"""What the mathematics says about a fit: Q, H and the bound; informations and standard errors."""

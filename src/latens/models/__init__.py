@@ -1,0 +1,1 @@
+"""Latent structures: what was seen, in terms of complete data."""

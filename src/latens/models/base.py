@@ -1,0 +1,135 @@
+"""What a model is, and everything that follows from its three functions."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.data.table import columns_of, numbers
+from latens.errors import DataError, ModelError
+from latens.families.frame import AbstractFrame, Identity
+from latens.numerics.space import Constraints, Params, Space
+
+
+class Rows(NamedTuple):
+    """Data as a model reads them: `xs` has a leading axis of rows in every leaf."""
+
+    xs: Any
+    columns: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
+
+
+def inner(a: Any, b: Any) -> Array:
+    """<a, b> of two trees of arrays; a potential of −inf against a statistic of 0 counts as 0."""
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return sum(((jnp.where(y == 0, 0.0, x) * y).sum() for x, y in pairs), jnp.zeros(()))
+
+
+class AbstractModel(eqx.Module):
+    """A model for which EM, its accelerators, Q, the informations and standard errors are derived.
+
+    Complete data y have log f(y | θ) = <φ(θ), S(y)> + log h(y). To write your own:
+
+    1. `constraints`: a dict, parameter name → `Real`, `Positive`, `Unit`, `Simplex`, ...
+       (a tuple of scalar names may share one `Simplex`).
+    2. `potentials(params)`: φ, an array or any tree of arrays.
+    3. `log_evidence(potentials, x)`: log ∫ h(y) exp<φ, S(y)> dy over the y that ONE observation x
+       leaves possible: a scalar, written with `jax.numpy`. Its gradient in φ is the E-step.
+    4. `estimate(stats)`: expected statistics, shaped like φ and summed over observations → the params
+       that maximise <φ(params), stats>. Leave it out and damped Newton finds them.
+
+    What you then get: `lt.fit` and everything a `Fit` does, frequency weights, blocks, cores, starts,
+    `lt.q_function`, `lt.h_function`, `lt.lower_bound`, and the laws in `lt.testing.check_model`.
+
+    **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1; Sundberg (1974), Scand. J. Stat. 1, 49.
+    """
+
+    @property
+    @abstractmethod
+    def constraints(self) -> Constraints:
+        """Parameter name (or tuple of names) → constraint."""
+
+    @abstractmethod
+    def potentials(self, params: Params) -> Any:
+        """params → φ, a tree of arrays."""
+
+    @abstractmethod
+    def log_evidence(self, potentials: Any, x: Any) -> Array:
+        """log-probability or density of ONE observation, a scalar."""
+
+    def estimate(self, stats: Any) -> Params | None:
+        """Expected statistics → params; None means that there is no closed form."""
+        return None
+
+    # -- may be refined -----------------------------------------------------------------------------
+
+    def surrogate(self, params: Params, at: Params, x: Any) -> Array:
+        """Q of ONE observation: E[log f(Y | params) given x, at], up to a term free of params."""
+        return inner(self.potentials(params), jax.grad(self.log_evidence)(self.potentials(at), x))
+
+    def posterior(self, potentials: Any, x: Any) -> Any:
+        """What is known of the hidden part of ONE observation: E[S given x], shaped like φ."""
+        return jax.grad(self.log_evidence)(potentials, x)
+
+    @property
+    def hidden(self) -> tuple[str, ...] | None:
+        """Names of the hidden values that `posterior` gives probabilities for, if it does."""
+        return None
+
+    def read(self, data: Any) -> Rows:
+        """Users' data → `Rows`: arrays, or dicts of arrays, with one row per observation."""
+        named = columns_of(data)
+        xs = numbers(data, "0") if named is None else {n: numbers(c, n) for n, c in named.items()}
+        lengths = {len(leaf) if leaf.ndim else -1 for leaf in jax.tree.leaves(xs)}
+        if lengths in ({0}, set()):
+            raise DataError("the data are empty: there is nothing to fit")
+        if len(lengths) > 1 or lengths == {-1}:
+            raise DataError("the data need the same number of rows in every column")
+        for name, leaf in {"0": xs}.items() if named is None else xs.items():
+            if not np.isfinite(leaf).all():
+                row = int(np.argwhere(~np.isfinite(leaf))[0][0])
+                raise DataError(f"row {row}, column '{name}': NaN or infinite; this model takes numbers only")
+        return Rows(xs, tuple(named or ()))
+
+    def observe(self, xs: Any) -> Any:
+        """Rows in the frame → rows as `log_evidence` takes them."""
+        return xs
+
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        """Coordinates of the data to compute in."""
+        return Identity()
+
+    def start(self, xs: Any, weights: Array, rng: np.random.Generator) -> Params:
+        """Where EM may begin: here, free coordinates drawn from N(0, 1)."""
+        space = Space(self.constraints)
+        return space.params(jnp.asarray(rng.normal(size=space.size)))
+
+    @property
+    def usual_starts(self) -> int:
+        """How many starts to try when the user does not say."""
+        return 1
+
+    def health(self, params: Params, n: Array) -> Array:
+        """(m,) for each part that can degenerate, how far it is from that: below 1 it has."""
+        return jnp.full(1, jnp.inf)
+
+    def ailment(self, part: int) -> str:
+        """What the degeneration of that part means, and the remedy."""
+        return "the model degenerated"
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        """Parameter name → names of the entries of its trailing axes, for labels."""
+        return {}
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Any:
+        """One observation drawn from the model."""
+        raise ModelError(f"{type(self).__name__} does not say how to sample; give it a `sample` method")
+
+    def collect(self, draws: Any, columns: Sequence[str]) -> Any:
+        """Many draws → data in the form users hand over."""
+        return jax.tree.map(np.asarray, draws)

@@ -1,0 +1,222 @@
+"""The components of a mixture: k copies of one family, or a list of different ones."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.errors import DataError, ModelError
+from latens.families.base import AbstractFamily
+from latens.families.frame import AbstractFrame, Identity
+from latens.numerics.constraints import AbstractConstraint, Stacked
+from latens.numerics.space import Constraints, Params, Space
+
+# a spread (variance where the data have 1) below which a component is a point: far above rounding
+# of the second moments, and reached within a few steps once a likelihood is unbounded
+POINT = 1e-11
+
+
+class AbstractComponents(eqx.Module):
+    """Distributions a hidden label chooses from. One datum is compared with all of them at once.
+
+    To write your own: `k`, `constraints`, `potentials`, `log_kernels`, `maximise`, `closed`, and what a
+    family says of its data (`lead`, `read`, `frame`), a draw (`sample`) and degeneration (`spread`).
+    """
+
+    @property
+    @abstractmethod
+    def k(self) -> int:
+        """How many components."""
+
+    @property
+    @abstractmethod
+    def constraints(self) -> dict[str, AbstractConstraint]:
+        """Parameter name → constraint."""
+
+    @property
+    @abstractmethod
+    def lead(self) -> AbstractFamily:
+        """The family that stands for all where the data alone matter."""
+
+    @abstractmethod
+    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
+        """Users' data → rows that every component can take, and the names of their columns."""
+
+    @property
+    @abstractmethod
+    def closed(self) -> bool:
+        """Whether `maximise` is the exact M-step."""
+
+    @abstractmethod
+    def potentials(self, params: Params) -> Any:
+        """params → potentials of all components."""
+
+    @abstractmethod
+    def log_kernels(self, potentials: Any, x: Any) -> Array:
+        """(k,) log-densities of one datum."""
+
+    @abstractmethod
+    def maximise(self, stats: Any) -> Params:
+        """Expected totals, shaped like the potentials → params."""
+
+    @abstractmethod
+    def spread(self, params: Params) -> Array:
+        """(k,) the families' spreads."""
+
+    @abstractmethod
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        """Coordinates that suit every component."""
+
+    @abstractmethod
+    def sample(self, params: Params, key: Array, like: Any) -> Any:
+        """One draw from every component, stacked."""
+
+    @abstractmethod
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        """Names of the entries of the parameters' trailing axes."""
+
+
+class Alike(AbstractComponents):
+    """k components of one family; parameters named in `shared` are one for all."""
+
+    family: AbstractFamily
+    number: int = eqx.field(static=True)
+    shared: tuple[str, ...] = eqx.field(static=True, default=())
+
+    def __check_init__(self) -> None:
+        for name in self.shared:
+            if name not in self.family.constraints:
+                known = ", ".join(self.family.constraints)
+                raise ModelError(f"shared=('{name}',): the family has no such parameter; it has {known}")
+
+    @property
+    def k(self) -> int:
+        return self.number
+
+    @property
+    def constraints(self) -> dict[str, AbstractConstraint]:
+        each = self.family.constraints
+        return {n: c if n in self.shared else Stacked(c, self.k) for n, c in each.items()}
+
+    @property
+    def lead(self) -> AbstractFamily:
+        return self.family
+
+    @property
+    def closed(self) -> bool:
+        return set(self.shared) <= self.family.pooled
+
+    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
+        return self.family.read(data)
+
+    def _over(self, params: Mapping[str, Any]) -> dict[str, int | None]:
+        return {n: None if n in self.shared else 0 for n in params}
+
+    def potentials(self, params: Params) -> Array:
+        own = {n: params[n] for n in self.family.constraints}
+        return jax.vmap(self.family.potential, (self._over(own),))(own)
+
+    def log_kernels(self, potentials: Array, x: Any) -> Array:
+        return jax.vmap(self.family.log_kernel, (0, None))(potentials, x)
+
+    def maximise(self, stats: Array) -> Params:
+        separate = jax.vmap(self.family.maximise)(stats)
+        share = stats[:, 0] / stats[:, 0].sum()
+        return {n: jnp.tensordot(share, v, 1) if n in self.shared else v for n, v in separate.items()}
+
+    def spread(self, params: Params) -> Array:
+        own = {n: params[n] for n in self.family.constraints}
+        return jax.vmap(self.family.spread, (self._over(own),))(own)
+
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        return self.family.frame(xs, weights, columns)
+
+    def sample(self, params: Params, key: Array, like: Any) -> Any:
+        own = {n: params[n] for n in self.family.constraints}
+        keys = jax.random.split(key, self.k)
+        return jax.vmap(self.family.sample, (self._over(own), 0, None))(own, keys, like)
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return self.family.axes(columns)
+
+
+class Different(AbstractComponents):
+    """A list of families over the same kind of datum; parameters are called "0.name", "1.name", ..."""
+
+    families: tuple[AbstractFamily, ...]
+
+    def _own(self, params: Params, j: int) -> Params:
+        return {n: params[f"{j}.{n}"] for n in self.families[j].constraints}
+
+    @property
+    def k(self) -> int:
+        return len(self.families)
+
+    @property
+    def constraints(self) -> dict[str, AbstractConstraint]:
+        return {f"{j}.{n}": c for j, f in enumerate(self.families) for n, c in f.constraints.items()}
+
+    @property
+    def lead(self) -> AbstractFamily:
+        return self.families[0]
+
+    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
+        try:
+            return [family.read(data) for family in self.families][0]
+        except DataError as error:
+            raise DataError(f"every component must be able to take every row: {error}") from None
+
+    @property
+    def closed(self) -> bool:
+        return True
+
+    def potentials(self, params: Params) -> tuple[Array, ...]:
+        return tuple(f.potential(self._own(params, j)) for j, f in enumerate(self.families))
+
+    def log_kernels(self, potentials: tuple[Array, ...], x: Any) -> Array:
+        return jnp.stack([f.log_kernel(p, x) for f, p in zip(self.families, potentials, strict=True)])
+
+    def maximise(self, stats: tuple[Array, ...]) -> Params:
+        pairs = enumerate(zip(self.families, stats, strict=True))
+        return {f"{j}.{n}": v for j, (f, s) in pairs for n, v in f.maximise(s).items()}
+
+    def spread(self, params: Params) -> Array:
+        return jnp.stack([f.spread(self._own(params, j)) for j, f in enumerate(self.families)])
+
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        return Identity()
+
+    def sample(self, params: Params, key: Array, like: Any) -> Any:
+        keys = jax.random.split(key, self.k)
+        draws = [f.sample(self._own(params, j), keys[j], like) for j, f in enumerate(self.families)]
+        return jax.tree.map(lambda *v: jnp.stack(v), *draws)
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return {f"{j}.{n}": a for j, f in enumerate(self.families) for n, a in f.axes(columns).items()}
+
+
+def totals(kernel: Callable[[Any, Any], Array], potentials: Any, xs: Any, weights: Array) -> Any:
+    """Σ w S(x) for known labels: kernels are linear in φ, so it is a gradient, wherever it is taken.
+
+    `kernel(φ, x)` is a scalar and `weights` (n,), or it is (k,) and `weights` (n, k).
+    """
+    return jax.grad(lambda phi: (weights * jax.vmap(kernel, (None, 0))(phi, xs)).sum())(potentials)
+
+
+def anywhere(constraints: Constraints) -> Params:
+    """Some params inside the constraints."""
+    space = Space(constraints)
+    return space.params(jnp.zeros(space.size))
+
+
+def collapsed(what: str) -> str:
+    """Why a likelihood without bound is no estimate, and the remedy."""
+    return (
+        f"{what} has collapsed onto one point, where the likelihood is unbounded and no maximum exists: "
+        "try other starts (starts=20), fewer components, or a shared variance (shared=...)"
+    )

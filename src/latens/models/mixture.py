@@ -1,0 +1,177 @@
+"""Finite mixtures: a hidden label says which component made a row."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.errors import DataError, ModelError
+from latens.families.base import AbstractFamily
+from latens.families.frame import AbstractFrame
+from latens.models.base import AbstractModel, Rows
+from latens.models.components import (
+    POINT,
+    AbstractComponents,
+    Alike,
+    Different,
+    anywhere,
+    collapsed,
+    totals,
+)
+from latens.models.seeding import partition
+from latens.numerics.constraints import Simplex
+from latens.numerics.space import Constraints, Params
+from latens.numerics.special import logsumexp, safe_log
+
+FEWEST = 1e-3  # expected rows below which a component has died
+
+
+class Mixture(AbstractModel):
+    """Finite mixture: f(x | θ) = Σ_j w_j f_j(x | θ_j).
+
+    The E-step's responsibilities γ_ij ∝ w_j f_j(x_i) are the gradient of log f in log w.
+
+    **Arguments:** `family`: one family for all components, or a list of families, one each;
+    `k`: the number of components (with a list: may be left out); `weights`: known w (k,), or None to
+    estimate them; `shared`: names of parameters that are one for all components.
+    **Parameters:** `weights` (k,) unless known; each parameter of the family with the component as
+    first axis, without it if shared; with a list "0.name", "1.name", ...
+    **Raises:** `ModelError` for k below 1, known weights that are no probabilities, unknown `shared`.
+    **Example:**
+        >>> import latens as lt
+        >>> coins = lt.Mixture(lt.Binomial(), 2, weights=(0.5, 0.5))
+        >>> tosses = [[5, 10], [9, 10], [8, 10], [4, 10], [7, 10]]
+        >>> fit = lt.fit(coins, tosses, start={"probability": [0.6, 0.5]})
+        >>> fit.params["probability"].round(5).tolist()
+        [0.79679, 0.51958]
+    **Source:** McLachlan & Peel (2000), Finite Mixture Models, §2.8.
+    """
+
+    components: AbstractComponents
+    known: np.ndarray | None
+
+    def __init__(
+        self,
+        family: AbstractFamily | Sequence[AbstractFamily],
+        k: int | None = None,
+        *,
+        weights: Any = None,
+        shared: Sequence[str] = (),
+    ) -> None:
+        several = not isinstance(family, AbstractFamily)
+        families = tuple(family) if several else (family,)  # type: ignore[arg-type]
+        for member in families:
+            if not isinstance(member, AbstractFamily):
+                raise ModelError(f"Mixture takes families such as lt.Normal(), got {member!r}")
+        k = len(families) if k is None else k
+        if not isinstance(k, int | np.integer) or k < 1:
+            raise ModelError(f"Mixture: k must be a whole number of at least 1, got {k}")
+        if several and len(families) != k:
+            raise ModelError(f"Mixture: {len(families)} families for k = {k} components; give one for each")
+        if several and shared:
+            raise ModelError("Mixture: parameters can be shared by components of one family only")
+        shared = (shared,) if isinstance(shared, str) else tuple(shared)
+        self.components = Different(families) if several else Alike(families[0], int(k), shared)
+        self.known = None if weights is None else np.asarray(weights, dtype=np.float64)
+        if self.known is not None and (
+            self.known.shape != (k,) or not (self.known > 0).all() or abs(self.known.sum() - 1) > 1e-8
+        ):
+            raise ModelError(
+                f"Mixture: known weights must be {k} positive numbers that sum to one, got {self.known}"
+            )
+
+    @property
+    def constraints(self) -> Constraints:
+        free = {} if self.known is not None else {"weights": Simplex(self.components.k)}
+        return {**free, **self.components.constraints}
+
+    def potentials(self, params: Params) -> dict[str, Any]:
+        weights = params["weights"] if self.known is None else jnp.asarray(self.known)
+        return {"weights": safe_log(weights), "components": self.components.potentials(params)}
+
+    def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
+        return logsumexp(potentials["weights"] + self.components.log_kernels(potentials["components"], x))
+
+    def _maximise(self, stats: dict[str, Any]) -> Params:
+        free = {} if self.known is not None else {"weights": stats["weights"] / stats["weights"].sum()}
+        return free | self.components.maximise(stats["components"])
+
+    def estimate(self, stats: dict[str, Any]) -> Params | None:
+        return self._maximise(stats) if self.components.closed else None
+
+    def posterior(self, potentials: dict[str, Any], x: Any) -> Array:
+        """(k,) probability of each component."""
+        given: Array = jax.grad(self.log_evidence)(potentials, x)["weights"]
+        return given
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        return tuple(str(j) for j in range(self.components.k))
+
+    def read(self, data: Any) -> Rows:
+        xs, columns = self.components.read(data)
+        k = self.components.k
+        distinct = _distinct(xs, k)
+        if distinct < k:
+            raise DataError(
+                f"{k} components for data with {distinct} distinct row{'s' if distinct > 1 else ''}: "
+                f"choose k of at most {distinct}"
+            )
+        return Rows(xs, columns)
+
+    def observe(self, xs: Any) -> Any:
+        return self.components.lead.observe(xs)
+
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        return self.components.frame(xs, weights, columns)
+
+    def start(self, xs: Any, weights: Array, rng: np.random.Generator) -> Params:
+        """k-means++ seeds; every row goes to its nearest; each group a little shrunk towards all."""
+        features = jax.vmap(self.components.lead.features)(xs)
+        groups = partition(np.asarray(features), np.asarray(weights), self.components.k, rng)
+        labels = jnp.asarray(groups * np.asarray(weights)[:, None])
+        somewhere = self.components.potentials(anywhere(self.components.constraints))
+        kernels = self.components.log_kernels
+        return self._maximise(
+            {"weights": labels.sum(0), "components": totals(kernels, somewhere, xs, labels)}
+        )
+
+    @property
+    def usual_starts(self) -> int:
+        return 1 if self.components.k == 1 else 10
+
+    def health(self, params: Params, n: Array) -> Array:
+        rows = jnp.full(self.components.k, jnp.inf) if self.known is not None else n * params["weights"] / FEWEST
+        return jnp.concatenate([rows, self.components.spread(params) / POINT])
+
+    def ailment(self, part: int) -> str:
+        k = self.components.k
+        if part >= k:
+            return collapsed(f"component {part - k}")
+        return (
+            f"component {part} has died: it expects fewer than {FEWEST:g} rows; "
+            "fit fewer components or try other starts (starts=20)"
+        )
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return self.components.axes(columns)
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Any:
+        first, second = jax.random.split(key)
+        weights = params["weights"] if self.known is None else jnp.asarray(self.known)
+        label = jax.random.categorical(first, jnp.log(weights))
+        return jax.tree.map(lambda v: v[label], self.components.sample(params, second, like))
+
+
+def _distinct(xs: Any, enough: int) -> int:
+    """The number of distinct rows, or `enough` as soon as there are so many."""
+    leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
+    n, reach = len(leaves[0]), 64 * enough
+    while True:
+        count = len(np.unique(np.concatenate([leaf[:reach] for leaf in leaves], 1), axis=0))
+        if count >= enough or reach >= n:
+            return min(count, enough)
+        reach *= 8

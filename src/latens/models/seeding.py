@@ -1,0 +1,33 @@
+"""Starts for mixtures: k-means++ seeds and soft groups around them."""
+
+import numpy as np
+
+SHRINK = 0.1  # share of each group that is the whole sample: keeps every group's estimate inside
+
+
+def partition(features: np.ndarray, weights: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, k) memberships that sum to one over groups: mostly the nearest of k seeds.
+
+    Seeds are drawn with probability proportional to the squared distance to the nearest one already
+    drawn; distances are taken with every feature in units of its standard deviation.
+
+    **Source:** Arthur & Vassilvitskii (2007), SODA, 1027.
+    """
+    n = len(features)
+    scale = features.std(0)
+    scaled = (features - features.mean(0)) / np.where(scale > 0, scale, 1.0)
+    share = weights / weights.sum()
+    seed = rng.choice(n, p=share)
+    distance = ((scaled - scaled[seed]) ** 2).sum(1)
+    nearest, groups = distance, np.zeros(n, dtype=int)
+    for j in range(1, k):
+        chance = nearest * share
+        chance = chance / chance.sum() if chance.sum() > 0 else share
+        seed = rng.choice(n, p=chance)
+        distance = ((scaled - scaled[seed]) ** 2).sum(1)
+        closer = distance < nearest
+        groups[closer], nearest = j, np.where(closer, distance, nearest)
+    memberships = np.zeros((n, k))
+    memberships[np.arange(n), groups] = 1.0
+    sizes = memberships.T @ share
+    return (1 - SHRINK) * memberships + SHRINK * sizes

@@ -1,0 +1,1 @@
+"""Numerical building blocks: nothing here knows of models or data."""

@@ -1,0 +1,226 @@
+"""Where a parameter may lie, and the minimal free coordinates in which it is estimated."""
+
+from abc import abstractmethod
+from math import prod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.numerics.special import TINY, safe_log
+
+
+class AbstractConstraint(eqx.Module):
+    """The set a parameter lies in, with a smooth bijection onto free coordinates.
+
+    To write your own: `shape` and `size` (of the value, of its coordinates), `free`, `value`, `holds`,
+    `words` and `link`. What you then get: accelerators, informations, standard errors and intervals.
+    """
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the value."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many free coordinates there are."""
+
+    @abstractmethod
+    def free(self, value: Array) -> Array:
+        """value of `shape` → (size,) coordinates."""
+
+    @abstractmethod
+    def value(self, free: Array) -> Array:
+        """(size,) coordinates → value of `shape`."""
+
+    @abstractmethod
+    def holds(self, value: Array) -> Array:
+        """Whether a value of the right shape lies in the set (a scalar boolean)."""
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """The set in words, for error messages: "positive"."""
+
+    @property
+    @abstractmethod
+    def link(self) -> np.ndarray:
+        """Per entry of the value: the scale an interval is formed on, "identity", "log" or "logit"."""
+
+
+class _Elementwise(AbstractConstraint):
+    shape: tuple[int, ...] = eqx.field(static=True, default=())
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+class Real(_Elementwise):
+    """Any real number; `shape` gives an array of them."""
+
+    def free(self, value: Array) -> Array:
+        return value.reshape(-1)
+
+    def value(self, free: Array) -> Array:
+        return free.reshape(self.shape)
+
+    def holds(self, value: Array) -> Array:
+        return jnp.all(jnp.isfinite(value))
+
+    @property
+    def words(self) -> str:
+        return "finite"
+
+    @property
+    def link(self) -> np.ndarray:
+        return np.full(self.shape, "identity")
+
+
+class Positive(_Elementwise):
+    """A number above zero, estimated as its logarithm."""
+
+    def free(self, value: Array) -> Array:
+        return safe_log(value).reshape(-1)
+
+    def value(self, free: Array) -> Array:
+        return jnp.exp(free).reshape(self.shape)
+
+    def holds(self, value: Array) -> Array:
+        return jnp.all((value > 0) & jnp.isfinite(value))
+
+    @property
+    def words(self) -> str:
+        return "positive and finite"
+
+    @property
+    def link(self) -> np.ndarray:
+        return np.full(self.shape, "log")
+
+
+class Unit(_Elementwise):
+    """A number strictly between 0 and 1, estimated as its logit."""
+
+    def free(self, value: Array) -> Array:
+        return (safe_log(value) - safe_log(1.0 - value)).reshape(-1)
+
+    def value(self, free: Array) -> Array:
+        return jax.nn.sigmoid(free).reshape(self.shape)
+
+    def holds(self, value: Array) -> Array:
+        return jnp.all((value > 0) & (value < 1))
+
+    @property
+    def words(self) -> str:
+        return "strictly between 0 and 1"
+
+    @property
+    def link(self) -> np.ndarray:
+        return np.full(self.shape, "logit")
+
+
+class Simplex(AbstractConstraint):
+    """k positive numbers that sum to one, estimated as log-ratios to the last."""
+
+    k: int = eqx.field(static=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.k,)
+
+    @property
+    def size(self) -> int:
+        return self.k - 1
+
+    def free(self, value: Array) -> Array:
+        logs = safe_log(value)
+        return logs[:-1] - logs[-1]
+
+    def value(self, free: Array) -> Array:
+        return jnp.maximum(jax.nn.softmax(jnp.concatenate([free, jnp.zeros(1)])), TINY)
+
+    def holds(self, value: Array) -> Array:
+        return jnp.all(value > 0) & (jnp.abs(value.sum() - 1.0) < 1e-6)
+
+    @property
+    def words(self) -> str:
+        return "positive and summing to one"
+
+    @property
+    def link(self) -> np.ndarray:
+        return np.full(self.shape, "logit")
+
+
+class PositiveDefinite(AbstractConstraint):
+    """A (d, d) covariance, estimated as its Cholesky factor with logarithms on the diagonal."""
+
+    d: int = eqx.field(static=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.d, self.d)
+
+    @property
+    def size(self) -> int:
+        return self.d * (self.d + 1) // 2
+
+    def free(self, value: Array) -> Array:
+        factor = jnp.linalg.cholesky(value)
+        diagonal = jnp.eye(self.d, dtype=bool)
+        # the inner `where` keeps log away from the off-diagonal entries, whose gradient would be NaN
+        return jnp.where(diagonal, jnp.log(jnp.where(diagonal, factor, 1.0)), factor)[np.tril_indices(self.d)]
+
+    def value(self, free: Array) -> Array:
+        factor = jnp.zeros((self.d, self.d)).at[np.tril_indices(self.d)].set(free)
+        diagonal = jnp.eye(self.d, dtype=bool)
+        factor = jnp.where(diagonal, jnp.exp(jnp.where(diagonal, factor, 0.0)), factor)
+        return factor @ factor.T
+
+    def holds(self, value: Array) -> Array:
+        size = jnp.sqrt(jnp.abs(jnp.diag(value)))
+        symmetric = jnp.all(jnp.abs(value - value.T) <= 1e-8 * size[:, None] * size)
+        return symmetric & jnp.all(jnp.isfinite(jnp.linalg.cholesky(value)))
+
+    @property
+    def words(self) -> str:
+        return "symmetric and positive definite"
+
+    @property
+    def link(self) -> np.ndarray:
+        return np.where(np.eye(self.d, dtype=bool), "log", "identity")
+
+
+class Stacked(AbstractConstraint):
+    """k values of one constraint with a leading axis: what a mixture's components have."""
+
+    each: AbstractConstraint
+    k: int = eqx.field(static=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.k, *self.each.shape)
+
+    @property
+    def size(self) -> int:
+        return self.k * self.each.size
+
+    def free(self, value: Array) -> Array:
+        return jax.vmap(self.each.free)(value).reshape(-1)
+
+    def value(self, free: Array) -> Array:
+        return jax.vmap(self.each.value)(free.reshape(self.k, self.each.size))
+
+    def holds(self, value: Array) -> Array:
+        return jnp.all(jax.vmap(self.each.holds)(value))
+
+    @property
+    def words(self) -> str:
+        return f"{self.each.words} in every component"
+
+    @property
+    def link(self) -> np.ndarray:
+        return np.broadcast_to(self.each.link, self.shape)

@@ -1,0 +1,122 @@
+"""Named parameters ↔ one flat vector of free coordinates."""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.errors import ParameterError
+from latens.numerics.constraints import AbstractConstraint
+
+Params = dict[str, Any]
+Key = str | tuple[str, ...]
+Constraints = Mapping[Key, AbstractConstraint]
+
+
+class Space(eqx.Module):
+    """The parameters of one model: constraints by name; a tuple of names shares one constraint.
+
+    `params` is what people read and write, `free` what the algorithms work in.
+    """
+
+    constraints: dict[Key, AbstractConstraint]
+
+    def __init__(self, constraints: Constraints) -> None:
+        self.constraints = dict(constraints)
+
+    @property
+    def size(self) -> int:
+        """Number of free parameters."""
+        return sum(c.size for c in self.constraints.values())
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """name → shape of the parameter as users see it."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for key, c in self.constraints.items():
+            shapes |= {key: c.shape} if isinstance(key, str) else dict.fromkeys(key, c.shape[1:])
+        return shapes
+
+    def free(self, params: Mapping[str, Any]) -> Array:
+        """params → (size,) free coordinates."""
+        parts = [jnp.zeros(0)]
+        parts += [c.free(self._gather(key, params)) for key, c in self.constraints.items()]
+        return jnp.concatenate(parts)
+
+    def params(self, free: Array) -> Params:
+        """(size,) free coordinates → params."""
+        params: Params = {}
+        at = 0
+        for key, c in self.constraints.items():
+            value = c.value(free[at : at + c.size])
+            at += c.size
+            params |= {key: value} if isinstance(key, str) else dict(zip(key, value, strict=True))
+        return params
+
+    def flat(self, params: Mapping[str, Any]) -> Array:
+        """params → every scalar in one vector, in the order of `names` and `links`."""
+        return jnp.concatenate([jnp.zeros(0)] + [jnp.asarray(params[n]).reshape(-1) for n in self.shapes])
+
+    def unflat(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+        """The inverse of `flat`: arrays of each parameter's shape."""
+        cuts = np.cumsum([prod(s) for s in self.shapes.values()])[:-1]
+        parts = np.split(np.asarray(vector), cuts)
+        return {n: p.reshape(s) for (n, s), p in zip(self.shapes.items(), parts, strict=True)}
+
+    @property
+    def links(self) -> np.ndarray:
+        """Per scalar: the scale its interval is formed on."""
+        return np.concatenate([np.empty(0, "<U8")] + [c.link.reshape(-1) for c in self.constraints.values()])
+
+    def names(self, axes: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
+        """Per scalar: a label like "mean[0, waiting]"; `axes` names entries of the trailing axes."""
+        labels = []
+        for name, shape in self.shapes.items():
+            trailing = list(axes.get(name, ()))
+            for index in np.ndindex(shape):
+                words = [str(i) for i in index]
+                for back, entries in enumerate(reversed(trailing), 1):
+                    words[-back] = entries[index[-back]]
+                labels.append(f"{name}[{', '.join(words)}]" if words else name)
+        return labels
+
+    def check(self, params: Mapping[str, Any], what: str = "start") -> Params:
+        """The given params as arrays, or a `ParameterError` naming what is wrong with which."""
+        shapes = self.shapes
+        unknown = [n for n in params if n not in shapes]
+        if unknown:
+            raise ParameterError(f"{what}: unknown parameter '{unknown[0]}'; this model has {_listed(shapes)}")
+        missing = [n for n in shapes if n not in params]
+        if missing:
+            raise ParameterError(f"{what}: parameter '{missing[0]}' is missing; give all of {_listed(shapes)}")
+        arrays: Params = {}
+        for name, shape in shapes.items():
+            try:
+                arrays[name] = jnp.asarray(np.asarray(params[name], dtype=np.float64))
+            except (TypeError, ValueError) as error:
+                raise ParameterError(f"{what}: parameter '{name}' is not numeric: {error}") from None
+            if arrays[name].shape != shape:
+                raise ParameterError(
+                    f"{what}: parameter '{name}' has shape {arrays[name].shape}, expected {shape}"
+                )
+        for key, c in self.constraints.items():
+            value = self._gather(key, arrays)
+            if not bool(c.holds(value)):
+                title = key if isinstance(key, str) else ", ".join(key)
+                shown = np.array2string(np.asarray(value), precision=6, threshold=12)
+                raise ParameterError(f"{what}: parameter '{title}' must be {c.words}; got {shown}")
+        return arrays
+
+    @staticmethod
+    def _gather(key: Key, params: Mapping[str, Any]) -> Array:
+        if isinstance(key, str):
+            return jnp.asarray(params[key])
+        return jnp.stack([jnp.asarray(params[name]) for name in key])
+
+
+def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"'{n}' {s}" if s else f"'{n}'" for n, s in shapes.items()) or "no parameters"

@@ -1,0 +1,24 @@
+"""Functions that stay finite, with finite gradients, where the textbook form does not."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+TINY = 1e-300
+
+
+def logsumexp(values: Array) -> Array:
+    """log Σ exp(values) over the last axis; at all −inf the value is −inf and the gradient 0.
+
+    `jax.nn.logsumexp` has a NaN gradient there, which structural zeros would spread everywhere.
+    """
+    top = jax.lax.stop_gradient(values.max(-1, keepdims=True))
+    top = jnp.where(jnp.isfinite(top), top, 0.0)
+    total = jnp.exp(values - top).sum(-1)
+    empty = total == 0
+    return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1.0, total)) + top.squeeze(-1))
+
+
+def safe_log(values: Array) -> Array:
+    """log(values), with zeros read as 1e-300: 0 · log 0 is then 0 and gradients stay finite."""
+    return jnp.log(jnp.maximum(values, TINY))
