@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from latens.families.normal import LogNormal as LogNormal
     from latens.families.normal import Normal as Normal
     from latens.families.product import Product as Product
-    from latens.fit import Fit as Fit
-    from latens.fit import fit as fit
-    from latens.fit import iterate as iterate
+    from latens.fitting import Fit as Fit
+    from latens.fitting import fit as fit
+    from latens.fitting import iterate as iterate
     from latens.inference.surrogate import h_function as h_function
     from latens.inference.surrogate import lower_bound as lower_bound
     from latens.inference.surrogate import q_function as q_function
@@ -69,7 +69,7 @@ _HOME = {
     "families.multivariate_normal": ["MultivariateNormal"],
     "families.normal": ["LogNormal", "Normal"],
     "families.product": ["Product"],
-    "fit": ["Fit", "fit", "iterate"],
+    "fitting": ["Fit", "fit", "iterate"],
     "inference.surrogate": ["h_function", "lower_bound", "q_function"],
     "models.base": ["AbstractModel"],
     "models.cells": ["Cells"],

@@ -62,23 +62,27 @@ def expect(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]
 
 @jax.jit
 def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
-    """The M-step of a model with a closed form, from statistics summed over all shards."""
+    """The M-step from statistics summed over all shards: the closed form, or damped Newton."""
     space = Space(model.constraints)
+
+    def q(u: Array) -> Array:
+        return inner(model.potentials(space.params(u)), stats)
+
     params = model.estimate(stats)
-    assert params is not None
-    return _move(model, free, space.free(params), lambda u: inner(model.potentials(space.params(u)), stats), n)
+    after = maximise(q, free) if params is None else space.free(params)
+    return _move(model, free, after, q, n)
 
 
 @jax.jit
-def closed_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple[Array, Move]:
+def one_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple[Array, Move]:
     """E- and M-step in one program, for data in one shard."""
     log_lik, stats = expect(model, free, shard)
     return log_lik, update(model, free, stats, n)
 
 
 @jax.jit
-def newton_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple[Array, Move]:
-    """E-step, and the M-step as damped Newton on Q over the same blocks."""
+def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple[Array, Move]:
+    """E- and M-step of a model without a finite statistic: damped Newton on Q, over the same blocks."""
     space = Space(model.constraints)
     potentials = model.potentials(space.params(free))
     log_lik = over_blocks(lambda xs, w: log_likelihood(model, potentials, xs, w), shard)
@@ -93,15 +97,6 @@ def newton_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tu
         return g, h
 
     return log_lik, _move(model, free, maximise(q, free, derivatives=derivatives), q, n)
-
-
-def has_closed_form(model: AbstractModel) -> bool:
-    """Whether the model's `estimate` gives params, found without computing anything."""
-
-    def attempt(free: Array) -> Any:
-        return model.estimate(model.potentials(Space(model.constraints).params(free)))
-
-    return jax.eval_shape(attempt, jnp.zeros(Space(model.constraints).size)) is not None
 
 
 def _move(

@@ -14,12 +14,23 @@ from jax import Array
 from latens.cells import Partial
 from latens.data.table import frequencies
 from latens.engine.blocks import WORTH_A_CORE, Shard, cores, deal, rows_of, size_for
-from latens.engine.emmap import closed_step, expect, has_closed_form, newton_step, update
+from latens.engine.emmap import expect, one_step, row_step, update
 from latens.errors import ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
+
+
+@jax.jit
+def to_free(model: AbstractModel, params: Params) -> Array:
+    """Params in the frame → free coordinates."""
+    return Space(model.constraints).free(params)
+
+
+@jax.jit
+def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Params:
+    return frame.leave(Space(model.constraints).params(free))
 
 
 class Step(NamedTuple):
@@ -53,11 +64,10 @@ class Problem:
         self.row_jacobian = self.frame.log_jacobian(xs)
         self.offset = float(np.sum(self.weights * self.row_jacobian))
         self.space = Space(model.constraints)
-        self.closed = has_closed_form(model)
         self._deal(model.observe(self.frame.apply(xs)))
 
     def _deal(self, moved: Any) -> None:
-        single = not self.closed or len(self.weights) < WORTH_A_CORE
+        single = not self.model.finite or len(self.weights) < WORTH_A_CORE
         self.shards = deal(moved, self.weights, size_for(self._row_size(moved)), 1 if single else cores())
         self._pool = ThreadPoolExecutor(len(self.shards)) if len(self.shards) > 1 else None
         self._total = jnp.asarray(self.n)
@@ -89,7 +99,7 @@ class Problem:
         """Evaluate the EM map: the log-likelihood at `free`, and where E and M lead from there."""
         point = jnp.asarray(free)
         if self._pool is None:
-            whole = closed_step if self.closed else newton_step
+            whole = one_step if self.model.finite else row_step
             log_lik, move = whole(self.model, point, self.shards[0], self._total)
         else:
             log_lik, stats = self.add(lambda shard: expect(self.model, point, shard))
@@ -127,7 +137,7 @@ class Problem:
     @double
     def free(self, params: Params, what: str = "start") -> np.ndarray:
         """Users' params → free coordinates in the frame; raises `ParameterError`."""
-        return np.asarray(self.space.free(self.frame.enter(self.space.check(params, what))))
+        return np.asarray(to_free(self.model, self.frame.enter(self.space.check(params, what))))
 
     def inside(self, free: Array) -> Params:
         """Free coordinates → params in the frame."""
@@ -140,7 +150,8 @@ class Problem:
     @double
     def params(self, free: np.ndarray) -> dict[str, np.ndarray]:
         """Free coordinates → params as users see them, as NumPy arrays."""
-        return {n: np.array(v) for n, v in self.outside(jnp.asarray(free)).items()}
+        found = _to_params(self.model, self.frame, jnp.asarray(free))
+        return {name: np.array(found[name]) for name in self.space.shapes}
 
     @double
     def impossible(self, free: np.ndarray) -> ParameterError:

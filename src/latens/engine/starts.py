@@ -7,7 +7,7 @@ import numpy as np
 
 from latens.engine.accelerators import AbstractAccelerator
 from latens.engine.loop import Iterate, run
-from latens.engine.problem import Problem
+from latens.engine.problem import Problem, to_free
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import LatensError, ModelError, ParameterError
@@ -34,8 +34,8 @@ class Starts:
 def draw(problem: Problem, seed: int, i: int) -> np.ndarray:
     """The i-th start: free coordinates. The same seed gives the same start."""
     rng = np.random.default_rng([seed, i])
-    params = problem.model.start(problem.xs, jnp.asarray(problem.weights), rng)
-    return np.asarray(problem.space.free(params))
+    params = problem.model.start(problem.xs, jnp.asarray(problem.weights), problem.frame, rng)
+    return np.asarray(to_free(problem.model, params))
 
 
 def search(

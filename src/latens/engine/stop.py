@@ -27,7 +27,7 @@ class Stop:
     **Source:** Böhning et al. (1994), Ann. Inst. Stat. Math. 46, 373 (projection to the limit).
     """
 
-    tolerance: float = 1e-8
+    tolerance: float = 1e-6
     max_steps: int = 10_000
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class Projection:
     """The distance to the limit, projected from the lengths of EM steps as they come in."""
 
     noise: float  # the length that rounding alone gives a step
-    ratios: deque[float] = field(default_factory=lambda: deque(maxlen=6))
+    ratios: deque[float] = field(default_factory=lambda: deque(maxlen=4))
     last: float = inf
 
     def distance(self, length: float, *, follows: bool) -> float:

@@ -5,6 +5,7 @@ coordinates; so each family names an affine map it is equivariant under, and the
 """
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.cells import Partial
 from latens.numerics.space import Params
 
 
@@ -21,6 +23,10 @@ class AbstractFrame(eqx.Module):
     @abstractmethod
     def apply(self, xs: Any) -> Any:
         """All rows (NumPy, leading axis n) into the frame."""
+
+    @abstractmethod
+    def undo(self, xs: Any) -> Any:
+        """All rows, as observed in the frame, back: a stand-in stays where nothing was seen."""
 
     @abstractmethod
     def enter(self, params: Params) -> Params:
@@ -39,6 +45,9 @@ class Identity(AbstractFrame):
     """No change."""
 
     def apply(self, xs: Any) -> Any:
+        return xs
+
+    def undo(self, xs: Any) -> Any:
         return xs
 
     def enter(self, params: Params) -> Params:
@@ -67,6 +76,16 @@ class Affine(AbstractFrame):
         moved: np.ndarray = self._forward(xs - self.shift, self.matrix)
         return moved
 
+    def undo(self, xs: Any) -> Any:
+        if isinstance(xs, Partial):
+            return Partial(self.undo(xs.value), xs.seen)
+        return self._forward(xs, self._inverse) + self.shift
+
+    @property
+    def _inverse(self) -> Array:
+        matrix = jnp.asarray(self.matrix)
+        return jnp.linalg.inv(matrix) if matrix.ndim == 2 else 1.0 / matrix
+
     def _spread(self, params: Params, matrix: Array) -> Params:
         changed = {}
         if "covariance" in params:
@@ -81,8 +100,7 @@ class Affine(AbstractFrame):
         return params | {"mean": mean} | self._spread(params, matrix)
 
     def leave(self, params: Params) -> Params:
-        matrix = jnp.asarray(self.matrix)
-        back = jnp.linalg.inv(matrix) if matrix.ndim == 2 else 1.0 / matrix
+        back = self._inverse
         mean = self._forward(params["mean"], back) + self.shift
         return params | {"mean": mean} | self._spread(params, back)
 
@@ -97,14 +115,21 @@ class Affine(AbstractFrame):
 class ByColumn(AbstractFrame):
     """One frame for each column of a table; parameters are called "column.name"."""
 
-    columns: dict[str, AbstractFrame]
+    columns: tuple[str, ...] = eqx.field(static=True)
+    frames: tuple[AbstractFrame, ...]
+
+    def _pairs(self) -> Iterator[tuple[str, AbstractFrame]]:
+        return zip(self.columns, self.frames, strict=True)
 
     def apply(self, xs: dict[str, Any]) -> dict[str, Any]:
-        return {c: frame.apply(xs[c]) for c, frame in self.columns.items()}
+        return {c: frame.apply(xs[c]) for c, frame in self._pairs()}
+
+    def undo(self, xs: dict[str, Any]) -> dict[str, Any]:
+        return {c: frame.undo(xs[c]) for c, frame in self._pairs()}
 
     def _each(self, params: Params, way: str) -> Params:
         out = dict(params)
-        for column, frame in self.columns.items():
+        for column, frame in self._pairs():
             prefix = f"{column}."
             own = {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
             out |= {prefix + n: v for n, v in getattr(frame, way)(own).items()}
@@ -117,4 +142,4 @@ class ByColumn(AbstractFrame):
         return self._each(params, "leave")
 
     def log_jacobian(self, xs: dict[str, Any]) -> np.ndarray | float:
-        return sum((frame.log_jacobian(xs[c]) for c, frame in self.columns.items()), start=0.0)
+        return sum((frame.log_jacobian(xs[c]) for c, frame in self._pairs()), start=0.0)

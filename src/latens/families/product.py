@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +34,17 @@ class Product(AbstractFamily):
     **Source:** McLachlan & Peel (2000), Finite Mixture Models, §5.
     """
 
-    families: dict[str, AbstractFamily]
+    # two tuples, not a dict: JAX sorts the keys of a dict, and the order of columns is the user's
+    columns: tuple[str, ...] = eqx.field(static=True)
+    members: tuple[AbstractFamily, ...]
+
+    def __init__(self, families: Mapping[str, AbstractFamily]) -> None:
+        self.columns, self.members = tuple(map(str, families)), tuple(families.values())
+
+    @property
+    def families(self) -> dict[str, AbstractFamily]:
+        """Column → family."""
+        return dict(zip(self.columns, self.members, strict=True))
 
     def __check_init__(self) -> None:
         if not self.families:
@@ -105,7 +116,7 @@ class Product(AbstractFamily):
     def frame(
         self, xs: dict[str, np.ndarray], weights: np.ndarray, columns: Sequence[str]
     ) -> AbstractFrame:
-        return ByColumn({c: f.frame(xs[c], weights, [c]) for c, f in self.families.items()})
+        return ByColumn(self.columns, tuple(f.frame(xs[c], weights, [c]) for c, f in self.families.items()))
 
     def spread(self, params: Params) -> Array:
         return jnp.stack([f.spread(self._own(params, c)) for c, f in self.families.items()]).min()

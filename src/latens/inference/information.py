@@ -8,19 +8,48 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from latens.engine.blocks import Shard
 from latens.engine.emmap import log_likelihood, over_blocks, surrogate
 from latens.engine.problem import Problem
 from latens.errors import InferenceError
-from latens.models.base import AbstractModel
+from latens.families.frame import AbstractFrame
+from latens.models.base import AbstractModel, inner
 from latens.numerics.precision import double
 from latens.numerics.space import Space
 
 
 @jax.jit
+def _moments(model: AbstractModel, free: Array, shard: Shard) -> tuple[Any, Array]:
+    """Σ E[S given x] as a tree and Σ Cov[S given x] over flat potentials: gradient and Hessian of ℓ in φ."""
+    flat, unravel = ravel_pytree(model.potentials(Space(model.constraints).params(free)))
+
+    def ell(phi: Array, xs: Any, w: Array) -> Array:
+        return log_likelihood(model, unravel(phi), xs, w)
+
+    mean, covariance = over_blocks(
+        lambda xs, w: (jax.grad(ell)(flat, xs, w), jax.hessian(ell)(flat, xs, w)), shard
+    )
+    return unravel(mean), covariance
+
+
+@jax.jit
+def _assemble(model: AbstractModel, free: Array, stats: Any, covariance: Array) -> tuple[Array, Array]:
+    """(complete, observed): −∇²<φ(θ), s̄>, and the conditional variance of its score taken away."""
+    space = Space(model.constraints)
+
+    def potentials(u: Array) -> Any:
+        return model.potentials(space.params(u))
+
+    complete = -jax.hessian(lambda u: inner(potentials(u), stats))(free)
+    score = jax.jacfwd(lambda u: ravel_pytree(potentials(u))[0])(free)
+    return complete, complete - score.T @ covariance @ score
+
+
+@jax.jit
 def _hessians(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Array]:
-    """(complete, observed) information in free coordinates: Hessians, added block by block."""
+    """(complete, observed) of a model without a finite statistic: Hessians, added block by block."""
     space = Space(model.constraints)
 
     def ell(u: Array, xs: Any, w: Array) -> Array:
@@ -33,6 +62,14 @@ def _hessians(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, A
         lambda xs, w: (-jax.hessian(q)(free, xs, w), -jax.hessian(ell)(free, xs, w)), shard
     )
     return complete, observed
+
+
+@jax.jit
+def _jacobian(model: AbstractModel, frame: AbstractFrame, free: Array) -> Array:
+    """(P, p) of all reported scalars with respect to the free coordinates."""
+    space = Space(model.constraints)
+    found: Array = jax.jacfwd(lambda u: space.flat(frame.leave(space.params(u))))(free)
+    return found
 
 
 @dataclass(frozen=True)
@@ -95,8 +132,12 @@ def information(problem: Problem, free: np.ndarray) -> Information:
     """The informations at a point, by automatic differentiation."""
     point = jnp.asarray(free)
     shards = problem.finer(len(free))
-    complete, observed = problem.add(lambda shard: _hessians(problem.model, point, shard), shards)
-    jacobian = jax.jacfwd(lambda u: problem.space.flat(problem.outside(u)))(point)
+    if problem.model.finite:
+        stats, covariance = problem.add(lambda shard: _moments(problem.model, point, shard), shards)
+        complete, observed = _assemble(problem.model, point, stats, covariance)
+    else:
+        complete, observed = problem.add(lambda shard: _hessians(problem.model, point, shard), shards)
+    jacobian = _jacobian(problem.model, problem.frame, point)
     return Information(np.asarray(complete), np.asarray(observed), np.asarray(jacobian))
 
 

@@ -68,6 +68,14 @@ class AbstractModel(eqx.Module):
 
     # -- may be refined -----------------------------------------------------------------------------
 
+    @property
+    def finite(self) -> bool:
+        """Whether one finite statistic serves all rows, so that Q(θ) = <φ(θ), s̄> with s̄ summed once.
+
+        If not, `surrogate` says what Q of one observation is, and the M-step passes over the rows.
+        """
+        return True
+
     def surrogate(self, params: Params, at: Params, x: Any) -> Array:
         """Q of ONE observation: E[log f(Y | params) given x, at], up to a term free of params."""
         return inner(self.potentials(params), jax.grad(self.log_evidence)(self.potentials(at), x))
@@ -104,8 +112,8 @@ class AbstractModel(eqx.Module):
         """Coordinates of the data to compute in."""
         return Identity()
 
-    def start(self, xs: Any, weights: Array, rng: np.random.Generator) -> Params:
-        """Where EM may begin: here, free coordinates drawn from N(0, 1)."""
+    def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
+        """Params in the frame where EM may begin: here, free coordinates drawn from N(0, 1)."""
         space = Space(self.constraints)
         return space.params(jnp.asarray(rng.normal(size=space.size)))
 

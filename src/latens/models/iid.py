@@ -57,7 +57,7 @@ class IID(AbstractModel):
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return self.family.frame(xs, weights, columns)
 
-    def start(self, xs: Any, weights: Array, rng: np.random.Generator) -> Params:
+    def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         potential = self.family.potential(anywhere(self.constraints))
         return self.family.maximise(totals(self.log_evidence, potential, xs, weights))
 

@@ -44,7 +44,8 @@ class Latent(AbstractModel):
 
     log_joint: Callable[[Params, Any, Any], Array] = eqx.field(static=True)
     support: np.ndarray
-    parameters: dict[str, AbstractConstraint]
+    names: tuple[str, ...] = eqx.field(static=True)
+    kinds: tuple[AbstractConstraint, ...]
 
     def __init__(
         self,
@@ -54,16 +55,16 @@ class Latent(AbstractModel):
     ) -> None:
         self.log_joint = log_joint
         self.support = np.asarray(support)
-        self.parameters = dict(parameters)
+        self.names, self.kinds = tuple(map(str, parameters)), tuple(parameters.values())
         if self.support.ndim == 0 or len(self.support) == 0:
             raise ModelError("Latent: the support needs at least one value")
-        for name, constraint in self.parameters.items():
+        for name, constraint in parameters.items():
             if not isinstance(constraint, AbstractConstraint):
                 raise ModelError(f"Latent: parameter '{name}' needs a constraint like lt.Real(), got {constraint!r}")
 
     @property
     def constraints(self) -> Constraints:
-        return dict(self.parameters)
+        return dict(zip(self.names, self.kinds, strict=True))
 
     def _joint(self, params: Params, x: Any) -> Array:
         return jax.vmap(lambda z: self.log_joint(params, x, z))(jnp.asarray(self.support))
@@ -73,6 +74,10 @@ class Latent(AbstractModel):
 
     def log_evidence(self, potentials: Params, x: Any) -> Array:
         return logsumexp(self._joint(potentials, x))
+
+    @property
+    def finite(self) -> bool:
+        return False
 
     def surrogate(self, params: Params, at: Params, x: Any) -> Array:
         before = self._joint(at, x)

@@ -95,12 +95,13 @@ class Mixture(AbstractModel):
     def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
         return logsumexp(potentials["weights"] + self.components.log_kernels(potentials["components"], x))
 
-    def _maximise(self, stats: dict[str, Any]) -> Params:
+    def maximise(self, stats: dict[str, Any]) -> Params:
+        """The M-step, exact if the components' is."""
         free = {} if self.known is not None else {"weights": stats["weights"] / stats["weights"].sum()}
         return free | self.components.maximise(stats["components"])
 
     def estimate(self, stats: dict[str, Any]) -> Params | None:
-        return self._maximise(stats) if self.components.closed else None
+        return self.maximise(stats) if self.components.closed else None
 
     def posterior(self, potentials: dict[str, Any], x: Any) -> Array:
         """(k,) probability of each component."""
@@ -128,16 +129,12 @@ class Mixture(AbstractModel):
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return self.components.frame(xs, weights, columns)
 
-    def start(self, xs: Any, weights: Array, rng: np.random.Generator) -> Params:
+    def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         """k-means++ seeds; every row goes to its nearest; each group a little shrunk towards all."""
-        features = jax.vmap(self.components.lead.features)(xs)
+        # in the columns as given: a frame that whitens them would hide what sets the groups apart
+        features = _features(self, frame, xs)
         groups = partition(np.asarray(features), np.asarray(weights), self.components.k, rng)
-        labels = jnp.asarray(groups * np.asarray(weights)[:, None])
-        somewhere = self.components.potentials(anywhere(self.components.constraints))
-        kernels = self.components.log_kernels
-        return self._maximise(
-            {"weights": labels.sum(0), "components": totals(kernels, somewhere, xs, labels)}
-        )
+        return _from_groups(self, xs, jnp.asarray(groups * np.asarray(weights)[:, None]))
 
     @property
     def usual_starts(self) -> int:
@@ -175,3 +172,16 @@ def _distinct(xs: Any, enough: int) -> int:
         if count >= enough or reach >= n:
             return min(count, enough)
         reach *= 8
+
+
+@jax.jit
+def _features(model: Mixture, frame: AbstractFrame, xs: Any) -> Array:
+    return jax.vmap(model.components.lead.features)(frame.undo(xs))
+
+
+@jax.jit
+def _from_groups(model: Mixture, xs: Any, memberships: Array) -> Params:
+    """The M-step from (n, k) memberships."""
+    parts = model.components
+    stats = totals(parts.log_kernels, parts.potentials(anywhere(parts.constraints)), xs, memberships)
+    return model.maximise({"weights": memberships.sum(0), "components": stats})

@@ -12,6 +12,11 @@ from jax import Array
 from latens.numerics.special import TINY, safe_log
 
 
+# A probability is kept this far from 0 and 1: one rounding of 1. Nearer, its logarithm is noise, and an
+# estimate on the boundary would never stop moving in free coordinates.
+EDGE = 2.0**-53
+
+
 class AbstractConstraint(eqx.Module):
     """The set a parameter lies in, with a smooth bijection onto free coordinates.
 
@@ -106,7 +111,8 @@ class Unit(_Elementwise):
     """A number strictly between 0 and 1, estimated as its logit."""
 
     def free(self, value: Array) -> Array:
-        return (safe_log(value) - safe_log(1.0 - value)).reshape(-1)
+        inside = jnp.clip(value, EDGE, 1.0 - EDGE)
+        return (jnp.log(inside) - jnp.log1p(-inside)).reshape(-1)
 
     def value(self, free: Array) -> Array:
         return jax.nn.sigmoid(free).reshape(self.shape)
@@ -137,7 +143,7 @@ class Simplex(AbstractConstraint):
         return self.k - 1
 
     def free(self, value: Array) -> Array:
-        logs = safe_log(value)
+        logs = jnp.log(jnp.maximum(value, EDGE))
         return logs[:-1] - logs[-1]
 
     def value(self, free: Array) -> Array:
