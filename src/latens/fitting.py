@@ -67,6 +67,16 @@ class Fit:
         return self.status.sentence + (f" Reason: {self.reason}." if self.reason else "")
 
     @property
+    def shown(self) -> np.ndarray:
+        """(S,) indices of the scalars a report shows: a covariance once, not twice."""
+        return np.flatnonzero(self._problem.space.distinct)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of positive weight."""
+        return len(self._problem.weights)
+
+    @property
     def free_parameters(self) -> int:
         """Number of free parameters."""
         return self._problem.space.size
@@ -110,7 +120,7 @@ class Fit:
     @cached_property
     def intervals(self) -> np.ndarray:
         """(P, 2) 95 % intervals, formed on each parameter's free scale and mapped back."""
-        value, error = self._flat(), np.sqrt(np.diag(self.covariance()))
+        value, error = self.estimates, np.sqrt(np.diag(self.covariance()))
         links, z = self._problem.space.links, 1.959963984540054
         out = np.stack([value - z * error, value + z * error], 1)
         logs, logits = links == "log", links == "logit"
@@ -123,7 +133,9 @@ class Fit:
                 out[logits, column] = np.where(np.isinf(odds), 1.0, odds / (1 + odds))
         return out
 
-    def _flat(self) -> np.ndarray:
+    @cached_property
+    def estimates(self) -> np.ndarray:
+        """(P,) every scalar, in the order of `names`."""
         return np.concatenate([np.reshape(self.params[n], -1) for n in self._problem.space.shapes])
 
     @double

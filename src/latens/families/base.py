@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Partial, observe
+from latens.cells import STAND_IN, Partial, observe
 from latens.data.table import matrix
 from latens.errors import DataError
-from latens.families.frame import AbstractFrame, Identity
+from latens.families.frame import ROWS, AbstractFrame, Identity
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.precision import double
 from latens.numerics.space import Params
@@ -67,6 +67,11 @@ class AbstractFamily(eqx.Module):
     @abstractmethod
     def features(self, x: Any) -> Array:
         """(q,) what distances between data are measured on when starts are sought."""
+
+    @property
+    def title(self) -> str:
+        """What reports call it."""
+        return type(self).__name__
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         """Coordinates to fit in; the data as given unless a family knows better."""
@@ -200,6 +205,12 @@ class AbstractExponentialFamily(AbstractFamily):
     def observe(self, xs: np.ndarray) -> Any:
         return observe(xs)
 
+    @double
+    def _possible(self, xs: np.ndarray) -> np.ndarray:
+        """(n,) whether each row is in the support."""
+        blocks = [np.nan_to_num(xs[i : i + ROWS], nan=STAND_IN) for i in range(0, len(xs), ROWS)]
+        return np.concatenate([np.asarray(_supports(self, block)) for block in blocks])
+
     def read(self, data: Any) -> tuple[np.ndarray, tuple[str, ...]]:
         width = int(np.prod(self.shape, dtype=int))
         rows, names = matrix(data, width, self.fields)
@@ -221,9 +232,7 @@ class AbstractExponentialFamily(AbstractFamily):
         gone = missing[:, 0]
         if gone.all():
             raise DataError(f"column '{names[0]}': nothing was seen, so nothing can be estimated from it")
-        with jax.enable_x64(True):
-            possible = np.asarray(jax.vmap(self.support)(jnp.where(missing.reshape(xs.shape), 0.5, xs)))
-        bad = ~possible & ~gone
+        bad = ~self._possible(xs) & ~gone
         if bad.any():
             row = int(np.argmax(bad))
             value = ", ".join(f"{v:g}" for v in rows[row])
@@ -233,3 +242,8 @@ class AbstractExponentialFamily(AbstractFamily):
                 "correct or remove the row"
             )
         return xs, names
+
+
+@jax.jit
+def _supports(family: AbstractExponentialFamily, block: Array) -> Array:
+    return jax.vmap(family.support)(block)

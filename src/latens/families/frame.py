@@ -17,6 +17,9 @@ from latens.cells import Partial
 from latens.numerics.space import Params
 
 
+ROWS = 1 << 15  # at most this many rows are copied at a time
+
+
 class AbstractFrame(eqx.Module):
     """An invertible change of coordinates of the data, and what it does to the parameters."""
 
@@ -73,7 +76,9 @@ class Affine(AbstractFrame):
         return y @ matrix.T if matrix.ndim == 2 else y * matrix
 
     def apply(self, xs: np.ndarray) -> np.ndarray:
-        moved: np.ndarray = self._forward(xs - self.shift, self.matrix)
+        moved = np.empty_like(xs)
+        for i in range(0, len(xs), ROWS):
+            moved[i : i + ROWS] = self._forward(xs[i : i + ROWS] - self.shift, self.matrix)
         return moved
 
     def undo(self, xs: Any) -> Any:

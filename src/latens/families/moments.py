@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from latens.errors import DataError
-
-ROWS = 1 << 15  # at most this many rows are copied at a time
+from latens.families.frame import ROWS
 
 
 def moments(

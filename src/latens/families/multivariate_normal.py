@@ -28,6 +28,11 @@ class _Gaussian(AbstractExponentialFamily):
             raise ModelError(f"MultivariateNormal: d must be a whole number of at least 1, got {self.d}")
 
     @property
+    def title(self) -> str:
+        kind = next(name for name, made in _KINDS.items() if made is type(self))
+        return f"MultivariateNormal (d = {self.d}, {kind} covariance)"
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return (self.d,)
 

@@ -53,6 +53,10 @@ class Normal(AbstractExponentialFamily):
             raise ModelError(f"Normal: the known variance must be positive, got {known}")
 
     @property
+    def title(self) -> str:
+        return "Normal" if self.variance is None else f"Normal (variance {self.variance:g}, known)"
+
+    @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
         free = {} if self.variance is not None else {"variance": Positive()}
         return {"mean": Real(), **free}

@@ -53,6 +53,10 @@ class Product(AbstractFamily):
             if not isinstance(family, AbstractFamily) or getattr(family, "shape", None) != ():
                 raise ModelError(f"Product: column '{column}' needs a family of one number per datum, got {family!r}")
 
+    @property
+    def title(self) -> str:
+        return "Product (" + ", ".join(f"{c}: {f.title}" for c, f in self.families.items()) + ")"
+
     def _own(self, params: Params, column: str) -> Params:
         prefix = f"{column}."
         return {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}

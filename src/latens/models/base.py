@@ -69,6 +69,11 @@ class AbstractModel(eqx.Module):
     # -- may be refined -----------------------------------------------------------------------------
 
     @property
+    def title(self) -> str:
+        """What reports call it."""
+        return type(self).__name__
+
+    @property
     def finite(self) -> bool:
         """Whether one finite statistic serves all rows, so that Q(θ) = <φ(θ), s̄> with s̄ summed once.
 

@@ -65,6 +65,10 @@ class Cells(AbstractModel):
         self._check()
 
     @property
+    def title(self) -> str:
+        return f"Cells: {len(self.cells)} cells seen as {len(self.seen)} groups"
+
+    @property
     def constraints(self) -> Constraints:
         return {key: Unit() if isinstance(key, str) else Simplex(len(key)) for key in self.parameters}
 

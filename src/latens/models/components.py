@@ -43,6 +43,11 @@ class AbstractComponents(eqx.Module):
     def lead(self) -> AbstractFamily:
         """The family that stands for all where the data alone matter."""
 
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What reports call them."""
+
     @abstractmethod
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         """Users' data → rows that every component can take, and the names of their columns."""
@@ -104,6 +109,11 @@ class Alike(AbstractComponents):
         return {n: c if n in self.shared else Stacked(c, self.k) for n, c in each.items()}
 
     @property
+    def title(self) -> str:
+        shared = f", {' and '.join(self.shared)} shared" if self.shared else ""
+        return f"{self.k} × {self.family.title}{shared}"
+
+    @property
     def lead(self) -> AbstractFamily:
         return self.family
 
@@ -162,6 +172,10 @@ class Different(AbstractComponents):
         return {f"{j}.{n}": c for j, f in enumerate(self.families) for n, c in f.constraints.items()}
 
     @property
+    def title(self) -> str:
+        return " + ".join(family.title for family in self.families)
+
+    @property
     def lead(self) -> AbstractFamily:
         return self.families[0]
 
@@ -217,6 +231,7 @@ def anywhere(constraints: Constraints) -> Params:
 def collapsed(what: str) -> str:
     """Why a likelihood without bound is no estimate, and the remedy."""
     return (
-        f"{what} has collapsed onto one point, where the likelihood is unbounded and no maximum exists: "
+        f"{what} has collapsed (its variance goes to zero, in some direction), where the likelihood is "
+        "unbounded and no maximum exists: "
         "try other starts (starts=20), fewer components, or a shared variance (shared=...)"
     )

@@ -36,6 +36,10 @@ class IID(AbstractModel):
             raise ModelError(f"IID takes a family such as lt.Normal(), got {self.family!r}")
 
     @property
+    def title(self) -> str:
+        return f"IID: {self.family.title}"
+
+    @property
     def constraints(self) -> Constraints:
         return dict(self.family.constraints)
 

@@ -84,6 +84,11 @@ class Mixture(AbstractModel):
             )
 
     @property
+    def title(self) -> str:
+        known = "" if self.known is None else ", weights known"
+        return f"Mixture: {self.components.title}{known}"
+
+    @property
     def constraints(self) -> Constraints:
         free = {} if self.known is not None else {"weights": Simplex(self.components.k)}
         return {**free, **self.components.constraints}

@@ -43,8 +43,8 @@ class AbstractConstraint(eqx.Module):
         """(size,) coordinates → value of `shape`."""
 
     @abstractmethod
-    def holds(self, value: Array) -> Array:
-        """Whether a value of the right shape lies in the set (a scalar boolean)."""
+    def holds(self, value: np.ndarray) -> bool:
+        """Whether a value of the right shape, as users give it, lies in the set."""
 
     @property
     @abstractmethod
@@ -55,6 +55,12 @@ class AbstractConstraint(eqx.Module):
     @abstractmethod
     def link(self) -> np.ndarray:
         """Per entry of the value: the scale an interval is formed on, "identity", "log" or "logit"."""
+
+
+    @property
+    def distinct(self) -> np.ndarray:
+        """Per entry of the value: whether it is worth showing, or repeats another."""
+        return np.ones(self.shape, dtype=bool)
 
 
 class _Elementwise(AbstractConstraint):
@@ -74,8 +80,8 @@ class Real(_Elementwise):
     def value(self, free: Array) -> Array:
         return free.reshape(self.shape)
 
-    def holds(self, value: Array) -> Array:
-        return jnp.all(jnp.isfinite(value))
+    def holds(self, value: np.ndarray) -> bool:
+        return bool(np.isfinite(value).all())
 
     @property
     def words(self) -> str:
@@ -95,8 +101,8 @@ class Positive(_Elementwise):
     def value(self, free: Array) -> Array:
         return jnp.exp(free).reshape(self.shape)
 
-    def holds(self, value: Array) -> Array:
-        return jnp.all((value > 0) & jnp.isfinite(value))
+    def holds(self, value: np.ndarray) -> bool:
+        return bool(((value > 0) & np.isfinite(value)).all())
 
     @property
     def words(self) -> str:
@@ -117,8 +123,8 @@ class Unit(_Elementwise):
     def value(self, free: Array) -> Array:
         return jax.nn.sigmoid(free).reshape(self.shape)
 
-    def holds(self, value: Array) -> Array:
-        return jnp.all((value > 0) & (value < 1))
+    def holds(self, value: np.ndarray) -> bool:
+        return bool(((value > 0) & (value < 1)).all())
 
     @property
     def words(self) -> str:
@@ -149,8 +155,8 @@ class Simplex(AbstractConstraint):
     def value(self, free: Array) -> Array:
         return jnp.maximum(jax.nn.softmax(jnp.concatenate([free, jnp.zeros(1)])), TINY)
 
-    def holds(self, value: Array) -> Array:
-        return jnp.all(value > 0) & (jnp.abs(value.sum() - 1.0) < 1e-6)
+    def holds(self, value: np.ndarray) -> bool:
+        return bool((value > 0).all() and abs(value.sum() - 1.0) < 1e-6)
 
     @property
     def words(self) -> str:
@@ -186,10 +192,15 @@ class PositiveDefinite(AbstractConstraint):
         factor = jnp.where(diagonal, jnp.exp(jnp.where(diagonal, factor, 0.0)), factor)
         return factor @ factor.T
 
-    def holds(self, value: Array) -> Array:
-        size = jnp.sqrt(jnp.abs(jnp.diag(value)))
-        symmetric = jnp.all(jnp.abs(value - value.T) <= 1e-8 * size[:, None] * size)
-        return symmetric & jnp.all(jnp.isfinite(jnp.linalg.cholesky(value)))
+    def holds(self, value: np.ndarray) -> bool:
+        scale = np.sqrt(np.abs(np.diag(value)))
+        if not np.isfinite(value).all() or (np.abs(value - value.T) > 1e-8 * np.outer(scale, scale)).any():
+            return False
+        try:
+            np.linalg.cholesky(value)
+        except np.linalg.LinAlgError:
+            return False
+        return True
 
     @property
     def words(self) -> str:
@@ -198,6 +209,10 @@ class PositiveDefinite(AbstractConstraint):
     @property
     def link(self) -> np.ndarray:
         return np.where(np.eye(self.d, dtype=bool), "log", "identity")
+
+    @property
+    def distinct(self) -> np.ndarray:
+        return np.tril(np.ones((self.d, self.d), dtype=bool))
 
 
 class Stacked(AbstractConstraint):
@@ -220,8 +235,8 @@ class Stacked(AbstractConstraint):
     def value(self, free: Array) -> Array:
         return jax.vmap(self.each.value)(free.reshape(self.k, self.each.size))
 
-    def holds(self, value: Array) -> Array:
-        return jnp.all(jax.vmap(self.each.holds)(value))
+    def holds(self, value: np.ndarray) -> bool:
+        return all(self.each.holds(each) for each in value)
 
     @property
     def words(self) -> str:
@@ -230,3 +245,7 @@ class Stacked(AbstractConstraint):
     @property
     def link(self) -> np.ndarray:
         return np.broadcast_to(self.each.link, self.shape)
+
+    @property
+    def distinct(self) -> np.ndarray:
+        return np.broadcast_to(self.each.distinct, self.shape)

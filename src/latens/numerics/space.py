@@ -72,6 +72,12 @@ class Space(eqx.Module):
         """Per scalar: the scale its interval is formed on."""
         return np.concatenate([np.empty(0, "<U8")] + [c.link.reshape(-1) for c in self.constraints.values()])
 
+    @property
+    def distinct(self) -> np.ndarray:
+        """Per scalar: whether a report should show it."""
+        kept = [c.distinct.reshape(-1) for c in self.constraints.values()]
+        return np.concatenate([np.empty(0, bool), *kept])
+
     def names(self, axes: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
         """Per scalar: a label like "mean[0, waiting]"; `axes` names entries of the trailing axes."""
         labels = []
@@ -93,10 +99,10 @@ class Space(eqx.Module):
         missing = [n for n in shapes if n not in params]
         if missing:
             raise ParameterError(f"{what}: parameter '{missing[0]}' is missing; give all of {_listed(shapes)}")
-        arrays: Params = {}
+        arrays: dict[str, np.ndarray] = {}
         for name, shape in shapes.items():
             try:
-                arrays[name] = jnp.asarray(np.asarray(params[name], dtype=np.float64))
+                arrays[name] = np.asarray(params[name], dtype=np.float64)
             except (TypeError, ValueError) as error:
                 raise ParameterError(f"{what}: parameter '{name}' is not numeric: {error}") from None
             if arrays[name].shape != shape:
@@ -104,12 +110,12 @@ class Space(eqx.Module):
                     f"{what}: parameter '{name}' has shape {arrays[name].shape}, expected {shape}"
                 )
         for key, c in self.constraints.items():
-            value = self._gather(key, arrays)
-            if not bool(c.holds(value)):
+            value = arrays[key] if isinstance(key, str) else np.stack([arrays[name] for name in key])
+            if not c.holds(value):
                 title = key if isinstance(key, str) else ", ".join(key)
-                shown = np.array2string(np.asarray(value), precision=6, threshold=12)
+                shown = np.array2string(value, precision=6, threshold=12)
                 raise ParameterError(f"{what}: parameter '{title}' must be {c.words}; got {shown}")
-        return arrays
+        return dict(arrays)
 
     @staticmethod
     def _gather(key: Key, params: Mapping[str, Any]) -> Array:

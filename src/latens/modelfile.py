@@ -1,0 +1,167 @@
+"""A model, its data and how to fit it, from one TOML file."""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from latens.data.files import columns_in
+from latens.engine.accelerators import AbstractAccelerator, Plain, Squarem
+from latens.engine.stop import Stop
+from latens.errors import DataError, LatensError, ModelError
+from latens.families.names import family_called
+from latens.models.base import AbstractModel
+from latens.models.cells import Cells
+from latens.models.hardy_weinberg import HardyWeinberg
+from latens.models.iid import IID
+from latens.models.mixture import Mixture
+
+ACCELERATORS: dict[str, type[AbstractAccelerator]] = {"squarem": Squarem, "plain": Plain}
+
+_MODEL_KEYS = {
+    "iid": {"kind", "family"},
+    "mixture": {"kind", "family", "families", "components", "weights", "shared"},
+    "cells": {"kind", "cells", "seen", "parameters"},
+    "hardy-weinberg": {"kind", "alleles", "phenotypes"},
+}
+_DATA_KEYS = {"file", "columns", "counts", "values", "weights"}
+_FIT_KEYS = {"start", "starts", "seed", "accelerate", "tolerance", "max_steps"}
+_PUBLISHED_KEYS = {"parameter", "estimate", "error"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a model file says: everything `lt.fit` needs, and published numbers to compare with."""
+
+    model: AbstractModel
+    data: Any
+    weights: Any
+    options: dict[str, Any]
+    title: str = ""
+    about: str = ""
+    source: str = ""
+    published: dict[str, str] = field(default_factory=dict)
+
+
+def load(path: Path, *, data: Path | None = None) -> Plan:
+    """Read a model file; `data` takes the place of the file it names.
+
+    **Raises:** `DataError` for a missing or malformed file, an unknown key, missing data; `ModelError`
+    for a model that cannot be what is written.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    try:
+        text = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid TOML: {error}") from None
+    try:
+        return plan(text, path.parent, data)
+    except LatensError as error:
+        raise type(error)(f"{path.name}: {error}") from None
+
+
+def plan(text: Mapping[str, Any], folder: Path, data: Path | None = None) -> Plan:
+    """The same from the parsed file; relative paths start at `folder`."""
+    _only(text, {"title", "about", "source", "model", "data", "fit", "published"}, "the file")
+    sections = {name: _table(text, name) for name in ("model", "data", "fit")}
+    if not sections["model"]:
+        raise DataError("there is no [model] table")
+    columns, weights = _data(sections["data"], folder, data)
+    return Plan(
+        _model(sections["model"], list(columns)),
+        columns,
+        weights,
+        _options(sections["fit"]),
+        text.get("title", ""),
+        text.get("about", ""),
+        text.get("source", ""),
+        _published(text.get("published", [])),
+    )
+
+
+def _model(spec: Mapping[str, Any], columns: list[str]) -> AbstractModel:
+    kind = spec.get("kind", "mixture" if "components" in spec else "iid")
+    if kind not in _MODEL_KEYS:
+        raise ModelError(f"[model]: unknown kind {kind!r}; there are {', '.join(_MODEL_KEYS)}")
+    _only(spec, _MODEL_KEYS[kind], "[model]")
+    if kind == "cells":
+        _need(spec, ("cells", "seen", "parameters"), "[model]")
+        return Cells(spec["cells"], seen=spec["seen"], parameters=spec["parameters"])
+    if kind == "hardy-weinberg":
+        _need(spec, ("alleles",), "[model]")
+        return HardyWeinberg(spec["alleles"], spec.get("phenotypes"))
+    default = "normal" if len(columns) == 1 else "multivariate-normal"
+    if kind == "iid":
+        return IID(family_called(spec.get("family", default), columns))
+    known = {"weights": spec.get("weights"), "shared": spec.get("shared", ())}
+    if "families" in spec:
+        members = [family_called(s, columns) for s in spec["families"]]
+        return Mixture(members, spec.get("components"), **known)
+    _need(spec, ("components",), "[model]")
+    return Mixture(family_called(spec.get("family", default), columns), spec["components"], **known)
+
+
+def _data(spec: Mapping[str, Any], folder: Path, instead: Path | None) -> tuple[dict[str, Any], Any]:
+    _only(spec, _DATA_KEYS, "[data]")
+    weights = spec.get("weights")
+    path = instead or (folder / spec["file"] if "file" in spec else None)
+    if path is not None:
+        by_name = isinstance(weights, str)
+        wanted = list(spec.get("columns", []))
+        if by_name and wanted:
+            wanted.append(weights)
+        columns = columns_in(path, wanted)
+        if by_name:
+            if weights not in columns:
+                raise DataError(f"{path}: there is no column '{weights}'; it has {', '.join(columns)}")
+            return columns, columns.pop(weights)
+        return columns, weights
+    given = [key for key in ("counts", "values") if key in spec]
+    if len(given) != 1:
+        raise DataError("[data]: give one of file, values (columns) or counts, or a data file on the command line")
+    return dict(spec[given[0]]), weights
+
+
+def _options(spec: Mapping[str, Any]) -> dict[str, Any]:
+    _only(spec, _FIT_KEYS, "[fit]")
+    options = {key: spec[key] for key in ("start", "starts", "seed") if key in spec}
+    if "accelerate" in spec:
+        options["accelerate"] = accelerator(spec["accelerate"])
+    rule = {key: spec[key] for key in ("tolerance", "max_steps") if key in spec}
+    return options | ({"stop": Stop(**rule)} if rule else {})
+
+
+def accelerator(name: str) -> AbstractAccelerator:
+    """An accelerator from its name; raises `DataError`."""
+    if name not in ACCELERATORS:
+        raise DataError(f"unknown accelerator {name!r}; there are {', '.join(ACCELERATORS)}")
+    return ACCELERATORS[name]()
+
+
+def _published(entries: list[Mapping[str, Any]]) -> dict[str, str]:
+    for entry in entries:
+        _only(entry, _PUBLISHED_KEYS, "[[published]]")
+    return {
+        e["parameter"]: f"{e['estimate']}" + (f" ({e['error']})" if "error" in e else "") for e in entries
+    }
+
+
+def _table(text: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = text.get(name, {})
+    if not isinstance(found, Mapping):
+        raise DataError(f"[{name}] must be a table")
+    return found
+
+
+def _only(spec: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    for key in spec:
+        if key not in known:
+            raise DataError(f"{where}: unknown key '{key}'; known: {', '.join(sorted(known))}")
+
+
+def _need(spec: Mapping[str, Any], keys: Collection[str], where: str) -> None:
+    for key in keys:
+        if key not in spec:
+            raise DataError(f"{where}: the key '{key}' is missing")

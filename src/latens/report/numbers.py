@@ -1,0 +1,21 @@
+"""Digits: an estimate is shown as far as its standard error lets it be known."""
+
+from math import floor, isfinite, log10
+
+
+def decimals(error: float) -> int:
+    """Decimal places that show four significant digits of a standard error."""
+    return min(max(3 - floor(log10(error)), 0), 15) if isfinite(error) and error > 0 else 6
+
+
+def with_error(value: float, error: float) -> tuple[str, str]:
+    """Estimate and standard error to the same decimal place."""
+    if abs(value) >= 1e9 or 0 < error < 1e-9:
+        return f"{value:.6g}", f"{error:.4g}"
+    places = decimals(error)
+    return f"{value:.{places}f}", f"{error:.{places}f}"
+
+
+def alone(value: float) -> str:
+    """A number without an error: seven significant digits, and 0 for what is 0 but for rounding."""
+    return "0" if abs(value) < 2e-16 else f"{value:.7g}"
