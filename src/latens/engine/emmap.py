@@ -52,6 +52,21 @@ def surrogate(model: AbstractModel, free: Array, at: Array, xs: Any, weights: Ar
 
 
 @jax.jit
+def value(model: AbstractModel, free: Array, shard: Shard) -> Array:
+    """The log-likelihood alone."""
+    potentials = model.potentials(Space(model.constraints).params(free))
+    total: Array = over_blocks(lambda xs, w: log_likelihood(model, potentials, xs, w), shard)
+    return total
+
+
+@jax.jit
+def expected_value(model: AbstractModel, free: Array, at: Array, shard: Shard) -> Array:
+    """Q(free | at), the expected complete-data log-likelihood."""
+    total: Array = over_blocks(lambda xs, w: surrogate(model, free, at, xs, w), shard)
+    return total
+
+
+@jax.jit
 def expect(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]:
     """(log-likelihood, expected statistics): the E-step, one value-and-gradient per block."""
     potentials = model.potentials(Space(model.constraints).params(free))

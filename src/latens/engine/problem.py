@@ -14,12 +14,22 @@ from jax import Array
 from latens.cells import Partial
 from latens.data.table import frequencies
 from latens.engine.blocks import WORTH_A_CORE, Shard, cores, deal, rows_of, size_for
-from latens.engine.emmap import expect, one_step, row_step, update
+from latens.engine.emmap import expect, expected_value, one_step, row_step, update, value
 from latens.errors import ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
+
+
+def _check_leaves(model: AbstractModel) -> None:
+    """Fields that are no arrays or numbers must be declared static, or JAX cannot compile the model."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(model):
+        if not isinstance(leaf, float | int | complex | np.ndarray | np.generic | jax.Array):
+            raise ModelError(
+                f"{type(model).__name__}{jax.tree_util.keystr(path)} is {leaf!r}: declare a field that is not an "
+                "array or a number as `name: type = equinox.field(static=True)`"
+            )
 
 
 @jax.jit
@@ -49,6 +59,7 @@ class Problem:
     def __init__(self, model: AbstractModel, data: Any, weights: Any = None) -> None:
         if not isinstance(model, AbstractModel):
             raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
+        _check_leaves(model)
         rows = model.read(data)
         n = len(jax.tree.leaves(rows.xs)[0])
         given = frequencies(weights, n) * (1.0 if rows.weights is None else rows.weights)
@@ -108,6 +119,18 @@ class Problem:
             float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health)
         )
 
+    @double
+    def log_likelihood(self, free: np.ndarray) -> float:
+        """ℓ at free coordinates, in the units of the data."""
+        u = jnp.asarray(free)
+        return float(self.add(lambda shard: value(self.model, u, shard))) + self.offset
+
+    @double
+    def surrogate(self, free: np.ndarray, at: np.ndarray) -> float:
+        """Σ w Q(free | at), up to a term that `free` does not enter."""
+        u, v = jnp.asarray(free), jnp.asarray(at)
+        return float(self.add(lambda shard: expected_value(self.model, u, v, shard)))
+
     def add(self, function: Callable[[Shard], Any], shards: list[Shard] | None = None) -> Any:
         """Σ over shards, one thread each (JAX releases the interpreter lock), added on the host."""
         shards = self.shards if shards is None else shards
@@ -132,7 +155,8 @@ class Problem:
     @cached_property
     def xs(self) -> Any:
         """Rows in the frame, as `log_evidence` takes them."""
-        return rows_of(self.shards, len(self.weights))
+        with jax.ensure_compile_time_eval():  # kept, so it must be arrays even if first asked for in a trace
+            return rows_of(self.shards, len(self.weights))
 
     @double
     def free(self, params: Params, what: str = "start") -> np.ndarray:

@@ -2,10 +2,6 @@
 
 from typing import Any
 
-import jax.numpy as jnp
-from jax import Array
-
-from latens.engine.emmap import log_likelihood, over_blocks, surrogate
 from latens.engine.problem import Problem
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
@@ -17,17 +13,9 @@ def _pieces(
 ) -> tuple[float, float, float, float]:
     """Q(params|at), Q(at|at), ℓ(params) and ℓ(at), all in the frame of the data."""
     problem = Problem(model, data, weights)
-    here, there = (jnp.asarray(problem.free(p, name)) for p, name in ((params, "params"), (at, "at")))
-
-    def q(free: Array) -> float:
-        return float(problem.add(lambda s: over_blocks(lambda xs, w: surrogate(model, free, there, xs, w), s)))
-
-    def ell(free: Array) -> float:
-        phi = model.potentials(problem.inside(free))
-        total = problem.add(lambda s: over_blocks(lambda xs, w: log_likelihood(model, phi, xs, w), s))
-        return float(total) + problem.offset
-
-    return q(here), q(there), ell(here), ell(there)
+    here, there = problem.free(params, "params"), problem.free(at, "at")
+    q, ell = problem.surrogate, problem.log_likelihood
+    return q(here, there), q(there, there), ell(here), ell(there)
 
 
 @double

@@ -61,4 +61,13 @@ def maximise(
         )
 
     first = _State(start, objective(start), jnp.asarray(1e-4), jnp.asarray(False), jnp.asarray(0))
-    return jax.lax.while_loop(lambda s: ~s.done & (s.steps < max_steps), step, first).point
+    end = jax.lax.while_loop(lambda s: ~s.done & (s.steps < max_steps), step, first).point
+    return _differentiable(jax.lax.stop_gradient(end), derivatives)
+
+
+def _differentiable(end: Array, derivatives: Derivatives) -> Array:
+    """The same point, with the derivative of an argmax: −H⁻¹ ∂g, not that of the steps that led there."""
+    g, hessian = derivatives(end)
+    step = jnp.linalg.solve(-jax.lax.stop_gradient(hessian), g)
+    step = jnp.where(jnp.isfinite(step), step, 0.0)
+    return end + (step - jax.lax.stop_gradient(step))

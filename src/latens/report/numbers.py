@@ -4,14 +4,14 @@ from math import floor, isfinite, log10
 
 
 def decimals(error: float) -> int:
-    """Decimal places that show four significant digits of a standard error."""
-    return min(max(3 - floor(log10(error)), 0), 15) if isfinite(error) and error > 0 else 6
+    """Decimal places that show five significant digits of a standard error."""
+    return min(max(4 - floor(log10(error)), 0), 15) if isfinite(error) and error > 0 else 6
 
 
 def with_error(value: float, error: float) -> tuple[str, str]:
     """Estimate and standard error to the same decimal place."""
     if abs(value) >= 1e9 or 0 < error < 1e-9:
-        return f"{value:.6g}", f"{error:.4g}"
+        return f"{value:.6g}", f"{error:.5g}"
     places = decimals(error)
     return f"{value:.{places}f}", f"{error:.{places}f}"
 

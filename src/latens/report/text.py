@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 60
 WIDTH = 96
+TABLE_WIDTH = 160  # a row of a table is never broken
 
 
 def render(fit: Fit, *, published: dict[str, str] | None = None) -> str:
@@ -29,8 +30,8 @@ def render(fit: Fit, *, published: dict[str, str] | None = None) -> str:
     except InferenceError as error:
         with_errors, reason = False, str(error)
     out = StringIO()
-    console = Console(file=out, width=WIDTH, highlight=False, color_system=None, force_terminal=False)
-    console.print(Text(f"{fit.model.title}    {fit.n:g} observations", style="bold"))
+    console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
+    console.print(Text(wrapped(f"{fit.model.title}    {fit.n:g} observations")))
     console.print(_table(fit, with_errors, published))
     if len(fit.shown) > MOST_ROWS:
         console.print(Text(f"... and {len(fit.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n"))
@@ -58,7 +59,7 @@ def _table(fit: Fit, with_errors: bool, published: dict[str, str] | None) -> Tab
         if with_errors:
             error = float(fit.covariance()[i, i] ** 0.5)
             low, high = fit.intervals[i]
-            places = max(decimals(error) - 1, 0)
+            places = max(decimals(error) - 2, 0)
             cells = [*with_error(values[i], error), f"{low:.{places}f} .. {high:.{places}f}"]
             cells += [f"{max(fit.information.fractions[i], 0.0):.1%}"]
         if published is not None:
@@ -69,7 +70,7 @@ def _table(fit: Fit, with_errors: bool, published: dict[str, str] | None) -> Tab
 
 def _facts(fit: Fit) -> list[str]:
     lines = [
-        f"Log-likelihood  {fit.log_likelihood:.6f}    {fit.free_parameters} free parameters"
+        f"Log-likelihood  {fit.log_likelihood:.6f}    {_count(fit.free_parameters, 'free parameter', 'free parameters')}"
         f"    AIC {fit.aic:.3f}    BIC {fit.bic:.3f}",
         _wrapped("Status", f"{fit.message} {_evaluations(fit)}."),
     ]

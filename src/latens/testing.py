@@ -1,0 +1,195 @@
+"""The laws every family and every model obeys, for yours too.
+
+`check_family` and `check_model` raise `ModelError` naming the law that does not hold.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from latens.cells import Partial
+from latens.engine.accelerators import Plain
+from latens.engine.blocks import deal
+from latens.engine.emmap import expect, log_likelihood, one_step, row_step, surrogate
+from latens.engine.loop import run
+from latens.engine.problem import Problem
+from latens.engine.status import Status
+from latens.engine.stop import Stop
+from latens.errors import ModelError
+from latens.families.base import AbstractExponentialFamily
+from latens.inference.information import information
+from latens.models.base import AbstractModel
+from latens.numerics.precision import double
+from latens.numerics.space import Params, Space
+
+
+@double
+def check_family(
+    family: AbstractExponentialFamily, params: Params, *, like: Any = None, draws: int = 20_000, seed: int = 0
+) -> None:
+    """Put an exponential family through its laws at the given params.
+
+    The natural round trip, ∇A against the mean statistic of draws, draws inside the support, a density
+    that integrates to one (for a datum that is one number), the unseen datum, and the M-step as a maximum.
+
+    **Arguments:** `like`: a datum with the sizes (trials, exposure) that draws should have.
+    **Raises:** `ModelError` naming the law.
+    **Example:**
+        >>> import latens as lt
+        >>> lt.testing.check_family(lt.Exponential(), {"rate": 2.0})
+    """
+    space = Space(family.constraints)
+    params = {n: jnp.asarray(v) for n, v in space.check(params, "params").items()}
+    _law("estimate(mean(params)) gives back params", space.flat(family.estimate(family.mean(params))), space.flat(params))
+    example = None if like is None else jnp.asarray(like, dtype=float)
+    keys = jax.random.split(jax.random.key(seed), draws)
+    ys = jax.vmap(family.sample, (None, 0, None))(params, keys, example)
+    if not bool(jax.vmap(family.support)(ys).all()):
+        raise ModelError(f"{family.title}: a draw lies outside the support")
+    counts = np.asarray(jax.vmap(family.count)(ys))
+    statistics = np.asarray(jax.vmap(family.statistic)(ys))
+    expected = np.asarray(family.mean(params)) * counts[:, None]
+    _within("∇A is the mean statistic", statistics - expected)
+    here = family.potential(params)
+    if family.shape == ():
+        _integrates_to_one(family, here, np.asarray(ys))
+    unseen = Partial(ys[0], jnp.asarray(False))
+    value, gradient = jax.value_and_grad(family.log_kernel)(here, unseen)
+    filled = counts[0] * jnp.concatenate([jnp.ones(1), family.mean(params)])
+    _law("an unseen datum has evidence 1 and the family's mean as its statistic", jnp.r_[value, gradient], jnp.r_[0.0, filled])
+    totals = jnp.asarray(np.concatenate([[counts.sum()], statistics.sum(0)]))
+    best = space.free(family.maximise(totals))
+    slope = jax.grad(lambda u: family.potential(space.params(u)) @ totals)(best)
+    _law("the M-step is stationary", slope / counts.sum(), jnp.zeros_like(best), 1e-7)
+
+
+def _integrates_to_one(family: AbstractExponentialFamily, potential: jax.Array, ys: np.ndarray) -> None:
+    """Sum or trapezoids, well beyond where the draws lie."""
+    low, high = ys.min() - np.ptp(ys) - 1, ys.max() + np.ptp(ys) + 1
+    whole = bool((ys == np.floor(ys)).all())
+    grid = np.arange(np.floor(low), high) if whole else np.linspace(low, high, 1_000_001)
+    inside = grid[np.asarray(jax.vmap(family.support)(jnp.asarray(grid)))]
+    density = np.exp(np.asarray(jax.vmap(family.log_kernel, (None, 0))(potential, jnp.asarray(inside))))
+    total = density.sum() if whole else np.trapezoid(density, inside)
+    _law("the density integrates to one", total, 1.0, 1e-3)
+
+
+@double
+def check_model(model: AbstractModel, data: Any, start: Params, *, weights: Any = None, seed: int = 0) -> None:
+    """Put a model through the laws of EM, on its own data.
+
+    The log-likelihood never falls; Jensen's bound touches at its point and stays below; the M-step is
+    stationary on Q; weights are repetitions; order and blocks of rows change nothing; the rate of EM at
+    the optimum is complete⁻¹ · missing information; a second call does not compile again.
+
+    **Arguments:** as in `lt.fit`; `start` should lead to a maximum inside the constraints.
+    **Raises:** `ModelError` naming the law.
+    **Example:**
+        >>> import latens as lt
+        >>> model = lt.Mixture(lt.Poisson(), 2)
+        >>> lt.testing.check_model(model, [0, 1, 1, 2, 6, 7, 8, 9], {"weights": [0.5, 0.5], "rate": [1.0, 6.0]})
+    """
+    problem = Problem(model, data, weights)
+    free = problem.free(start)
+    # a few steps first, so that all further laws are looked at from a point EM has made
+    *_, reached = run(problem, free, Plain(), Stop(tolerance=0, max_steps=20))
+    if reached.status is Status.DEGENERATE:
+        raise ModelError(f"this start degenerates: {reached.reason}")
+    _bound(problem, free, seed)
+    _stationary(problem, free)
+    _sums(problem, free, seed)
+    _no_recompilation(problem, free)
+    *_, last = run(problem, reached.free, Plain(), Stop(tolerance=1e-9, max_steps=50_000))
+    if last.status is not Status.CONVERGED:
+        raise ModelError(f"plain EM did not converge from this start: {last.status.sentence}")
+    _rate(problem, last.free)
+
+
+def _ell(problem: Problem, free: np.ndarray) -> float:
+    return problem.log_likelihood(free)
+
+
+def _q(problem: Problem, free: np.ndarray, at: np.ndarray) -> float:
+    return problem.surrogate(free, at)
+
+
+def _bound(problem: Problem, at: np.ndarray, seed: int) -> None:
+    """ℓ(θ) − ℓ(θ′) is at least Q(θ|θ′) − Q(θ′|θ′), for θ far and near."""
+    rng = np.random.default_rng(seed)
+    slack = 1e-9 * (1 + abs(_ell(problem, at)))
+    for scale in (1e-2, 0.3, 1.0):
+        other = at + scale * rng.normal(size=at.shape)
+        gain = _ell(problem, other) - _ell(problem, at)
+        if np.isfinite(gain) and gain < _q(problem, other, at) - _q(problem, at, at) - slack:
+            raise ModelError("law broken: Jensen's bound stays below the log-likelihood (is log_evidence an integral of exp<φ, S>?)")
+    score = jax.jit(jax.grad(lambda u: _flat_ell(problem, u)))(jnp.asarray(at))
+    slope = jax.jit(jax.grad(lambda u: _flat_q(problem, u, jnp.asarray(at))))(jnp.asarray(at))
+    _law("the score is the gradient of Q (Fisher's identity)", slope, score, 1e-7)
+
+
+def _flat_ell(problem: Problem, free: jax.Array) -> jax.Array:
+    phi = problem.model.potentials(problem.inside(free))
+    return log_likelihood(problem.model, phi, problem.xs, jnp.asarray(problem.weights))
+
+
+def _flat_q(problem: Problem, free: jax.Array, at: jax.Array) -> jax.Array:
+    return surrogate(problem.model, free, at, problem.xs, jnp.asarray(problem.weights))
+
+
+def _stationary(problem: Problem, free: np.ndarray) -> None:
+    after = jnp.asarray(problem.step(free).free)
+    slope = jax.jit(jax.grad(lambda u: _flat_q(problem, u, jnp.asarray(free))))(after)
+    _law("the M-step is stationary on Q (does estimate maximise <φ, stats>?)", slope / problem.n, jnp.zeros_like(slope), 1e-7)
+
+
+def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
+    """Weights are repetitions; order and blocks change nothing."""
+    rng, n = np.random.default_rng(seed), len(problem.weights)
+    times = rng.integers(1, 4, n)
+    xs = jax.tree.map(np.asarray, problem.xs)
+    repeated = rng.permutation(np.repeat(np.arange(n), times))
+    weighted = deal(xs, times.astype(float), max(n // 3, 1), 1)[0]
+    again = deal(jax.tree.map(lambda leaf: leaf[repeated], xs), np.ones(len(repeated)), 7, 1)[0]
+    u = jnp.asarray(free)
+    a, b = (jnp.concatenate([jnp.ravel(v) for v in jax.tree.leaves(expect(problem.model, u, s))]) for s in (weighted, again))
+    _law("weights are repetitions, in any order and blocks", a, b)
+
+
+def _no_recompilation(problem: Problem, free: np.ndarray) -> None:
+    step = one_step if problem.model.finite else row_step
+    problem.step(free)
+    before = step._cache_size()
+    problem.step(free + 1e-3)
+    if step._cache_size() != before:
+        raise ModelError("law broken: a second call does not compile again (keep arrays out of static fields)")
+
+
+def _rate(problem: Problem, free: np.ndarray) -> None:
+    whole = deal(jax.tree.map(np.asarray, problem.xs), problem.weights, len(problem.weights), 1)[0]
+    step = one_step if problem.model.finite else row_step
+
+    def image(u: jax.Array) -> jax.Array:
+        return step(problem.model, u, whole, jnp.asarray(problem.n))[1].free
+
+    jacobian = np.asarray(jax.jit(jax.jacfwd(image))(jnp.asarray(free)))
+    _law("the rate of EM is complete⁻¹ · missing information", jacobian, information(problem, free).rate, 1e-5)
+
+
+def _law(law: str, found: Any, expected: Any, tolerance: float = 1e-8) -> None:
+    found, expected = np.asarray(found), np.asarray(expected)
+    scale = 1.0 + np.abs(expected).max(initial=0.0)
+    if not np.abs(found - expected).max(initial=0.0) <= tolerance * scale:
+        raise ModelError(f"law broken: {law}; found {_short(found)}, expected {_short(expected)}")
+
+
+def _within(law: str, deviations: np.ndarray) -> None:
+    """Means of (n, p) deviations that should be 0, within 6 of their standard errors."""
+    error = deviations.std(0) / np.sqrt(len(deviations))
+    if not (np.abs(deviations.mean(0)) <= 6 * error + 1e-9).all():
+        raise ModelError(f"law broken: {law}; off by {_short(deviations.mean(0))}, standard error {_short(error)}")
+
+
+def _short(values: np.ndarray) -> str:
+    return np.array2string(np.ravel(values)[:6], precision=6)
