@@ -4,9 +4,10 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from registry import COUNTS, FAMILIES, MODELS, PAIR, log_joint
 
 import latens as lt
+
+from registry import COUNTS, FAMILIES, MODELS, PAIR, log_joint
 
 each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda c: c.name)
 each_model = pytest.mark.parametrize("case", MODELS, ids=lambda c: c.name)

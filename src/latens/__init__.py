@@ -81,7 +81,7 @@ _HOME = {
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = ["testing", *_MODULE]  # noqa: PLE0604
+__all__ = ["testing", *_MODULE]
 
 
 def __getattr__(name: str) -> Any:

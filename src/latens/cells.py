@@ -4,14 +4,13 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jax import Array
 
 
 class Partial(eqx.Module):
     """Rows of which some were not seen at all: `value` holds a stand-in where `seen` is False."""
 
-    value: Array
-    seen: Array
+    value: Any  # (n, ...) array
+    seen: Any  # (n,) booleans
 
 
 # inside the support of every family, or harmless there: its statistics are multiplied by zero

@@ -1,10 +1,10 @@
 """What can go wrong, as a tree:
 
-    LatensError
-    ├── DataError          the data, the weights or a file: names the row, column or key    (a ValueError)
-    ├── ModelError         the model cannot be what was written, or breaks its own laws     (a ValueError)
-    ├── ParameterError     a parameter or start value outside its constraint, or missing    (a ValueError)
-    └── InferenceError     a standard error that should not be trusted: the message says why
+LatensError
+├── DataError          the data, the weights or a file: names the row, column or key    (a ValueError)
+├── ModelError         the model cannot be what was written, or breaks its own laws     (a ValueError)
+├── ParameterError     a parameter or start value outside its constraint, or missing    (a ValueError)
+└── InferenceError     a standard error that should not be trusted: the message says why
 """
 
 

@@ -143,9 +143,7 @@ def accelerator(name: str) -> AbstractAccelerator:
 def _published(entries: list[Mapping[str, Any]]) -> dict[str, str]:
     for entry in entries:
         _only(entry, _PUBLISHED_KEYS, "[[published]]")
-    return {
-        e["parameter"]: f"{e['estimate']}" + (f" ({e['error']})" if "error" in e else "") for e in entries
-    }
+    return {e["parameter"]: f"{e['estimate']}" + (f" ({e['error']})" if "error" in e else "") for e in entries}
 
 
 def _table(text: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -42,7 +42,9 @@ def check_family(
     """
     space = Space(family.constraints)
     params = {n: jnp.asarray(v) for n, v in space.check(params, "params").items()}
-    _law("estimate(mean(params)) gives back params", space.flat(family.estimate(family.mean(params))), space.flat(params))
+    _law(
+        "estimate(mean(params)) gives back params", space.flat(family.estimate(family.mean(params))), space.flat(params)
+    )
     example = None if like is None else jnp.asarray(like, dtype=float)
     keys = jax.random.split(jax.random.key(seed), draws)
     ys = jax.vmap(family.sample, (None, 0, None))(params, keys, example)
@@ -58,7 +60,11 @@ def check_family(
     unseen = Partial(ys[0], jnp.asarray(False))
     value, gradient = jax.value_and_grad(family.log_kernel)(here, unseen)
     filled = counts[0] * jnp.concatenate([jnp.ones(1), family.mean(params)])
-    _law("an unseen datum has evidence 1 and the family's mean as its statistic", jnp.r_[value, gradient], jnp.r_[0.0, filled])
+    _law(
+        "an unseen datum has evidence 1 and the family's mean as its statistic",
+        jnp.r_[value, gradient],
+        jnp.r_[0.0, filled],
+    )
     totals = jnp.asarray(np.concatenate([[counts.sum()], statistics.sum(0)]))
     best = space.free(family.maximise(totals))
     slope = jax.grad(lambda u: family.potential(space.params(u)) @ totals)(best)
@@ -123,7 +129,9 @@ def _bound(problem: Problem, at: np.ndarray, seed: int) -> None:
         other = at + scale * rng.normal(size=at.shape)
         gain = _ell(problem, other) - _ell(problem, at)
         if np.isfinite(gain) and gain < _q(problem, other, at) - _q(problem, at, at) - slack:
-            raise ModelError("law broken: Jensen's bound stays below the log-likelihood (is log_evidence an integral of exp<φ, S>?)")
+            raise ModelError(
+                "law broken: Jensen's bound stays below the log-likelihood (is log_evidence an integral of exp<φ, S>?)"
+            )
     score = jax.jit(jax.grad(lambda u: _flat_ell(problem, u)))(jnp.asarray(at))
     slope = jax.jit(jax.grad(lambda u: _flat_q(problem, u, jnp.asarray(at))))(jnp.asarray(at))
     _law("the score is the gradient of Q (Fisher's identity)", slope, score, 1e-7)
@@ -141,7 +149,12 @@ def _flat_q(problem: Problem, free: jax.Array, at: jax.Array) -> jax.Array:
 def _stationary(problem: Problem, free: np.ndarray) -> None:
     after = jnp.asarray(problem.step(free).free)
     slope = jax.jit(jax.grad(lambda u: _flat_q(problem, u, jnp.asarray(free))))(after)
-    _law("the M-step is stationary on Q (does estimate maximise <φ, stats>?)", slope / problem.n, jnp.zeros_like(slope), 1e-7)
+    _law(
+        "the M-step is stationary on Q (does estimate maximise <φ, stats>?)",
+        slope / problem.n,
+        jnp.zeros_like(slope),
+        1e-7,
+    )
 
 
 def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
@@ -153,16 +166,18 @@ def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
     weighted = deal(xs, times.astype(float), max(n // 3, 1), 1)[0]
     again = deal(jax.tree.map(lambda leaf: leaf[repeated], xs), np.ones(len(repeated)), 7, 1)[0]
     u = jnp.asarray(free)
-    a, b = (jnp.concatenate([jnp.ravel(v) for v in jax.tree.leaves(expect(problem.model, u, s))]) for s in (weighted, again))
+    a, b = (
+        jnp.concatenate([jnp.ravel(v) for v in jax.tree.leaves(expect(problem.model, u, s))]) for s in (weighted, again)
+    )
     _law("weights are repetitions, in any order and blocks", a, b)
 
 
 def _no_recompilation(problem: Problem, free: np.ndarray) -> None:
     step = one_step if problem.model.finite else row_step
     problem.step(free)
-    before = step._cache_size()
+    before = step._cache_size()  # type: ignore[attr-defined]
     problem.step(free + 1e-3)
-    if step._cache_size() != before:
+    if step._cache_size() != before:  # type: ignore[attr-defined]
         raise ModelError("law broken: a second call does not compile again (keep arrays out of static fields)")
 
 

@@ -70,9 +70,7 @@ def expected_value(model: AbstractModel, free: Array, at: Array, shard: Shard) -
 def expect(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]:
     """(log-likelihood, expected statistics): the E-step, one value-and-gradient per block."""
     potentials = model.potentials(Space(model.constraints).params(free))
-    return over_blocks(
-        lambda xs, w: jax.value_and_grad(log_likelihood, 1)(model, potentials, xs, w), shard
-    )
+    return over_blocks(lambda xs, w: jax.value_and_grad(log_likelihood, 1)(model, potentials, xs, w), shard)
 
 
 @jax.jit
@@ -114,9 +112,7 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple
     return log_lik, _move(model, free, maximise(q, free, derivatives=derivatives), q, n)
 
 
-def _move(
-    model: AbstractModel, free: Array, after: Array, q: Callable[[Array], Array], n: Array
-) -> Move:
+def _move(model: AbstractModel, free: Array, after: Array, q: Callable[[Array], Array], n: Array) -> Move:
     """Measure the step by the complete information, √(ΔᵀI_com Δ): the same in any coordinates."""
     delta = after - free
 

@@ -43,9 +43,7 @@ class Iterate:
         return replace(self, status=status, reason=reason)
 
 
-def run(
-    problem: Problem, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop
-) -> Iterator[Iterate]:
+def run(problem: Problem, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> Iterator[Iterate]:
     """Iterate EM from free coordinates; the last `Iterate` has a status that is not `RUNNING`."""
     memory, point, image = accelerate.init(), start, start
     best: Iterate | None = None
@@ -93,9 +91,7 @@ def _slack(best: Iterate) -> float:
     return 1e-10 * (1.0 + abs(best.log_likelihood))
 
 
-def _judge(
-    problem: Problem, step: Step, distance: float, evaluations: int, stop: Stop
-) -> tuple[Status, str]:
+def _judge(problem: Problem, step: Step, distance: float, evaluations: int, stop: Stop) -> tuple[Status, str]:
     """Whether this point is the last, and why."""
     ill = ~(step.health >= 1)
     if ill.any():

@@ -98,7 +98,7 @@ class Problem:
         potentials = jax.eval_shape(lambda u: self.model.potentials(self.space.params(u)), self.centre)
         leaves = jax.tree.leaves(potentials)
         widths = sum(sum(leaf.shape) for leaf in leaves)
-        return widths + sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))
+        return int(widths) + sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))
 
     @property
     def centre(self) -> Array:
@@ -115,9 +115,7 @@ class Problem:
         else:
             log_lik, stats = self.add(lambda shard: expect(self.model, point, shard))
             move = update(self.model, point, stats, self._total)
-        return Step(
-            float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health)
-        )
+        return Step(float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health))
 
     @double
     def log_likelihood(self, free: np.ndarray) -> float:
@@ -150,7 +148,11 @@ class Problem:
     @cached_property
     def sizes(self) -> Any:
         """Rows to take trials and exposures from when sampling."""
-        return jax.tree.map(lambda leaf: leaf.value if isinstance(leaf, Partial) else leaf, self.xs, is_leaf=lambda v: isinstance(v, Partial))
+        return jax.tree.map(
+            lambda leaf: leaf.value if isinstance(leaf, Partial) else leaf,
+            self.xs,
+            is_leaf=lambda v: isinstance(v, Partial),
+        )
 
     @cached_property
     def xs(self) -> Any:
@@ -184,6 +186,6 @@ class Problem:
         logs = np.asarray(jax.vmap(self.model.log_evidence, (None, 0))(potentials, self.xs))
         bad = ~np.isfinite(logs)
         where = f"row {self.rows_used[int(np.argmax(bad))]}" if bad.any() else "the data"
-        return ParameterError(f"start: {where} has log-likelihood {logs[bad][0] if bad.any() else np.nan} there; choose another start")
-
-
+        return ParameterError(
+            f"start: {where} has log-likelihood {logs[bad][0] if bad.any() else np.nan} there; choose another start"
+        )

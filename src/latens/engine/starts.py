@@ -66,9 +66,7 @@ def search(
     apart = 1e-3 + 1e-9 * abs(best.log_likelihood)
     optima = sum(1 for i, v in enumerate(settled) if i == 0 or settled[i - 1] - v > apart)
     reached = sum(1 for v in settled if settled[0] - v <= apart)
-    return best.free, Starts(
-        starts, len(settled), len(ends) - len(sound), optima, reached, len(pilot.weights)
-    )
+    return best.free, Starts(starts, len(settled), len(ends) - len(sound), optima, reached, len(pilot.weights))
 
 
 @double
@@ -79,5 +77,3 @@ def _pilot(problem: Problem, seed: int) -> Problem:
         return problem
     rows = np.sort(np.random.default_rng([seed]).choice(n, PILOT, replace=False))
     return problem.part(rows)
-
-

@@ -16,7 +16,6 @@ from jax import Array
 from latens.cells import Partial
 from latens.numerics.space import Params
 
-
 ROWS = 1 << 15  # at most this many rows are copied at a time
 
 

@@ -36,7 +36,7 @@ def family_called(spec: str | Mapping[str, Any], columns: Sequence[str]) -> Abst
 
     `columns` are those of the data: they set the dimension of a multivariate normal or multinomial.
     """
-    options = {"name": spec} if isinstance(spec, str) else dict(spec)
+    options: dict[str, Any] = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = options.pop("name", None)
     if name not in NAMES:
         raise ModelError(f"unknown family {name!r}; there are {', '.join(NAMES)}")

@@ -117,9 +117,7 @@ class Product(AbstractFamily):
     def features(self, x: Any) -> Array:
         return jnp.concatenate([f.features(x[c]) for c, f in self.families.items()])
 
-    def frame(
-        self, xs: dict[str, np.ndarray], weights: np.ndarray, columns: Sequence[str]
-    ) -> AbstractFrame:
+    def frame(self, xs: dict[str, np.ndarray], weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return ByColumn(self.columns, tuple(f.frame(xs[c], weights, [c]) for c, f in self.families.items()))
 
     def spread(self, params: Params) -> Array:

@@ -28,9 +28,7 @@ def _moments(model: AbstractModel, free: Array, shard: Shard) -> tuple[Any, Arra
     def ell(phi: Array, xs: Any, w: Array) -> Array:
         return log_likelihood(model, unravel(phi), xs, w)
 
-    mean, covariance = over_blocks(
-        lambda xs, w: (jax.grad(ell)(flat, xs, w), jax.hessian(ell)(flat, xs, w)), shard
-    )
+    mean, covariance = over_blocks(lambda xs, w: (jax.grad(ell)(flat, xs, w), jax.hessian(ell)(flat, xs, w)), shard)
     return unravel(mean), covariance
 
 

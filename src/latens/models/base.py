@@ -1,7 +1,7 @@
 """What a model is, and everything that follows from its three functions."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -97,17 +97,17 @@ class AbstractModel(eqx.Module):
     def read(self, data: Any) -> Rows:
         """Users' data → `Rows`: arrays, or dicts of arrays, with one row per observation."""
         named = columns_of(data)
-        xs = numbers(data, "0") if named is None else {n: numbers(c, n) for n, c in named.items()}
-        lengths = {len(leaf) if leaf.ndim else -1 for leaf in jax.tree.leaves(xs)}
+        columns = {"0": numbers(data, "0")} if named is None else {n: numbers(c, n) for n, c in named.items()}
+        lengths = {len(leaf) if leaf.ndim else -1 for leaf in columns.values()}
         if lengths in ({0}, set()):
             raise DataError("the data are empty: there is nothing to fit")
         if len(lengths) > 1 or lengths == {-1}:
             raise DataError("the data need the same number of rows in every column")
-        for name, leaf in {"0": xs}.items() if named is None else xs.items():
+        for name, leaf in columns.items():
             if not np.isfinite(leaf).all():
                 row = int(np.argwhere(~np.isfinite(leaf))[0][0])
                 raise DataError(f"row {row}, column '{name}': NaN or infinite; this model takes numbers only")
-        return Rows(xs, tuple(named or ()))
+        return Rows(columns["0"] if named is None else columns, tuple(named or ()))
 
     def observe(self, xs: Any) -> Any:
         """Rows in the frame → rows as `log_evidence` takes them."""

@@ -103,7 +103,7 @@ class Cells(AbstractModel):
             return safe_log(self._probabilities(params))
         logs = {n: safe_log(v) for n, v in params.items()} | {f"1-{n}": safe_log(1 - v) for n, v in params.items()}
         factors = [f for key in self._factors.values() for f in key]
-        constants = np.array([m.constant for m in monomials])
+        constants = jnp.array([m.constant for m in monomials])
         return safe_log(constants) + self._powers(factors) @ jnp.stack([logs[f] for f in factors])
 
     def log_evidence(self, potentials: Array, x: Array) -> Array:
@@ -126,9 +126,7 @@ class Cells(AbstractModel):
         if named is None:
             listed = numbers(data, "counts")
             if listed.shape != (len(groups),):
-                raise DataError(
-                    f"counts have shape {listed.shape}; give one for each group: {', '.join(groups)}"
-                )
+                raise DataError(f"counts have shape {listed.shape}; give one for each group: {', '.join(groups)}")
             named = dict(zip(groups, listed, strict=True))
         unknown = [g for g in named if g not in groups]
         if unknown:
@@ -167,7 +165,9 @@ class Cells(AbstractModel):
     def _check(self) -> None:
         repeated = [n for n in self._names if self._names.count(n) > 1]
         if repeated or not self.parameters:
-            raise ModelError(f"Cells: parameter '{repeated[0]}' is listed twice" if repeated else "Cells: no parameters")
+            raise ModelError(
+                f"Cells: parameter '{repeated[0]}' is listed twice" if repeated else "Cells: no parameters"
+            )
         for group, members in self.seen:
             for cell in members:
                 if cell not in self.hidden:

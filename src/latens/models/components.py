@@ -181,7 +181,8 @@ class Different(AbstractComponents):
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         try:
-            return [family.read(data) for family in self.families][0]
+            first, *_ = [family.read(data) for family in self.families]
+            return first
         except DataError as error:
             raise DataError(f"every component must be able to take every row: {error}") from None
 

@@ -7,9 +7,7 @@ from latens.errors import ModelError
 from latens.models.cells import Cells
 
 
-def HardyWeinberg(
-    alleles: str | Sequence[str], phenotypes: Mapping[str, str | Sequence[str]] | None = None
-) -> Cells:
+def HardyWeinberg(alleles: str | Sequence[str], phenotypes: Mapping[str, str | Sequence[str]] | None = None) -> Cells:
     """Gene counting: genotypes in Hardy–Weinberg proportions, seen as phenotypes.
 
         P(aa) = p_a²,   P(ab) = 2 p_a p_b

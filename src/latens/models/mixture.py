@@ -22,7 +22,7 @@ from latens.models.components import (
     totals,
 )
 from latens.models.seeding import partition
-from latens.numerics.constraints import Simplex
+from latens.numerics.constraints import AbstractConstraint, Simplex
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp, safe_log
 
@@ -62,7 +62,7 @@ class Mixture(AbstractModel):
         shared: Sequence[str] = (),
     ) -> None:
         several = not isinstance(family, AbstractFamily)
-        families = tuple(family) if several else (family,)  # type: ignore[arg-type]
+        families = (family,) if isinstance(family, AbstractFamily) else tuple(family)
         for member in families:
             if not isinstance(member, AbstractFamily):
                 raise ModelError(f"Mixture takes families such as lt.Normal(), got {member!r}")
@@ -79,9 +79,7 @@ class Mixture(AbstractModel):
         if self.known is not None and (
             self.known.shape != (k,) or not (self.known > 0).all() or abs(self.known.sum() - 1) > 1e-8
         ):
-            raise ModelError(
-                f"Mixture: known weights must be {k} positive numbers that sum to one, got {self.known}"
-            )
+            raise ModelError(f"Mixture: known weights must be {k} positive numbers that sum to one, got {self.known}")
 
     @property
     def title(self) -> str:
@@ -90,8 +88,8 @@ class Mixture(AbstractModel):
 
     @property
     def constraints(self) -> Constraints:
-        free = {} if self.known is not None else {"weights": Simplex(self.components.k)}
-        return {**free, **self.components.constraints}
+        free: dict[str, AbstractConstraint] = self.components.constraints
+        return free if self.known is not None else {"weights": Simplex(self.components.k), **free}
 
     def potentials(self, params: Params) -> dict[str, Any]:
         weights = params["weights"] if self.known is None else jnp.asarray(self.known)

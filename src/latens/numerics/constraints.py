@@ -11,7 +11,6 @@ from jax import Array
 
 from latens.numerics.special import TINY, safe_log
 
-
 # A probability is kept this far from 0 and 1: one rounding of 1. Nearer, its logarithm is noise, and an
 # estimate on the boundary would never stop moving in free coordinates.
 EDGE = 2.0**-53
@@ -55,7 +54,6 @@ class AbstractConstraint(eqx.Module):
     @abstractmethod
     def link(self) -> np.ndarray:
         """Per entry of the value: the scale an interval is formed on, "identity", "log" or "logit"."""
-
 
     @property
     def distinct(self) -> np.ndarray:

@@ -14,7 +14,7 @@ from latens.numerics.constraints import AbstractConstraint
 
 Params = dict[str, Any]
 Key = str | tuple[str, ...]
-Constraints = Mapping[Key, AbstractConstraint]
+Constraints = Mapping[Any, AbstractConstraint]  # by Key; a Mapping[str, ...] is welcome too
 
 
 class Space(eqx.Module):
@@ -106,9 +106,7 @@ class Space(eqx.Module):
             except (TypeError, ValueError) as error:
                 raise ParameterError(f"{what}: parameter '{name}' is not numeric: {error}") from None
             if arrays[name].shape != shape:
-                raise ParameterError(
-                    f"{what}: parameter '{name}' has shape {arrays[name].shape}, expected {shape}"
-                )
+                raise ParameterError(f"{what}: parameter '{name}' has shape {arrays[name].shape}, expected {shape}")
         for key, c in self.constraints.items():
             value = arrays[key] if isinstance(key, str) else np.stack([arrays[name] for name in key])
             if not c.holds(value):

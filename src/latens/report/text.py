@@ -15,6 +15,7 @@ from latens.errors import InferenceError
 from latens.report.numbers import alone, decimals, with_error
 
 if TYPE_CHECKING:
+    from latens.engine.starts import Starts
     from latens.fitting import Fit
 
 MOST_ROWS = 60
@@ -69,23 +70,22 @@ def _table(fit: Fit, with_errors: bool, published: dict[str, str] | None) -> Tab
 
 
 def _facts(fit: Fit) -> list[str]:
+    free = _count(fit.free_parameters, "free parameter", "free parameters")
     lines = [
-        f"Log-likelihood  {fit.log_likelihood:.6f}    {_count(fit.free_parameters, 'free parameter', 'free parameters')}"
-        f"    AIC {fit.aic:.3f}    BIC {fit.bic:.3f}",
+        f"Log-likelihood  {fit.log_likelihood:.6f}    {free}    AIC {fit.aic:.3f}    BIC {fit.bic:.3f}",
         _wrapped("Status", f"{fit.message} {_evaluations(fit)}."),
     ]
-    if fit.starts is not None:
-        s = fit.starts
-        lost = f"; {s.degenerate} degenerated" if s.degenerate else ""
-        part = f" (on {s.rows} of the rows)" if s.rows < fit.rows else ""
-        lines.append(
-            _wrapped(
-                "Starts",
-                f"{s.tried} tried{part}; {s.settled} settled in a short run, on {_count(s.optima, 'distinct optimum', 'distinct optima')}; "
-                f"{s.reached} reached the best{lost}.",
-            )
-        )
-    return lines
+    return lines if fit.starts is None else [*lines, _wrapped("Starts", _starts(fit.starts, fit.rows))]
+
+
+def _starts(starts: Starts, rows: int) -> str:
+    optima = _count(starts.optima, "distinct optimum", "distinct optima")
+    part = f" (on {starts.rows} of the rows)" if starts.rows < rows else ""
+    lost = f"; {starts.degenerate} degenerated" if starts.degenerate else ""
+    return (
+        f"{starts.tried} tried{part}; {starts.settled} settled in a short run, on {optima}; "
+        f"{starts.reached} reached the best{lost}."
+    )
 
 
 def _evaluations(fit: Fit) -> str:

@@ -1,0 +1,39 @@
+# The whole developer manual: each target sets up .venv from the project's own files if it is not there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types bench docs clean
+
+$(VENV)/.user: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.user
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,bench]"
+	touch $@
+
+demo: $(VENV)/.user          ## fit the peppered moths and Old Faithful, estimates with standard errors
+	$(BIN)/latens demo moths
+	@echo
+	$(BIN)/latens demo faithful
+
+test: $(VENV)/.dev           ## all tests: laws, published numbers, docs, command line
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev          ## speed beside peers, in one run: writes benchmarks/results.md
+	$(BIN)/python benchmarks/run.py
+
+docs: $(VENV)/.dev           ## run every block of the README and the docs
+	$(BIN)/python -m pytest tests/test_docs.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

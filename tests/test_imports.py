@@ -1,0 +1,94 @@
+"""Imports point downwards; the public namespace is pinned; JAX's settings are left alone; help is quick."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import latens as lt
+
+SRC = Path(lt.__file__).parent
+LAYERS = [
+    {"errors"},
+    {"numerics"},
+    {"cells"},
+    {"data"},
+    {"families"},
+    {"models"},
+    {"engine"},
+    {"inference"},
+    {"fitting"},
+    {"report", "testing", "modelfile"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+# imported where they are used: a report is made from a fit, by a fit's own method; a frame knows what a cell is
+THIN = {("fitting", "report")}
+
+
+def _uses(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latens."):
+            yield node.module.split(".")[1]
+
+
+def test_imports_point_downwards():
+    seen = 0
+    for path in SRC.rglob("*.py"):
+        part = path.relative_to(SRC).parts[0].removesuffix(".py")
+        if part in ("__init__", "__main__"):
+            continue
+        for used in _uses(path):
+            seen += 1
+            assert LEVEL[used] <= LEVEL[part] or (part, used) in THIN, f"{path.name} imports latens.{used}"
+    assert seen > 100
+
+
+def test_files_are_short():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SRC.rglob("*.py")}
+    assert max(lengths.values()) <= 330, max(lengths, key=lengths.get)
+    assert sorted(lengths.values())[len(lengths) // 2] < 150
+
+
+PUBLIC = """AbstractAccelerator AbstractExponentialFamily AbstractFamily AbstractModel Bernoulli Beta Binomial
+Categorical Cells DataError Exponential Fit Gamma Geometric HardyWeinberg IID InferenceError Iterate Latent
+LatensError LogNormal Mixture ModelError Multinomial MultivariateNormal NegativeBinomial Normal ParameterError
+Plain Poisson Positive PositiveDefinite Product Real Simplex Squarem Status Stop Unit fit h_function iterate
+lower_bound q_function testing""".split()
+
+
+def test_public_namespace_is_pinned_and_loads():
+    assert set(lt.__all__) == set(PUBLIC)
+    for name in lt.__all__:
+        assert getattr(lt, name) is not None
+    assert callable(lt.fit)
+
+
+def _python(code):
+    return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_help_does_not_import_jax():
+    for flag in ("--help", "--version"):
+        code = f"""
+import sys
+from latens.cli import main
+try:
+    main(["{flag}"])
+except SystemExit as ended:
+    assert not ended.code
+assert not {{"jax", "numpy", "equinox"}} & set(sys.modules)
+"""
+        assert "latens" in _python(code).lower()
+
+
+def test_callers_settings_stay():
+    code = """
+import jax, jax.numpy as jnp, numpy as np
+import latens as lt
+fit = lt.fit(lt.IID(lt.Normal()), [1.0, 2.0, 4.0])
+assert fit.params["mean"].dtype == np.float64
+assert not jax.config.jax_enable_x64 and jnp.ones(2).dtype == jnp.float32
+print(float(fit.params["mean"]))
+"""
+    assert float(_python(code)) == 7 / 3
