@@ -19,7 +19,7 @@ STOP = lt.Stop(tolerance=1e-8)
 
 
 def _start(kind, data):
-    means = np.stack([data[LABELS == j].mean(0) for j in (0, 1)])
+    means = np.stack([data[j == LABELS].mean(0) for j in (0, 1)])
     spread = np.cov(data.T)
     start = {"weights": [0.5, 0.5], "mean": means}
     if kind in ("full", "tied"):

@@ -66,11 +66,10 @@ def plan(text: Mapping[str, Any], folder: Path, data: Path | None = None) -> Pla
     """The same from the parsed file; relative paths start at `folder`."""
     _only(text, {"title", "about", "source", "model", "data", "fit", "published"}, "the file")
     sections = {name: _table(text, name) for name in ("model", "data", "fit")}
-    if not sections["model"]:
-        raise DataError("there is no [model] table")
+    kind = _kind(sections["model"])
     columns, weights = _data(sections["data"], folder, data)
     return Plan(
-        _model(sections["model"], list(columns)),
+        _model(kind, sections["model"], list(columns)),
         columns,
         weights,
         _options(sections["fit"]),
@@ -81,11 +80,18 @@ def plan(text: Mapping[str, Any], folder: Path, data: Path | None = None) -> Pla
     )
 
 
-def _model(spec: Mapping[str, Any], columns: list[str]) -> AbstractModel:
-    kind = spec.get("kind", "mixture" if "components" in spec else "iid")
+def _kind(spec: Mapping[str, Any]) -> str:
+    """The kind of model, checked together with its keys before any data are read."""
+    if not spec:
+        raise DataError("there is no [model] table")
+    kind: str = spec.get("kind", "mixture" if "components" in spec else "iid")
     if kind not in _MODEL_KEYS:
         raise ModelError(f"[model]: unknown kind {kind!r}; there are {', '.join(_MODEL_KEYS)}")
     _only(spec, _MODEL_KEYS[kind], "[model]")
+    return kind
+
+
+def _model(kind: str, spec: Mapping[str, Any], columns: list[str]) -> AbstractModel:
     if kind == "cells":
         _need(spec, ("cells", "seen", "parameters"), "[model]")
         return Cells(spec["cells"], seen=spec["seen"], parameters=spec["parameters"])

@@ -58,7 +58,7 @@ def run(problem: Problem, start: np.ndarray, accelerate: AbstractAccelerator, st
             if best is None:
                 raise problem.impossible(point)
             if not extrapolated:
-                yield _broken(best, step)
+                yield _broken(best, point, step)
                 return
             memory, point, rejected = accelerate.rejected(memory), image, rejected + 1
             if evaluations > stop.max_steps:
@@ -93,11 +93,11 @@ def _slack(best: Iterate) -> float:
 
 def _judge(problem: Problem, step: Step, distance: float, evaluations: int, stop: Stop) -> tuple[Status, str]:
     """Whether this point is the last, and why."""
-    ill = ~(step.health >= 1)
-    if ill.any():
-        return Status.DEGENERATE, problem.model.ailment(int(np.argmax(ill)))
-    if not np.isfinite(step.free).all():
-        return Status.DEGENERATE, "the next EM step is not finite: the M-step has no maximum inside the constraints"
+    reason = _ailment(problem, step.health)
+    if not reason and not np.isfinite(step.free).all():
+        reason = _ailment(problem, problem.health(step.free)) or "the M-step has no maximum inside the constraints"
+    if reason:
+        return Status.DEGENERATE, reason
     if stop.tolerance > 0 and distance <= stop.tolerance:
         return Status.CONVERGED, ""
     if evaluations > stop.max_steps:
@@ -105,10 +105,17 @@ def _judge(problem: Problem, step: Step, distance: float, evaluations: int, stop
     return Status.RUNNING, ""
 
 
-def _broken(best: Iterate, step: Step) -> Iterate:
-    """A plain step that lost ground: an end if the likelihood is no number, else a wrong model."""
-    if not np.isfinite(step.log_likelihood):
-        return best.ended(Status.DEGENERATE, "the log-likelihood is not finite after the next EM step")
+def _ailment(problem: Problem, health: np.ndarray) -> str:
+    """What has degenerated, or nothing."""
+    ill = ~(health >= 1)
+    return problem.model.ailment(int(np.argmax(ill))) if ill.any() else ""
+
+
+def _broken(best: Iterate, point: np.ndarray, step: Step) -> Iterate:
+    """A plain step that lost ground: an end if something degenerated on the way, else a wrong model."""
+    reason = _ailment(best.problem, best.problem.health(point))
+    if reason or not np.isfinite(step.log_likelihood):
+        return best.ended(Status.DEGENERATE, reason or "the log-likelihood is not finite after the next EM step")
     raise ModelError(
         f"the log-likelihood fell from {best.log_likelihood:.10g} to {step.log_likelihood:.10g} in a plain EM "
         "step, which cannot happen if estimate(stats) maximises <potentials(params), stats>: check the "

@@ -118,6 +118,11 @@ class Problem:
         return Step(float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health))
 
     @double
+    def health(self, free: np.ndarray) -> np.ndarray:
+        """(m,) how far each part of the model is from degenerating at a point: below 1 it has."""
+        return np.asarray(self.model.health(self.inside(jnp.asarray(free)), self._total))
+
+    @double
     def log_likelihood(self, free: np.ndarray) -> float:
         """ℓ at free coordinates, in the units of the data."""
         u = jnp.asarray(free)

@@ -1,0 +1,242 @@
+"""Bad input: a clear error that names the row, column or parameter and the remedy."""
+
+import re
+
+import numpy as np
+import pytest
+
+import latens as lt
+
+NORMALS = lt.Mixture(lt.Normal(), 2)
+PLANE = lt.IID(lt.MultivariateNormal(2))
+GROUPS = {"AB": ["a", "b"], "Ab": ["c"]}
+NAN = float("nan")
+
+DATA = [
+    (lt.IID(lt.Normal()), [], "empty"),
+    (lt.IID(lt.Normal()), [1.0, float("inf")], "row 1, column '0': inf"),
+    (lt.IID(lt.Normal()), {"x": [1.0, "abc"]}, "row 1, column 'x': 'abc' is not a number"),
+    (lt.IID(lt.Normal()), {"x": [1.0], "y": [2.0]}, "2 columns .x, y., the model takes 1 column"),
+    (lt.IID(lt.Normal()), [NAN, NAN], "nothing was seen"),
+    (lt.IID(lt.Normal()), [2.0, 2.0, 2.0], "all values equal 2"),
+    (lt.IID(lt.Poisson()), [1, -2], "row 1, column '0': -2 is not a whole number of at least 0"),
+    (lt.IID(lt.Poisson()), {"deaths": [1, 2.5]}, "row 1, column 'deaths': 2.5"),
+    (lt.IID(lt.Poisson(exposure=None)), [[1, 1.0], [2, NAN]], "row 1, column 'exposure'"),
+    (lt.IID(lt.Exponential()), [1.0, -1.0], "row 1.*number of at least 0"),
+    (lt.IID(lt.Gamma()), [1.0, 0.0], "row 1.*above 0"),
+    (lt.IID(lt.Beta()), [0.5, 1.0], "row 1.*strictly between 0 and 1"),
+    (lt.IID(lt.Bernoulli()), [0, 1, 2], "row 2.*0 or 1"),
+    (lt.IID(lt.Binomial()), [[3, 2]], "row 0, columns successes, trials: 3, 2"),
+    (lt.IID(lt.Geometric()), [1, 0], "row 1.*at least 1"),
+    (lt.IID(lt.Categorical(3)), [0, 3], "row 1.*code from 0 to 2"),
+    (lt.IID(lt.Multinomial(2)), [[1, NAN]], "row 0, column '1': NaN"),
+    (PLANE, [[1.0, 2.0], [NAN, 3.0], [4.0, 1.0]], "row 1, column '0': NaN"),
+    (PLANE, [1.0, 2.0], r"shape \(2,\), the model takes \(n, 2\)"),
+    (PLANE, {"a": [1.0, 2.0, 3.0], "b": [2.0, 4.0, 6.0]}, "column 'b' is a linear combination"),
+    (PLANE, {"a": [1.0, 2.0, 3.0], "b": [5.0, 5.0, 5.0]}, "column 'b' is constant"),
+    (PLANE, {"a": [1.0, 2.0], "b": [1.0]}, "different lengths: 'a' 2, 'b' 1"),
+    (NORMALS, [1.0, 1.0, 1.0], "2 components for data with 1 distinct row"),
+    (lt.Mixture(lt.Normal(), 3), [1.0, 2.0, 2.0], "choose k of at most 2"),
+    (lt.Mixture([lt.Normal(), lt.Exponential()]), [1.0, -2.0], "every component.*row 1"),
+    (lt.IID(lt.Product({"a": lt.Normal(), "b": lt.Poisson()})), {"a": [1.0, 2.0]}, "column 'b' is not in the data"),
+    (lt.IID(lt.Product({"a": lt.Normal(), "b": lt.Poisson()})), {"a": [1.0, 2.0], "b": [1, -1]}, "row 1, column 'b'"),
+    (lt.HardyWeinberg("A > a"), {"A": 3, "b": 4}, "group 'b' is not in the model, which has A, a"),
+    (lt.HardyWeinberg("A > a"), {"A": 3, "a": -4}, "group 'a': -4 is not a count"),
+    (lt.HardyWeinberg("A > a"), {"A": 3, "a": 1.5}, "group 'a': 1.5 is not a count"),
+    (lt.HardyWeinberg("A > a"), {"A": 0, "a": 0}, "all counts are zero"),
+    (lt.HardyWeinberg("A > a"), [1, 2, 3], "give one for each group: A, a"),
+]
+
+
+@pytest.mark.parametrize(("model", "data", "words"), DATA)
+def test_data(model, data, words):
+    with pytest.raises(lt.DataError, match=words):
+        lt.fit(model, data)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ([1, -1, 1], "row 1: the weight -1.0"),
+        ([1, 1], r"shape \(2,\), the data have 3 rows"),
+        ([0, 0, 0], "all weights are zero"),
+        ([1, float("nan"), 1], "row 1: the weight nan"),
+    ],
+)
+def test_weights(weights, words):
+    with pytest.raises(lt.DataError, match=words):
+        lt.fit(lt.IID(lt.Normal()), [1.0, 2.0, 3.0], weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ({"weights": [0.5, 0.5], "mean": [0, 1], "variance": [1, -1]}, "'variance' must be positive"),
+        ({"weights": [0.5, 0.6], "mean": [0, 1], "variance": [1, 1]}, "'weights' must be positive and summing to one"),
+        ({"weights": [0.5, 0.5], "mean": [0, 1, 2], "variance": [1, 1]}, r"'mean' has shape \(3,\), expected \(2,\)"),
+        ({"weights": [0.5, 0.5], "mean": [0, 1]}, "'variance' is missing"),
+        ({"weights": [0.5, 0.5], "mean": [0, 1], "variance": [1, 1], "sd": 1}, "unknown parameter 'sd'"),
+        ({"weights": [0.5, 0.5], "mean": [0, "x"], "variance": [1, 1]}, "'mean' is not numeric"),
+        ({"weights": [0.5, 0.5], "mean": [0, 1e200], "variance": [1e-300, 1e-300]}, "row 0 has log-likelihood"),
+    ],
+)
+def test_start(start, words):
+    with pytest.raises(lt.ParameterError, match=words):
+        lt.fit(NORMALS, [1.0, 2.0, 3.0, 7.0], start=start)
+
+
+def test_start_covariance():
+    start = {"mean": [0, 0], "covariance": [[1, 2], [2, 1]]}
+    with pytest.raises(lt.ParameterError, match="'covariance' must be symmetric and positive definite"):
+        lt.fit(PLANE, [[1.0, 2.0], [0.0, 3.0], [4.0, 1.0]], start=start)
+
+
+@pytest.mark.parametrize(
+    ("cells", "seen", "parameters", "words"),
+    [
+        ({"a": "t +", "b": "1-t"}, {"A": "a", "B": "b"}, ["t"], "cell 'a': the expression 't \\+' does not parse"),
+        ({"a": "__import__('os')", "b": "1-t"}, {"A": "a"}, ["t"], "cell 'a'.*found"),
+        ({"a": "t.real", "b": "1-t"}, {"A": "a"}, ["t"], "found 't.real'"),
+        ({"a": "[t for t in (1,)]", "b": "1-t"}, {"A": "a"}, ["t"], "numbers, parameter names"),
+        ({"a": "t if t else 1", "b": "1-t"}, {"A": "a"}, ["t"], "found"),
+        ({"a": "True", "b": "1-t"}, {"A": "a"}, ["t"], "numbers only"),
+        ({"a": "s", "b": "1-t"}, {"A": "a"}, ["t"], "uses 's', which is no parameter; there are t"),
+        ({"a": "t", "b": "1-t/2"}, {"A": "a"}, ["t"], "sum to .*, not to one"),
+        ({"a": "2*t", "b": "1-2*t"}, {"A": "a"}, ["t"], "cell 'b' is negative"),
+        ({"a": "t", "b": "1-t"}, {"A": ["a", "c"]}, ["t"], "group 'A' names the cell 'c'; there are a, b"),
+        ({"a": "t", "b": "1-t"}, {"A": []}, ["t"], "group 'A' has no cells"),
+        ({"a": "t", "b": "1-t"}, {"A": "a"}, ["t", "t"], "'t' is listed twice"),
+    ],
+)
+def test_cells(cells, seen, parameters, words):
+    with pytest.raises(lt.ModelError, match=words):
+        lt.Cells(cells, seen=seen, parameters=parameters)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: lt.Mixture(lt.Normal(), 0), "k must be a whole number of at least 1"),
+        (lambda: lt.Mixture("normal", 2), "takes families"),
+        (lambda: lt.Mixture(lt.Normal(), 2, weights=(0.5, 0.6)), "known weights must be 2 positive"),
+        (lambda: lt.Mixture(lt.Normal(), 2, shared=("sd",)), "no such parameter; it has mean, variance"),
+        (lambda: lt.Mixture([lt.Normal()], 2), "1 families for k = 2"),
+        (lambda: lt.Mixture([lt.Normal(), lt.Gamma()], shared=("mean",)), "one family only"),
+        (lambda: lt.Normal(variance=-1), "known variance must be positive"),
+        (lambda: lt.MultivariateNormal(2, "round"), "full, diagonal, spherical"),
+        (lambda: lt.MultivariateNormal(0), "at least 1"),
+        (lambda: lt.Binomial(trials=0), "trials must be positive"),
+        (lambda: lt.NegativeBinomial(-1), "size must be positive"),
+        (lambda: lt.Categorical(1), "at least 2"),
+        (lambda: lt.Product({}), "at least one column"),
+        (lambda: lt.Product({"a": lt.MultivariateNormal(2)}), "column 'a' needs a family of one number"),
+        (lambda: lt.HardyWeinberg("A"), "at least two alleles"),
+        (lambda: lt.HardyWeinberg("A > B", {"x": "C"}), "phenotype 'x': 'C' is neither"),
+        (lambda: lt.Latent(lambda p, x, z: 0.0, [], {}), "at least one value"),
+        (lambda: lt.Latent(lambda p, x, z: 0.0, [0], {"a": 1}), "'a' needs a constraint"),
+        (lambda: lt.IID("normal"), "takes a family"),
+        (lambda: lt.fit(lt.Normal(), [1.0]), "expected a model"),
+    ],
+)
+def test_models(make, words):
+    with pytest.raises(lt.ModelError, match=words):
+        make()
+
+
+def test_options():
+    for make, words in [
+        (lambda: lt.Stop(tolerance=-1), "tolerance"),
+        (lambda: lt.Stop(max_steps=-1), "max_steps"),
+        (lambda: lt.fit(NORMALS, [1.0, 2.0, 3.0], starts=0), "starts must be at least 1"),
+        (lambda: lt.fit(NORMALS, [1.0, 2.0, 3.0], starts=2, start={}), "not both"),
+    ]:
+        with pytest.raises(lt.ParameterError, match=words):
+            make()
+
+
+def test_a_field_that_is_no_array_is_named():
+    class Named(lt.AbstractModel):
+        word: str = "x"
+
+        @property
+        def constraints(self):
+            return {"rate": lt.Positive()}
+
+        def potentials(self, params):
+            return params["rate"]
+
+        def log_evidence(self, potentials, x):
+            return potentials * x
+
+    with pytest.raises(lt.ModelError, match=re.escape("Named.word is 'x': declare")):
+        lt.fit(Named(), [1.0])
+
+
+def test_a_wrong_estimate_is_an_error_not_a_fit():
+    class Wrong(lt.Poisson):
+        def estimate(self, mean):
+            return {"rate": 0.5 * mean[0] + 0.01}
+
+    with pytest.raises(lt.ModelError, match="fell from .* in a plain EM step"):
+        lt.fit(lt.Mixture(Wrong(), 2), [1, 2, 8, 9], start={"weights": [0.5, 0.5], "rate": [1.0, 9.0]})
+
+
+def test_collapse_is_a_status_that_names_the_component():
+    rows = np.concatenate([[0.0, 0.0, 0.0], np.random.default_rng(0).normal(5, 1, 50)])
+    start = {"weights": [0.1, 0.9], "mean": [0.0, 5.0], "variance": [0.001, 1.0]}
+    fit = lt.fit(NORMALS, rows, start=start)
+    assert fit.status is lt.Status.DEGENERATE
+    assert not fit.converged
+    assert "component 0 has collapsed" in fit.message
+    assert np.isfinite(fit.log_likelihood)
+    assert all(np.isfinite(v).all() for v in fit.params.values())
+    with pytest.raises(lt.InferenceError, match="not converged"):
+        fit.standard_errors()
+    assert "Standard errors not given" in str(fit)
+    assert fit.to_dict()["standard_errors"] is None
+
+
+def test_a_dying_component_is_named():
+    rows = np.random.default_rng(0).poisson(4, 200)
+    fit = lt.fit(lt.Mixture(lt.Poisson(), 2), rows, start={"weights": [0.999, 0.001], "rate": [4.0, 4000.0]})
+    assert fit.status is lt.Status.DEGENERATE
+    assert "component 1 has died" in fit.message
+
+
+def test_a_saddle_is_not_reported_as_a_maximum():
+    """Two equal components are a fixed point of EM, and no maximum."""
+    rows = np.concatenate([np.random.default_rng(0).normal(m, 1, 200) for m in (-3, 3)])
+    fit = lt.fit(NORMALS, rows, start={"weights": [0.5, 0.5], "mean": [0.0, 0.0], "variance": [9.0, 9.0]})
+    with pytest.raises(lt.InferenceError, match="saddle|not identified"):
+        fit.standard_errors()
+
+
+def test_interrupted_returns_the_best_so_far():
+    class Impatient(lt.Plain):
+        def propose(self, memory, point, image):
+            seen.append(1)
+            if len(seen) == 5:
+                raise KeyboardInterrupt
+            return super().propose(memory, point, image)
+
+    seen = []
+    fit = lt.fit(
+        NORMALS,
+        [0.0, 1.0, 5.0, 6.5],
+        start={"weights": [0.5, 0.5], "mean": [1, 2], "variance": [9, 9]},
+        accelerate=Impatient(),
+    )
+    assert fit.status is lt.Status.INTERRUPTED
+    assert len(fit.trace) == 5
+    assert "best found so far" in fit.message
+
+
+def test_predicting_without_labels_and_sampling_overlaps():
+    fit = lt.fit(lt.IID(lt.Normal()), [1.0, 2.0, 4.0])
+    with pytest.raises(lt.ModelError, match="no hidden label"):
+        fit.predict()
+    with pytest.raises(lt.ParameterError, match="n must be at least 1"):
+        fit.sample(0)
+    overlapping = lt.HardyWeinberg("A > a", {"A": "A", "a": "a", "any": ["A", "a"]})
+    with pytest.raises(lt.ModelError, match="groups overlap"):
+        lt.fit(overlapping, [5, 4, 3]).sample(2)

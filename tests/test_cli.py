@@ -1,0 +1,217 @@
+"""The command line: what it prints, writes and returns, on real files."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import latens
+from latens.cli import main
+
+EXAMPLES = Path(latens.__file__).parent / "examples"
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.toml"))
+FAITHFUL = str(EXAMPLES / "faithful.csv")
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([str(a) for a in arguments])
+    out = capsys.readouterr()
+    assert "Traceback" not in out.err
+    return ended.value.code, out.out, out.err
+
+
+def test_the_examples_of_the_mission_are_there():
+    wanted = {"exponential", "moths", "moths-unknown", "known-variance", "faithful", "coins", "linkage", "deaths"}
+    assert wanted <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_demo_prints_what_was_published(name, capsys):
+    code, out, _ = run(capsys, "demo", name)
+    assert code == 0
+    compared = 0
+    for line in out.splitlines():
+        cells = [c for c in line.split("  ") if c.strip()]
+        if len(cells) >= 6 and cells[0].strip() != "parameter":
+            ours, theirs = cells[1].strip(), cells[-1].strip().split(" (")
+            assert float(ours) == pytest.approx(float(theirs[0]), abs=1.01 * 10.0 ** -_places(ours, theirs[0]))
+            compared += 1
+            if len(theirs) == 2:
+                error = theirs[1].rstrip(")")
+                assert float(cells[2]) == pytest.approx(float(error), abs=10.0 ** -_places(cells[2].strip(), error))
+    assert compared >= 1
+    assert "Published: " in out
+
+
+def _places(*numbers):
+    return min(len(n.partition(".")[2]) for n in numbers)
+
+
+def test_demo_lists(capsys):
+    code, out, _ = run(capsys, "demo")
+    assert code == 0
+    assert all(name in out for name in NAMES)
+
+
+def test_every_command_has_help(capsys):
+    for command in ([], ["demo"], ["fit"]):
+        code, out, _ = run(capsys, *command, "--help")
+        assert code == 0
+        assert "Usage: latens" in out
+
+
+def test_fit_csv_parquet_and_toml_agree(capsys, tmp_path):
+    pl.read_csv(FAITHFUL).write_parquet(tmp_path / "f.parquet")
+    flags = ["--components", "2", "--columns", "eruptions,waiting", "--json", "-"]
+    _, csv, _ = run(capsys, "fit", FAITHFUL, *flags)
+    code, parquet, _ = run(capsys, "fit", tmp_path / "f.parquet", *flags)
+    assert code == 0
+    a, b = json.loads(csv), json.loads(parquet)
+    assert a == b
+    assert a["log_likelihood"] == pytest.approx(-1130.2639601847418)
+    _, toml, _ = run(capsys, "fit", EXAMPLES / "faithful.toml", tmp_path / "f.parquet", "--json", "-")
+    assert json.loads(toml)["log_likelihood"] == pytest.approx(a["log_likelihood"])
+
+
+def test_weights_column_quiet_and_json_file(capsys, tmp_path):
+    table = {"deaths": np.arange(10), "days": [162, 267, 271, 185, 111, 61, 27, 8, 3, 1], "note": list("abcdefghij")}
+    pl.DataFrame(table).write_csv(tmp_path / "d.csv")
+    flags = ["--family", "poisson", "--components", "2", "--columns", "deaths", "--weights", "days"]
+    code, out, _ = run(capsys, "fit", tmp_path / "d.csv", *flags, "--quiet", "--json", tmp_path / "out.json")
+    assert (code, out) == (0, "")
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert record["n"] == 1096
+    assert record["log_likelihood"] == pytest.approx(-1989.945859883)
+    assert sorted(record["standard_errors"]["rate"]) == pytest.approx([0.250478, 0.350030], abs=1e-5)
+
+
+def test_covariance_shared_and_seed(capsys):
+    flags = ["--components", "2", "--covariance", "diagonal", "--shared", "variance", "--seed", "3", "--starts", "2"]
+    code, out, _ = run(capsys, "fit", FAITHFUL, *flags)
+    assert code == 0
+    assert "diagonal covariance), variance shared" in out
+    assert "2 tried" in out
+
+
+def test_not_converged_is_status_1(capsys):
+    code, out, _ = run(capsys, "fit", EXAMPLES / "deaths.toml", "--max-steps", "3")
+    assert code == 1
+    assert "Stopped at the largest number of steps" in out
+
+
+BAD_FILES = {
+    "unknown-key": ('[model]\nkind = "iid"\nfamly = "normal"\n', r"\[model\]: unknown key 'famly'; known: family"),
+    "unknown-section": ("[modle]\n", "the file: unknown key 'modle'"),
+    "malformed": ("[model\n", "not valid TOML"),
+    "no-model": ("[data]\nvalues = {x = [1]}\n", r"there is no \[model\] table"),
+    "no-data": ('[model]\nkind = "iid"\n', "give one of file, values"),
+    "kind": ('[model]\nkind = "hmm"\n[data]\nvalues = {x = [1]}\n', "unknown kind 'hmm'"),
+    "family": ('[model]\nfamily = "norml"\n[data]\nvalues = {x = [1]}\n', "unknown family 'norml'"),
+    "option": ('[model]\nfamily = {name = "normal", sd = 1}\n[data]\nvalues = {x = [1]}\n', "unknown option 'sd'"),
+    "expression": (
+        '[model]\nkind = "cells"\ncells = {a = "t(", b = "1-t"}\nseen = {A = ["a"]}\nparameters = ["t"]\n'
+        "[data]\ncounts = {A = 1}\n",
+        "cell 'a'.*does not parse",
+    ),
+    "accelerate": (
+        '[model]\nfamily = "normal"\n[data]\nvalues = {x = [1, 2]}\n[fit]\naccelerate = "warp"\n',
+        "unknown accelerator 'warp'",
+    ),
+    "start": (
+        '[model]\nfamily = "normal"\n[data]\nvalues = {x = [1, 2]}\n[fit]\nstart = {mean = 0}\n',
+        "'variance' is missing",
+    ),
+    "missing-file": ('[model]\nfamily = "normal"\n[data]\nfile = "no.csv"\n', "there is no file"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_model_files(name, capsys, tmp_path):
+    text, words = BAD_FILES[name]
+    (tmp_path / "bad.toml").write_text(text)
+    code, out, err = run(capsys, "fit", tmp_path / "bad.toml")
+    assert (code, out) == (2, "")
+    assert re.search(words, err), err
+    assert len(err.splitlines()) <= 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit", "nowhere.csv"], "nowhere.csv"),
+        (["fit", FAITHFUL, "--columns", "wait"], "no column 'wait'; it has eruptions, waiting"),
+        (["fit", FAITHFUL, "--weights", "w"], "no column 'w'"),
+        (["fit", FAITHFUL, "--family", "norml"], "unknown family 'norml'"),
+        (["fit", FAITHFUL, "--components", "0"], "k must be a whole number"),
+        (["fit", FAITHFUL, "--accelerate", "warp"], "unknown accelerator"),
+        (["fit", FAITHFUL, "--tolerance", "-1"], "tolerance"),
+        (["fit", str(EXAMPLES / "coins.toml"), "--family", "normal"], "--family belongs in the"),
+        (["fit", FAITHFUL, "--json", "/nowhere/out.json"], "cannot be written"),
+        (["demo", "mothes"], "there is no example 'mothes'"),
+        (["fti"], "No such command"),
+    ],
+)
+def test_bad_arguments(arguments, words, capsys):
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert words in err
+
+
+def test_bad_data_files(capsys, tmp_path):
+    (tmp_path / "text.csv").write_text("x,y\n1,a\n2,b\n")
+    (tmp_path / "ragged.csv").write_text("x,y\n1,2\n3,4,5\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "no.parquet").write_text("not parquet")
+    (tmp_path / "x.xlsx").write_text("")
+    for name, words in [
+        ("text.csv", "row 0, column 'y': 'a' is not a number; choose the columns to use with --columns"),
+        ("ragged.csv", "cannot be read"),
+        ("empty.csv", "cannot be read"),
+        ("no.parquet", "cannot be read"),
+        ("x.xlsx", "expected a .csv or .parquet file"),
+    ]:
+        code, _, err = run(capsys, "fit", tmp_path / name)
+        assert code == 2
+        assert words in err, err
+
+
+def test_missing_cells_in_a_file_are_missing(capsys, tmp_path):
+    (tmp_path / "life.csv").write_text("lifetime\n5\n\n")
+    pl.DataFrame({"lifetime": [5.0, None]}).write_csv(tmp_path / "life.csv")
+    code, out, _ = run(capsys, "fit", tmp_path / "life.csv", "--family", "exponential", "--json", "-")
+    assert code == 0
+    assert json.loads(out)["params"]["rate"] == pytest.approx(0.2)
+
+
+def test_ctrl_c_prints_the_best_so_far(tmp_path):
+    rng = np.random.default_rng(0)
+    pl.DataFrame(rng.normal(size=(200_000, 6))).write_parquet(tmp_path / "big.parquet")
+    command = [shutil.which("latens", path=str(Path(sys.executable).parent)), "fit", str(tmp_path / "big.parquet")]
+    command += [
+        "--components",
+        "12",
+        "--starts",
+        "1",
+        "--accelerate",
+        "plain",
+        "--max-steps",
+        "1000000",
+        "--tolerance",
+        "0",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(12)  # compiled and iterating by then; if not, it was interrupted before a first step
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err
+    assert process.returncode == 1
+    assert "Interrupted" in out or "interrupted before" in err
