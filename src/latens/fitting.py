@@ -274,7 +274,8 @@ def fit(
         >>> import latens as lt
         >>> fit = lt.fit(lt.Mixture(lt.Normal(variance=1.0), 2), [-2.0, -1.5, -2.5, 1.0, 2.0, 3.0, 2.0])
         >>> sorted(fit.params["mean"].round(3).tolist())
-        [-1.999, 2.0]
+        [-1.986, 2.0]
+
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1.
     """
     problem = Problem(model, data, weights)

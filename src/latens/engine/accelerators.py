@@ -40,6 +40,7 @@ class Plain(AbstractAccelerator):
         ...              accelerate=lt.Plain())
         >>> fit.converged
         True
+
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1.
     """
 
@@ -67,6 +68,7 @@ class Squarem(AbstractAccelerator):
         ...              accelerate=lt.Squarem())
         >>> round(float(fit.params["rate"]), 8)
         0.2
+
     **Source:** Varadhan & Roland (2008), Scand. J. Stat. 35, 335, scheme SqS3.
     """
 

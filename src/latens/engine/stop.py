@@ -24,6 +24,7 @@ class Stop:
         ...              accelerate=lt.Plain(), stop=lt.Stop(tolerance=0, max_steps=1))
         >>> round(float(fit.params["rate"]), 6)
         0.384615
+
     **Source:** Böhning et al. (1994), Ann. Inst. Stat. Math. 46, 373 (projection to the limit).
     """
 

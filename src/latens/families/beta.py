@@ -26,6 +26,7 @@ class Beta(AbstractExponentialFamily):
         >>> fit = lt.fit(lt.IID(lt.Beta()), [0.2, 0.4, 0.6, 0.8])
         >>> bool(abs(fit.params["a"] - fit.params["b"]) < 1e-8)
         True
+
     **Source:** Gnanadesikan, Pinkham & Hughes (1967), Technometrics 9, 607; start of the solve:
     Johnson, Kotz & Balakrishnan (1995), Continuous Univariate Distributions 2, eq. 25.
     """

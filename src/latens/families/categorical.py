@@ -51,6 +51,7 @@ class Categorical(_Simplex):
         >>> import latens as lt
         >>> lt.fit(lt.IID(lt.Categorical(3)), [0, 1, 1, 2]).params["probabilities"].round(6).tolist()
         [0.25, 0.5, 0.25]
+
     **Source:** Agresti (2013), Categorical Data Analysis, §1.2.
     """
 
@@ -80,6 +81,7 @@ class Multinomial(_Simplex):
         >>> import latens as lt
         >>> lt.fit(lt.IID(lt.Multinomial(2)), [[3, 1], [0, 4]]).params["probabilities"].round(6).tolist()
         [0.375, 0.625]
+
     **Source:** Agresti (2013), Categorical Data Analysis, §1.2.
     """
 

@@ -79,6 +79,7 @@ class Poisson(AbstractExponentialFamily):
         >>> fit = lt.fit(lt.IID(lt.Poisson(exposure=None)), [[3, 1.0], [9, 2.0]])
         >>> float(fit.params["rate"].round(6))
         4.0
+
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 4.
     """
 
@@ -145,6 +146,7 @@ class Bernoulli(_Successes):
         >>> fit = lt.fit(lt.IID(lt.Bernoulli()), [1, 0, 0, 1, 1])
         >>> float(fit.params["probability"].round(6))
         0.6
+
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 3.
     """
 
@@ -176,6 +178,7 @@ class Binomial(_Successes):
         >>> fit = lt.fit(lt.IID(lt.Binomial()), [[5, 10], [1, 2]])
         >>> float(fit.params["probability"].round(6))
         0.5
+
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 3.
     """
 
@@ -235,6 +238,7 @@ class Geometric(_Failures):
         >>> fit = lt.fit(lt.IID(lt.Geometric()), [1, 2, 3, 4])
         >>> float(fit.params["probability"].round(6))
         0.4
+
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 5.
     """
 
@@ -265,6 +269,7 @@ class NegativeBinomial(_Failures):
         >>> fit = lt.fit(lt.IID(lt.NegativeBinomial(2)), [2, 4, 6])
         >>> float(fit.params["probability"].round(6))
         0.333333
+
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 5.
     """
 

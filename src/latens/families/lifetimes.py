@@ -25,6 +25,7 @@ class Exponential(AbstractExponentialFamily):
         >>> fit = lt.fit(lt.IID(lt.Exponential()), [5.0, float("nan")])
         >>> round(float(fit.params["rate"]), 6)
         0.2
+
     **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 19.
     """
 
@@ -67,6 +68,7 @@ class Gamma(AbstractExponentialFamily):
         >>> fit = lt.fit(lt.IID(lt.Gamma()), [1.0, 2.0, 3.0, 4.0])
         >>> round(float(fit.params["shape"] / fit.params["rate"]), 6)
         2.5
+
     **Source:** Choi & Wette (1969), Technometrics 11, 683; start of the solve: Minka (2002), eq. 8.
     """
 

@@ -206,6 +206,7 @@ def MultivariateNormal(d: int, covariance: str = "full") -> _Gaussian:
         >>> fit = lt.fit(lt.IID(lt.MultivariateNormal(2)), [[0.0, 1.0], [2.0, 1.0], [1.0, 4.0]])
         >>> fit.params["mean"].round(6).tolist()
         [1.0, 2.0]
+
     **Source:** Anderson (2003), An Introduction to Multivariate Statistical Analysis, ch. 3.
     """
     if covariance not in _KINDS:

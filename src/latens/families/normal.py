@@ -42,6 +42,7 @@ class Normal(AbstractExponentialFamily):
         >>> fit = lt.fit(lt.IID(lt.Normal()), [1.0, 2.0, 3.0])
         >>> float(fit.params["mean"].round(6)), float(fit.params["variance"].round(6))
         (2.0, 0.666667)
+
     **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 13.
     """
 
@@ -124,6 +125,7 @@ class LogNormal(AbstractExponentialFamily):
         >>> fit = lt.fit(lt.IID(lt.LogNormal()), [1.0, 1.0, 7.38905609893065])
         >>> round(float(fit.params["mean"]), 6)
         0.666667
+
     **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 14.
     """
 

@@ -31,6 +31,7 @@ class Product(AbstractFamily):
         >>> fit = lt.fit(lt.IID(both), {"size": [1.0, 3.0], "red": [0, 1]})
         >>> {n: float(v.round(6)) for n, v in fit.params.items()}
         {'size.mean': 2.0, 'size.variance': 1.0, 'red.probability': 0.5}
+
     **Source:** McLachlan & Peel (2000), Finite Mixture Models, §5.
     """
 

@@ -36,6 +36,7 @@ def q_function(model: AbstractModel, params: Params, at: Params, data: Any, weig
         >>> q = [lt.q_function(model, {"rate": r}, {"rate": 0.5}, data) for r in (0.5, 0.25)]
         >>> round(q[1] - q[0], 6)  # 2 log(1/2) + 5/4 + 1/2
         0.363706
+
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1, eq. 2.17.
     """
     q, q_at, _, ell_at = _pieces(model, params, at, data, weights)
@@ -57,6 +58,7 @@ def h_function(model: AbstractModel, params: Params, at: Params, data: Any, weig
         >>> model, data = lt.IID(lt.Exponential()), [5.0, float("nan")]
         >>> lt.h_function(model, {"rate": 1.0}, {"rate": 0.5}, data) < 0
         True
+
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1, lemma 1.
     """
     q, q_at, ell, ell_at = _pieces(model, params, at, data, weights)
@@ -76,6 +78,7 @@ def lower_bound(model: AbstractModel, params: Params, at: Params, data: Any, wei
         >>> model, data = lt.IID(lt.Exponential()), [5.0, float("nan")]
         >>> round(lt.lower_bound(model, {"rate": 0.5}, {"rate": 0.5}, data), 6)  # log(1/2) − 5/2
         -3.193147
+
     **Source:** Neal & Hinton (1998), Learning in Graphical Models, 355.
     """
     # with the free term of Q chosen as above, Q is the bound

@@ -45,6 +45,7 @@ class Cells(AbstractModel):
         >>> fit = lt.fit(linkage, {"AB": 125, "Ab": 18, "aB": 20, "ab": 34})
         >>> float(fit.params["t"].round(8))
         0.6268215
+
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1, §1; Smith (1957), Ann. Hum. Genet. 21, 254.
     """
 

@@ -24,6 +24,7 @@ def HardyWeinberg(alleles: str | Sequence[str], phenotypes: Mapping[str, str | S
         >>> fit = lt.fit(moths, {"carbonaria": 85, "insularia": 196, "typica": 341})
         >>> {allele: round(float(p), 6) for allele, p in fit.params.items()}
         {'C': 0.070837, 'I': 0.188737, 'T': 0.740427}
+
     **Source:** Givens & Hoeting (2013), Computational Statistics, ex. 4.2.
     """
     ranks = _ranks(alleles)

@@ -26,6 +26,7 @@ class IID(AbstractModel):
         >>> import latens as lt
         >>> float(lt.fit(lt.IID(lt.Poisson()), [2, 4, 3]).params["rate"].round(6))
         3.0
+
     **Source:** Givens & Hoeting (2013), Computational Statistics, ex. 4.1 (two lifetimes, one missing).
     """
 

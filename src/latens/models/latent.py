@@ -38,7 +38,8 @@ class Latent(AbstractModel):
         >>> model = lt.Latent(log_joint, [0, 1], {"rate": lt.Positive(), "share": lt.Unit()})
         >>> fit = lt.fit(model, [0, 1, 2, 2, 6, 7, 1, 9], start={"rate": 1.0, "share": 0.5})
         >>> round(float(fit.params["rate"]), 4)
-        2.1137
+        1.9523
+
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1, §2.
     """
 

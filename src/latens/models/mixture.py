@@ -47,6 +47,7 @@ class Mixture(AbstractModel):
         >>> fit = lt.fit(coins, tosses, start={"probability": [0.6, 0.5]})
         >>> fit.params["probability"].round(5).tolist()
         [0.79679, 0.51958]
+
     **Source:** McLachlan & Peel (2000), Finite Mixture Models, §2.8.
     """
 
