@@ -69,7 +69,7 @@ class Problem:
         self.model = model
         self.columns = rows.columns
         self.weights = given[keep]
-        self.rows_used = np.flatnonzero(used)
+        self.rows_read, self.rows_used = n, np.flatnonzero(used)
         self.n = float(self.weights.sum())
         self.frame: AbstractFrame = model.frame(xs, self.weights, rows.columns)
         self.row_jacobian = self.frame.log_jacobian(xs)
@@ -142,11 +142,58 @@ class Problem:
         parts = list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), shards))
         return jax.tree.map(lambda *leaves: sum(leaves[1:], start=leaves[0]), *parts)
 
+    def as_dealt(self, values: np.ndarray, shards: list[Shard] | None = None) -> list[Array]:
+        """(n,) values of the rows, cut and padded with zeros as the shards are."""
+        shapes = [s.weights.shape for s in (self.shards if shards is None else shards)]
+        padded = np.zeros(sum(blocks * size for blocks, size in shapes), dtype=values.dtype)
+        padded[: len(values)] = values
+        cuts = np.cumsum([blocks * size for blocks, size in shapes])[:-1]
+        return [jnp.asarray(part.reshape(s)) for part, s in zip(np.split(padded, cuts), shapes, strict=True)]
+
+    @double
+    def reweighted(self, weights: np.ndarray) -> "Problem":
+        """The same rows with other weights, in the same frame."""
+        other = copy(self)
+        other.weights, other.n = weights, float(weights.sum())
+        other.offset = float(np.sum(weights * self.row_jacobian))
+        pairs = zip(self.shards, self.as_dealt(weights), strict=True)
+        other.shards = [Shard(shard.xs, dealt) for shard, dealt in pairs]
+        other._total = jnp.asarray(other.n)
+        return other
+
+    def modelled(self, model: AbstractModel) -> "Problem":
+        """The same rows under another model with the same parameters."""
+        other = copy(self)
+        other.model = model
+        return other
+
+    @cached_property
+    def names(self) -> list[str]:
+        """A label for every scalar."""
+        return self.space.names(self.model.axes(self.columns))
+
+    @cached_property
+    @double
+    def _moments(self) -> np.ndarray:
+        """Weight, and weighted sums of every column and its square in the units of the data, sorted."""
+        rows = self.frame.undo(self.xs)
+        found = [np.array([self.n])]
+        for leaf in jax.tree.leaves(rows, is_leaf=lambda v: isinstance(v, Partial)):
+            value, seen = (leaf.value, leaf.seen) if isinstance(leaf, Partial) else (leaf, True)
+            flat = np.where(np.reshape(seen, (-1, 1)), np.asarray(value).reshape(len(self.weights), -1), 0.0)
+            found += [self.weights @ flat, self.weights @ flat**2]
+        return np.sort(np.concatenate(found))
+
+    def same_data(self, other: "Problem") -> bool:
+        """Whether the other's rows and weights are these, in any order."""
+        a, b = self._moments, other._moments
+        return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-7))
+
     def finer(self, p: int) -> list[Shard]:
         """The same shards in smaller blocks, for work that holds p numbers for every row and component."""
         size = self.shards[0].weights.shape[1]
         wanted = size
-        while wanted % 2 == 0 and wanted * p > 1 << 16:
+        while wanted % 2 == 0 and wanted * p > 1 << 18:
             wanted //= 2
         return [jax.tree.map(lambda leaf: leaf.reshape(-1, wanted, *leaf.shape[2:]), s) for s in self.shards]
 

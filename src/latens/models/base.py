@@ -77,13 +77,21 @@ class AbstractModel(eqx.Module):
     def finite(self) -> bool:
         """Whether one finite statistic serves all rows, so that Q(θ) = <φ(θ), s̄> with s̄ summed once.
 
-        If not, `surrogate` says what Q of one observation is, and the M-step passes over the rows.
+        If not, each row has potentials of its own, and the M-step passes over the rows.
         """
         return True
 
+    def row_potentials(self, params: Params, x: Any) -> Any:
+        """φ of ONE observation, where rows have potentials of their own."""
+        return self.potentials(params)
+
+    def row_evidence(self, potentials: Any, x: Any) -> Array:
+        """`log_evidence` from the potentials of that one observation."""
+        return self.log_evidence(potentials, x)
+
     def surrogate(self, params: Params, at: Params, x: Any) -> Array:
         """Q of ONE observation: E[log f(Y | params) given x, at], up to a term free of params."""
-        return inner(self.potentials(params), jax.grad(self.log_evidence)(self.potentials(at), x))
+        return inner(self.row_potentials(params, x), jax.grad(self.row_evidence)(self.row_potentials(at, x), x))
 
     def posterior(self, potentials: Any, x: Any) -> Any:
         """What is known of the hidden part of ONE observation: E[S given x], shaped like φ."""
@@ -121,6 +129,11 @@ class AbstractModel(eqx.Module):
         """Params in the frame where EM may begin: here, free coordinates drawn from N(0, 1)."""
         space = Space(self.constraints)
         return space.params(jnp.asarray(rng.normal(size=space.size)))
+
+    @property
+    def exchangeable(self) -> tuple[str, ...]:
+        """Parameters whose first axis is a label that could be any permutation of itself."""
+        return ()
 
     @property
     def usual_starts(self) -> int:

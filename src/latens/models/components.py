@@ -69,6 +69,11 @@ class AbstractComponents(eqx.Module):
     def maximise(self, stats: Any) -> Params:
         """Expected totals, shaped like the potentials → params."""
 
+    @property
+    def exchangeable(self) -> tuple[str, ...]:
+        """Parameters that go with a component when components change places."""
+        return ()
+
     @abstractmethod
     def spread(self, params: Params) -> Array:
         """(k,) the families' spreads."""
@@ -107,6 +112,10 @@ class Alike(AbstractComponents):
     def constraints(self) -> dict[str, AbstractConstraint]:
         each = self.family.constraints
         return {n: c if n in self.shared else Stacked(c, self.k) for n, c in each.items()}
+
+    @property
+    def exchangeable(self) -> tuple[str, ...]:
+        return tuple(n for n in self.family.constraints if n not in self.shared)
 
     @property
     def title(self) -> str:

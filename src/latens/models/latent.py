@@ -67,28 +67,26 @@ class Latent(AbstractModel):
     def constraints(self) -> Constraints:
         return dict(zip(self.names, self.kinds, strict=True))
 
-    def _joint(self, params: Params, x: Any) -> Array:
-        return jax.vmap(lambda z: self.log_joint(params, x, z))(jnp.asarray(self.support))
-
     def potentials(self, params: Params) -> Params:
         return params
 
     def log_evidence(self, potentials: Params, x: Any) -> Array:
-        return logsumexp(self._joint(potentials, x))
+        return logsumexp(self.row_potentials(potentials, x))
 
     @property
     def finite(self) -> bool:
         return False
 
-    def surrogate(self, params: Params, at: Params, x: Any) -> Array:
-        before = self._joint(at, x)
-        chance = jnp.exp(before - logsumexp(before))
-        # a value of z that is impossible before is not looked at: its log-density may be −inf
-        return (jnp.where(chance > 0, self._joint(params, x), 0.0) * chance).sum()
+    def row_potentials(self, params: Params, x: Any) -> Array:
+        """(values,) log f(x, z | params) for each z."""
+        return jax.vmap(lambda z: self.log_joint(params, x, z))(jnp.asarray(self.support))
+
+    def row_evidence(self, potentials: Array, x: Any) -> Array:
+        return logsumexp(potentials)
 
     def posterior(self, potentials: Params, x: Any) -> Array:
         """(values,) probability of each value of the support."""
-        return jax.nn.softmax(self._joint(potentials, x))
+        return jax.nn.softmax(self.row_potentials(potentials, x))
 
     @property
     def hidden(self) -> tuple[str, ...]:

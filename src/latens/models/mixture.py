@@ -141,6 +141,14 @@ class Mixture(AbstractModel):
         return _from_groups(self, xs, jnp.asarray(groups * np.asarray(weights)[:, None]))
 
     @property
+    def exchangeable(self) -> tuple[str, ...]:
+        """None where known weights tell the components apart."""
+        own = self.components.exchangeable
+        if self.known is None:
+            return ("weights", *own) if own else ()
+        return own if np.ptp(self.known) == 0 else ()
+
+    @property
     def usual_starts(self) -> int:
         return 1 if self.components.k == 1 else 10
 

@@ -60,6 +60,11 @@ class AbstractConstraint(eqx.Module):
         """Per entry of the value: whether it is worth showing, or repeats another."""
         return np.ones(self.shape, dtype=bool)
 
+    @property
+    def independent(self) -> np.ndarray:
+        """Per entry of the value: `size` entries that determine all."""
+        return self.distinct
+
 
 class _Elementwise(AbstractConstraint):
     shape: tuple[int, ...] = eqx.field(static=True, default=())
@@ -161,6 +166,10 @@ class Simplex(AbstractConstraint):
         return "positive and summing to one"
 
     @property
+    def independent(self) -> np.ndarray:
+        return np.arange(self.k) < self.k - 1
+
+    @property
     def link(self) -> np.ndarray:
         return np.full(self.shape, "logit")
 
@@ -247,3 +256,7 @@ class Stacked(AbstractConstraint):
     @property
     def distinct(self) -> np.ndarray:
         return np.broadcast_to(self.each.distinct, self.shape)
+
+    @property
+    def independent(self) -> np.ndarray:
+        return np.broadcast_to(self.each.independent, self.shape)

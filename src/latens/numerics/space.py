@@ -78,6 +78,12 @@ class Space(eqx.Module):
         kept = [c.distinct.reshape(-1) for c in self.constraints.values()]
         return np.concatenate([np.empty(0, bool), *kept])
 
+    @property
+    def independent(self) -> np.ndarray:
+        """Per scalar: `size` of them that determine all."""
+        kept = [c.independent.reshape(-1) for c in self.constraints.values()]
+        return np.concatenate([np.empty(0, bool), *kept])
+
     def names(self, axes: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
         """Per scalar: a label like "mean[0, waiting]"; `axes` names entries of the trailing axes."""
         labels = []
