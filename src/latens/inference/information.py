@@ -4,82 +4,29 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.flatten_util import ravel_pytree
 
-from latens.engine.blocks import Shard
-from latens.engine.emmap import log_likelihood, over_blocks, surrogate
 from latens.engine.problem import Problem
-from latens.errors import InferenceError
-from latens.families.frame import AbstractFrame
-from latens.models.base import AbstractModel, inner
+from latens.inference.derivatives import curvature, jacobian, row_curvatures, slopes, turned
 from latens.numerics.precision import double
-from latens.numerics.space import Space
-
-
-@jax.jit
-def _moments(model: AbstractModel, free: Array, shard: Shard) -> tuple[Any, Array]:
-    """Σ E[S given x] as a tree and Σ Cov[S given x] over flat potentials: gradient and Hessian of ℓ in φ."""
-    flat, unravel = ravel_pytree(model.potentials(Space(model.constraints).params(free)))
-
-    def ell(phi: Array, xs: Any, w: Array) -> Array:
-        return log_likelihood(model, unravel(phi), xs, w)
-
-    mean, covariance = over_blocks(lambda xs, w: (jax.grad(ell)(flat, xs, w), jax.hessian(ell)(flat, xs, w)), shard)
-    return unravel(mean), covariance
-
-
-@jax.jit
-def _assemble(model: AbstractModel, free: Array, stats: Any, covariance: Array) -> tuple[Array, Array]:
-    """(complete, observed): −∇²<φ(θ), s̄>, and the conditional variance of its score taken away."""
-    space = Space(model.constraints)
-
-    def potentials(u: Array) -> Any:
-        return model.potentials(space.params(u))
-
-    complete = -jax.hessian(lambda u: inner(potentials(u), stats))(free)
-    score = jax.jacfwd(lambda u: ravel_pytree(potentials(u))[0])(free)
-    return complete, complete - score.T @ covariance @ score
-
-
-@jax.jit
-def _hessians(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Array]:
-    """(complete, observed) of a model without a finite statistic: Hessians, added block by block."""
-    space = Space(model.constraints)
-
-    def ell(u: Array, xs: Any, w: Array) -> Array:
-        return log_likelihood(model, model.potentials(space.params(u)), xs, w)
-
-    def q(u: Array, xs: Any, w: Array) -> Array:
-        return surrogate(model, u, free, xs, w)
-
-    complete, observed = over_blocks(
-        lambda xs, w: (-jax.hessian(q)(free, xs, w), -jax.hessian(ell)(free, xs, w)), shard
-    )
-    return complete, observed
-
-
-@jax.jit
-def _jacobian(model: AbstractModel, frame: AbstractFrame, free: Array) -> Array:
-    """(P, p) of all reported scalars with respect to the free coordinates."""
-    space = Space(model.constraints)
-    found: Array = jax.jacfwd(lambda u: space.flat(frame.leave(space.params(u))))(free)
-    return found
 
 
 @dataclass(frozen=True)
 class Information:
-    """Information about the free coordinates at a fit, and what it says of the reported parameters.
+    """Information about the free scalars at a fit, and what it says of all reported ones.
 
-        observed = complete − missing,    V = observed⁻¹,    V(θ) = J V Jᵀ
+        observed = complete − missing,    rate = complete⁻¹ · missing,    V = observed⁻¹
 
-    `complete`, `observed` (p, p): in the free coordinates of the frame the fit ran in; `jacobian`
-    (P, p): of all reported scalars with respect to them.
+    `labels` (p,): the scalars the matrices are about, in the units of the parameters: all but what
+    follows from others (the last of a simplex, the upper half of a covariance); `complete`, `observed`
+    (p, p); `jacobian` (P, p): of all scalars in `fit.names` with respect to these.
+
+    **Source:** Orchard & Woodbury (1972), Proc. 6th Berkeley Symp. 1, 697; Louis (1982), JRSS B 44, 226.
     """
 
+    labels: list[str]
     complete: np.ndarray
     observed: np.ndarray
     jacobian: np.ndarray
@@ -91,7 +38,7 @@ class Information:
 
     @property
     def rate(self) -> np.ndarray:
-        """(p, p) complete⁻¹ · missing: at the optimum, the Jacobian of the EM map."""
+        """(p, p) complete⁻¹ · missing: at the optimum, the Jacobian of the EM map, row i that of image i."""
         return np.linalg.solve(self.complete, self.missing)
 
     @cached_property
@@ -106,6 +53,12 @@ class Information:
         """The largest fraction of missing information: EM's rate of convergence."""
         return float(1.0 - self._relative[0][0]) if len(self.complete) else 0.0
 
+    @property
+    def condition_number(self) -> float:
+        """Largest by smallest eigenvalue of `observed`."""
+        values = np.linalg.eigvalsh(self.observed)
+        return float(values[-1] / values[0])
+
     def weakest(self) -> tuple[float, np.ndarray]:
         """The smallest observed fraction, and (P,) how the reported scalars move in that direction."""
         values, vectors = self._relative
@@ -114,61 +67,49 @@ class Information:
     @cached_property
     def covariance(self) -> np.ndarray:
         """(P, P) of the reported scalars, by the delta method."""
-        return self._delta(self.observed)
+        return self.delta(np.linalg.inv(self.observed))
 
-    def _delta(self, information: np.ndarray) -> np.ndarray:
-        return self.jacobian @ np.linalg.solve(information, self.jacobian.T)
+    def delta(self, covariance: np.ndarray) -> np.ndarray:
+        """(p, p) covariance of these coordinates → (P, P) of the reported scalars."""
+        return self.jacobian @ covariance @ self.jacobian.T
 
     @cached_property
     def fractions(self) -> np.ndarray:
         """(P,) fraction of information missing about each reported scalar: 1 − complete/observed variance."""
-        return 1.0 - np.diag(self._delta(self.complete)) / np.diag(self.covariance)
+        return 1.0 - np.diag(self.delta(np.linalg.inv(self.complete))) / np.diag(self.covariance)
+
+    def about(self, chosen: np.ndarray, names: list[str]) -> "Information":
+        """The same in the coordinates that the chosen p of the P reported scalars are."""
+        back = np.linalg.inv(self.jacobian[chosen])
+        return Information(
+            [names[i] for i in np.flatnonzero(chosen)],
+            back.T @ self.complete @ back,
+            back.T @ self.observed @ back,
+            self.jacobian @ back,
+        )
 
 
 @double
 def information(problem: Problem, free: np.ndarray) -> Information:
-    """The informations at a point, by automatic differentiation."""
-    point = jnp.asarray(free)
-    shards = problem.finer(len(free))
-    if problem.model.finite:
-        stats, covariance = problem.add(lambda shard: _moments(problem.model, point, shard), shards)
-        complete, observed = _assemble(problem.model, point, stats, covariance)
+    """The informations at a point, in the free coordinates of the frame."""
+    model, point = problem.model, jnp.asarray(free)
+    if model.finite:
+        along = slopes(model, point)
+        # Σ Cov[S] is met along the p directions of the parameters, or in all q of the potentials if fewer
+        few = along.shape[1] < along.shape[0]
+        stats, half = score_covariance(problem, point, along if few else jnp.eye(len(along)))
+        complete = curvature(model, point, stats)
+        observed = complete - (half if few else half @ along)
     else:
-        complete, observed = problem.add(lambda shard: _hessians(problem.model, point, shard), shards)
-    jacobian = _jacobian(problem.model, problem.frame, point)
-    return Information(np.asarray(complete), np.asarray(observed), np.asarray(jacobian))
+        shards = problem.finer(len(free))
+        complete, observed = problem.add(lambda shard: row_curvatures(model, point, shard), shards)
+    labels = [f"free[{i}]" for i in range(len(free))]
+    outer = jacobian(model, problem.frame, point)
+    return Information(labels, np.asarray(complete), np.asarray(observed), np.asarray(outer))
 
 
-def trusted(problem: Problem, free: np.ndarray, names: list[str]) -> Information:
-    """The information, or an `InferenceError` that says why standard errors would mean nothing."""
-    _boundary(problem, free, names)
-    found = information(problem, free)
-    if not (np.isfinite(found.complete).all() and np.isfinite(found.observed).all()):
-        raise InferenceError("the information is not finite at the estimate: a parameter is at an extreme")
-    try:
-        weakest, direction = found.weakest()
-    except np.linalg.LinAlgError:
-        raise InferenceError("even the complete-data information is singular: drop or fix a parameter") from None
-    if weakest < 1e-8:
-        scaled = np.abs(direction) / np.maximum(np.abs(direction).max(), 1e-300)
-        flat = ", ".join(names[i] for i in np.argsort(-scaled)[:4] if scaled[i] > 0.05)
-        kind = "a saddle, not a maximum" if weakest < -1e-6 else "not identified (the likelihood is flat)"
-        raise InferenceError(
-            f"the observed information is not positive definite: the fit is {kind} along {flat}; "
-            "try other starts, or fix or share a parameter"
-        )
-    return found
-
-
-def _boundary(problem: Problem, free: np.ndarray, names: list[str]) -> None:
-    """Refuse where a probability is 0 or 1 as far as these data can tell."""
-    with jax.enable_x64(True):
-        values = np.asarray(problem.space.flat(problem.outside(jnp.asarray(free))))
-    near = (np.minimum(values, 1 - values) * problem.n < 1e-3) & (problem.space.links == "logit")
-    if near.any():
-        listed = ", ".join(f"{names[i]} = {values[i]:.3g}" for i in np.flatnonzero(near)[:4])
-        more = f" and {near.sum() - 4} more" if near.sum() > 4 else ""
-        raise InferenceError(
-            f"{listed}{more}: on the boundary, where the log-likelihood has no quadratic shape and a "
-            "standard error means nothing; fix it there, or use a smaller model"
-        )
+def score_covariance(problem: Problem, point: Array, directions: Array) -> tuple[Any, Array]:
+    """Σ E[S given x] as a tree, and (∂φ/∂θ)ᵀ Σ Cov[S given x] · directions: (p, m)."""
+    shards = problem.finer(directions.shape[1])
+    stats, covariance = problem.add(lambda shard: turned(problem.model, point, directions, shard), shards)
+    return stats, slopes(problem.model, point).T @ covariance

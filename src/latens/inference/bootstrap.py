@@ -1,0 +1,156 @@
+"""Bootstrap: the fit repeated on other data, drawn from the rows or from the model."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from latens.engine.accelerators import Squarem
+from latens.engine.blocks import cores
+from latens.engine.loop import run
+from latens.engine.problem import Problem
+from latens.engine.status import Status
+from latens.engine.stop import Stop
+from latens.errors import InferenceError, LatensError, ParameterError
+from latens.inference.errors import AbstractMethod, Errors, Optimum
+from latens.inference.simulation import simulate
+from latens.numerics.precision import double
+
+CLOSE = Stop(tolerance=1e-4, max_steps=5000)
+
+
+@dataclass(frozen=True, eq=False)
+class AbstractBootstrap(AbstractMethod):
+    """Refits on `replicates` new data sets, from the fit on; intervals are percentiles.
+
+    Components are put in the order of the fit by the assignment that moves their parameters least, so
+    that a change of labels is not taken for spread. Replicates that degenerate or do not converge are
+    left out, counted and reported. The same `seed` gives the same replicates, on any number of cores.
+
+    **Raises:** `ParameterError` for fewer than 20 replicates; `InferenceError` if more than half fail.
+    """
+
+    replicates: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.replicates < 20:
+            raise ParameterError(
+                f"{type(self).__name__}: replicates must be at least 20, got {self.replicates}; "
+                "200 for standard errors, 1000 for intervals"
+            )
+
+    @abstractmethod
+    def draw(self, optimum: Optimum, replicate: int) -> Problem:
+        """New data for one replicate."""
+
+    def evaluations(self, optimum: Optimum) -> float:
+        return float(self.replicates * max(optimum.at.evaluations, 10)) / cores()
+
+    def errors(self, optimum: Optimum) -> Errors:
+        found = [each for each in self._each(lambda b: self._refit(optimum, b)) if each is not None]
+        lost = self.replicates - len(found)
+        if lost > self.replicates / 2:
+            raise InferenceError(
+                f"method '{self.name}': {lost} of {self.replicates} replicates degenerated or did not converge: the "
+                "model asks more than such data can tell; fit a smaller one"
+            )
+        replicates = aligned(optimum, np.stack(found))
+        notes = [f"{len(found)} replicates"]
+        if lost:
+            notes.append(f"{lost} left out that degenerated or did not converge")
+        return Errors(self.name, np.atleast_2d(np.cov(replicates.T)), tuple(notes), replicates)
+
+    def intervals(self, optimum: Optimum, level: float) -> np.ndarray:
+        replicates = optimum.errors(self).replicates
+        assert replicates is not None
+        return np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0).T
+
+    def _each(self, work: Callable[[int], np.ndarray | None]) -> list[np.ndarray | None]:
+        with ThreadPoolExecutor(cores()) as pool:
+            return list(pool.map(work, range(self.replicates)))
+
+    def _refit(self, optimum: Optimum, replicate: int) -> np.ndarray | None:
+        """(P,) the estimates on new data, or None."""
+        try:
+            problem = self.draw(optimum, replicate)
+            *_, last = run(problem, problem.free(optimum.at.params), Squarem(), CLOSE)
+        except LatensError:
+            if replicate == 0:
+                raise  # what stops the first would stop all: a model that cannot be sampled
+            return None
+        if last.status is not Status.CONVERGED:
+            return None
+        return Optimum(last).values
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap(AbstractBootstrap):
+    """Nonparametric bootstrap: rows drawn with replacement, as new frequency weights of the same rows.
+
+    **Source:** Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 6 and 13.
+    """
+
+    name: ClassVar[str] = "bootstrap"
+
+    @double
+    def draw(self, optimum: Optimum, replicate: int) -> Problem:
+        problem = optimum.problem
+        rng = np.random.default_rng([self.seed, replicate])
+        counts = rng.multinomial(max(round(problem.n), 1), problem.weights / problem.n)
+        return problem.reweighted(counts.astype(float))
+
+
+@dataclass(frozen=True, eq=False)
+class ParametricBootstrap(AbstractBootstrap):
+    """Parametric bootstrap: new rows drawn from the fitted model, unseen where the data were.
+
+    **Source:** Efron & Tibshirani (1993), An Introduction to the Bootstrap, §6.5.
+    """
+
+    name: ClassVar[str] = "parametric-bootstrap"
+
+    @double
+    def draw(self, optimum: Optimum, replicate: int) -> Problem:
+        problem = optimum.problem
+        rng = np.random.default_rng([self.seed, replicate])
+        seed = int(rng.integers(2**31))
+        return Problem(problem.model, simulate(problem, optimum.at.params, rows_like(problem), seed, unseen=True))
+
+
+def rows_like(problem: Problem) -> np.ndarray:
+    """(n,) which row each of n new ones is like: every row as often as its weight says."""
+    whole = np.round(problem.weights)
+    if np.array_equal(whole, problem.weights):
+        return np.repeat(np.arange(len(whole)), whole.astype(int))
+    shares = np.random.default_rng(0).multinomial(max(round(problem.n), 1), problem.weights / problem.n)
+    return np.repeat(np.arange(len(shares)), shares)
+
+
+def aligned(optimum: Optimum, replicates: np.ndarray) -> np.ndarray:
+    """(B, P) replicates with the components of each in the order of the fit's."""
+    space, names = optimum.problem.space, optimum.problem.model.exchangeable
+    if not names:
+        return replicates
+    k = space.shapes[names[0]][0]
+
+    def rows(vector: np.ndarray) -> np.ndarray:
+        params = space.unflat(vector)
+        return np.concatenate([params[n].reshape(k, -1) for n in names], 1)
+
+    # the median deviation: most replicates keep the labels, having begun at the fit
+    here, there = rows(optimum.values), np.stack([rows(r) for r in replicates])
+    spread = np.median(np.abs(there - here), 0)
+    weight = 1 / np.maximum(spread, 1e-12 * (1 + np.abs(here)))
+    for b, found in enumerate(there):
+        cost = (np.abs(found[None] - here[:, None]) * weight[:, None]).sum(-1)
+        order = linear_sum_assignment(cost)[1]
+        if (order != np.arange(k)).any():
+            params = space.unflat(replicates[b])
+            changed = params | {n: params[n][order] for n in names}
+            replicates[b] = np.concatenate([changed[n].reshape(-1) for n in space.shapes])
+    return replicates

@@ -1,0 +1,157 @@
+"""Derivatives that informations are made of, each a sum over blocks, by automatic differentiation."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from latens.engine.blocks import Shard
+from latens.engine.emmap import expect, log_likelihood, over_blocks, row_step, surrogate, update, weighted
+from latens.families.frame import AbstractFrame
+from latens.models.base import AbstractModel, inner
+from latens.numerics.space import Space
+
+
+def _flat(model: AbstractModel, free: Array) -> Array:
+    """(q,) all potentials in one vector."""
+    return ravel_pytree(model.potentials(Space(model.constraints).params(free)))[0]
+
+
+@jax.jit
+def slopes(model: AbstractModel, free: Array) -> Array:
+    """(q, p) ∂φ/∂θ."""
+    found: Array = jax.jacfwd(lambda u: _flat(model, u))(free)
+    return found
+
+
+@jax.jit
+def turned(model: AbstractModel, free: Array, directions: Array, shard: Shard) -> tuple[Any, Array]:
+    """Σ E[S given x] as a tree, and Σ Cov[S given x] · directions (q, m): gradient and Hessian of ℓ in φ."""
+    flat, unravel = ravel_pytree(model.potentials(Space(model.constraints).params(free)))
+
+    def block(xs: Any, w: Array) -> tuple[Array, Array]:
+        slope = jax.grad(lambda phi: log_likelihood(model, unravel(phi), xs, w))
+        mean, push = jax.linearize(slope, flat)
+        return mean, jax.vmap(push, 1, 1)(directions)
+
+    mean, covariance = over_blocks(block, shard)
+    return unravel(mean), covariance
+
+
+@jax.jit
+def curvature(model: AbstractModel, free: Array, stats: Any) -> Array:
+    """−∇²<φ(θ), s̄> with s̄ held: (p, p)."""
+    space = Space(model.constraints)
+    return -jax.hessian(lambda u: inner(model.potentials(space.params(u)), stats))(free)
+
+
+@jax.jit
+def row_curvatures(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Array]:
+    """(complete, observed) of a model without a finite statistic."""
+    space = Space(model.constraints)
+
+    def ell(u: Array, xs: Any, w: Array) -> Array:
+        return log_likelihood(model, model.potentials(space.params(u)), xs, w)
+
+    def q(u: Array, xs: Any, w: Array) -> Array:
+        return surrogate(model, u, free, xs, w)
+
+    def block(xs: Any, w: Array) -> tuple[Array, Array]:
+        return -jax.hessian(q)(free, xs, w), -jax.hessian(ell)(free, xs, w)
+
+    complete, observed = over_blocks(block, shard)
+    return complete, observed
+
+
+@jax.jit
+def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
+    """Σ Cov[score of the complete datum given x]: (p, p), of a model without a finite statistic."""
+    space = Space(model.constraints)
+
+    def along(t: Array, x: Any) -> Array:
+        here, change = jax.jvp(lambda u: model.row_potentials(space.params(u), x), (free,), (t,))
+        return model.row_evidence(here + change, x)
+
+    def block(xs: Any, w: Array) -> Array:
+        return jax.hessian(lambda t: weighted(jax.vmap(along, (None, 0))(t, xs), w))(jnp.zeros_like(free))
+
+    total: Array = over_blocks(block, shard)
+    return total
+
+
+@jax.jit
+def filled(model: AbstractModel, free: Array, shard: Shard) -> Array:
+    """Σ ∂s̄/∂θ: (q, p), how the E-step's answer moves with the point it is taken at."""
+    found: Array = jax.jacfwd(lambda u: ravel_pytree(expect(model, u, shard)[1])[0])(free)
+    return found
+
+
+@jax.jit
+def row_cross(model: AbstractModel, free: Array, shard: Shard) -> Array:
+    """Σ ∂²Q(θ | θ′)/∂θ∂θ′: (p, p), of a model without a finite statistic."""
+
+    def block(xs: Any, w: Array) -> Array:
+        return jax.jacfwd(jax.grad(surrogate, 1), 2)(model, free, free, xs, w)
+
+    total: Array = over_blocks(block, shard)
+    return total
+
+
+@jax.jit
+def through(model: AbstractModel, free: Array, stats: Any, moves: Array, n: Array) -> Array:
+    """(p, p) Jacobian of the EM map: ∂M/∂s̄ · ∂s̄/∂θ."""
+    flat, unravel = ravel_pytree(stats)
+    push = jax.linearize(lambda s: update(model, free, unravel(s), n).free, flat)[1]
+    found: Array = jax.vmap(push, 1, 1)(moves)
+    return found
+
+
+@jax.jit
+def row_through(model: AbstractModel, free: Array, shard: Shard, n: Array) -> Array:
+    """The same for a model without a finite statistic."""
+    found: Array = jax.jacfwd(lambda u: row_step(model, u, shard, n)[1].free)(free)
+    return found
+
+
+def _block_scores(model: AbstractModel, free: Array, xs: Any) -> Array:
+    """(rows, p) ∂ log f(x)/∂θ of the rows of one block."""
+    space = Space(model.constraints)
+    potentials, back = jax.vjp(lambda u: model.potentials(space.params(u)), free)
+    found: Array = jax.vmap(lambda x: back(jax.grad(model.log_evidence)(potentials, x))[0])(xs)
+    return found
+
+
+@jax.jit
+def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
+    """Σ w s sᵀ over the scores s of the rows: (p, p)."""
+
+    def block(xs: Any, w: Array) -> Array:
+        scores = _block_scores(model, free, xs)
+        return scores.T @ (w[:, None] * jnp.where(w[:, None] > 0, scores, 0.0))
+
+    total: Array = over_blocks(block, shard)
+    return total
+
+
+@partial(jax.jit, static_argnums=3)
+def cluster_scores(model: AbstractModel, free: Array, labelled: Shard, number: int) -> Array:
+    """(number, p) Σ w s over the rows of each cluster; the rows of the shard are pairs (x, cluster)."""
+
+    def block(pairs: tuple[Any, Array], w: Array) -> Array:
+        xs, labels = pairs
+        scores = w[:, None] * jnp.where(w[:, None] > 0, _block_scores(model, free, xs), 0.0)
+        return jax.ops.segment_sum(scores, labels, number)
+
+    total: Array = over_blocks(block, labelled)
+    return total
+
+
+@jax.jit
+def jacobian(model: AbstractModel, frame: AbstractFrame, free: Array) -> Array:
+    """(P, p) of all reported scalars with respect to the free coordinates."""
+    space = Space(model.constraints)
+    found: Array = jax.jacfwd(lambda u: space.flat(frame.leave(space.params(u))))(free)
+    return found

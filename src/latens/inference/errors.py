@@ -1,0 +1,220 @@
+"""Ways to the covariance of the estimates: what they share, and those that are a few lines."""
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
+from time import perf_counter
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.engine.loop import Iterate
+from latens.engine.problem import Problem
+from latens.errors import InferenceError
+from latens.inference.derivatives import curvature, filled, row_covariance, row_cross, slopes
+from latens.inference.information import Information, score_covariance
+from latens.inference.intervals import quantile, wald
+from latens.inference.trust import check_converged, trusted
+from latens.numerics.precision import double
+
+SQUARES = 8  # matrices of p × p numbers that the informations hold at once
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The end of a fit, with what several methods ask of it worked out once."""
+
+    at: Iterate
+
+    @property
+    def problem(self) -> Problem:
+        """The data bound to the model."""
+        return self.at.problem
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """(P,) every reported scalar."""
+        return self.scalars(self.at.free)
+
+    def scalars(self, free: np.ndarray) -> np.ndarray:
+        """(P,) every reported scalar at other free coordinates."""
+        params = self.problem.params(free)
+        return np.concatenate([np.reshape(params[n], -1) for n in self.problem.space.shapes])
+
+    @cached_property
+    def information(self) -> Information:
+        """In free coordinates; `InferenceError` where it means nothing."""
+        return trusted(self.at)
+
+    @cached_property
+    def _done(self) -> dict["AbstractMethod", "Errors"]:
+        return {}
+
+    def errors(self, method: "AbstractMethod") -> "Errors":
+        """By one method, once."""
+        if method not in self._done:
+            method.check_cost(self)
+            self._done[method] = method.errors(self)
+        return self._done[method]
+
+    def intervals(self, method: "AbstractMethod", level: float) -> np.ndarray:
+        """(P, 2) by one method."""
+        quantile(level)
+        method.check_cost(self)
+        return method.intervals(self, level)
+
+    @cached_property
+    def seconds(self) -> float:
+        """Of one evaluation of the EM map."""
+        self.problem.step(self.at.free)
+        began = perf_counter()
+        self.problem.step(self.at.free)
+        return perf_counter() - began
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The covariance (P, P) of all reported scalars by one method, and what there is to say about it.
+
+    `replicates` (B, P): the estimates that a bootstrap found.
+    """
+
+    method: str
+    covariance: np.ndarray
+    notes: tuple[str, ...] = ()
+    replicates: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class AbstractMethod(ABC):
+    """A way to standard errors or intervals; it is asked for by its `name` or given as an object.
+
+    `seconds`: what it may take; a method that would take longer says so before it starts.
+    """
+
+    seconds: float = 600.0
+    name: ClassVar[str]
+
+    @abstractmethod
+    def errors(self, optimum: Optimum) -> Errors:
+        """Covariance of all reported scalars; raises `InferenceError`."""
+
+    def evaluations(self, optimum: Optimum) -> float:
+        """How many evaluations of the EM map it costs, about."""
+        return float(len(optimum.at.free))
+
+    def intervals(self, optimum: Optimum, level: float) -> np.ndarray:
+        """(P, 2) lower and upper ends."""
+        errors = np.sqrt(np.diag(optimum.errors(self).covariance))
+        return wald(optimum.values, errors, optimum.problem.space.links, level)
+
+    def check_cost(self, optimum: Optimum) -> None:
+        """Raise `InferenceError` with the cost if it is more than `seconds`, or than the memory."""
+        check_converged(optimum.at)
+        gigabytes = 8 * SQUARES * len(optimum.at.free) ** 2 / 1e9
+        if gigabytes > 0.8 * _memory():
+            raise InferenceError(
+                f"{len(optimum.at.free):,} free parameters need about {gigabytes:,.0f} GB for their informations, "
+                f"more than this machine's {_memory():.0f}; share or restrict parameters (covariance='diagonal')"
+            )
+        count = self.evaluations(optimum)
+        expected = count * optimum.seconds
+        if expected > self.seconds:
+            other = "" if self.name == "observed" else ", method='observed', or"
+            raise InferenceError(
+                f"method '{self.name}' needs about {count:,.0f} evaluations of the EM map here, {_duration(expected)}; "
+                f"use{other} lt.{type(self).__name__}(seconds={float(f'{2 * expected:.1g}'):g}) to allow that"
+            )
+
+
+def _memory() -> float:
+    """Gigabytes of this machine."""
+    if not hasattr(os, "sysconf"):
+        return inf
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds > 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+@dataclass(frozen=True, eq=False)
+class Observed(AbstractMethod):
+    """Inverse observed information: the Hessian of the log evidence, summed over blocks.
+
+        V = (−∇²ℓ)⁻¹
+
+    **Source:** Efron & Hinkley (1978), Biometrika 65, 457.
+    """
+
+    name: ClassVar[str] = "observed"
+
+    def errors(self, optimum: Optimum) -> Errors:
+        return Errors(self.name, optimum.information.covariance)
+
+
+@dataclass(frozen=True, eq=False)
+class Louis(AbstractMethod):
+    """Complete information less the conditional covariance of the complete-data score.
+
+        V = (I_com − Σ w Cov[s(Y) given x])⁻¹,   s = ∂ log f(Y | θ)/∂θ
+
+    **Source:** Louis (1982), JRSS B 44, 226, eq. 3.2.
+    """
+
+    name: ClassVar[str] = "louis"
+
+    @double
+    def errors(self, optimum: Optimum) -> Errors:
+        problem, point = optimum.problem, jnp.asarray(optimum.at.free)
+        information = optimum.information
+        if problem.model.finite:
+            along = slopes(problem.model, point)
+            stats, half = score_covariance(problem, point, jnp.eye(len(along)))
+            complete, missing = curvature(problem.model, point, stats), half @ along
+        else:
+            shards = problem.finer(len(point))
+            complete = jnp.asarray(information.complete)
+            missing = problem.add(lambda shard: row_covariance(problem.model, point, shard), shards)
+        return Errors(self.name, information.delta(inverse(complete - missing, self.name)))
+
+
+@dataclass(frozen=True, eq=False)
+class Oakes(AbstractMethod):
+    """Derivatives of Q alone.
+
+        −∂²ℓ/∂θ² = −[∂²Q(θ | θ′)/∂θ² + ∂²Q(θ | θ′)/∂θ∂θ′]  at θ′ = θ
+
+    **Source:** Oakes (1999), JRSS B 61, 479, eq. 4.
+    """
+
+    name: ClassVar[str] = "oakes"
+
+    @double
+    def errors(self, optimum: Optimum) -> Errors:
+        problem, point = optimum.problem, jnp.asarray(optimum.at.free)
+        shards, information = problem.finer(len(point)), optimum.information
+        if problem.model.finite:
+            moved = problem.add(lambda shard: filled(problem.model, point, shard), shards)
+            cross = slopes(problem.model, point).T @ moved
+        else:
+            cross = problem.add(lambda shard: row_cross(problem.model, point, shard), shards)
+        return Errors(self.name, information.delta(inverse(information.complete - cross, self.name)))
+
+
+def inverse(information: Array | np.ndarray, method: str) -> np.ndarray:
+    """Of a symmetric positive definite matrix, or an `InferenceError`."""
+    matrix = np.asarray(information)
+    matrix = (matrix + matrix.T) / 2
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        raise InferenceError(f"method '{method}': the information it finds is not positive definite") from None
+    return np.linalg.inv(matrix)

@@ -1,0 +1,133 @@
+"""Supplemented EM: the covariance from the rate of convergence of EM itself."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from latens.engine.accelerators import Plain
+from latens.engine.emmap import expect
+from latens.engine.loop import run
+from latens.engine.stop import Stop
+from latens.errors import InferenceError
+from latens.inference.derivatives import filled, row_through, through
+from latens.inference.errors import AbstractMethod, Errors, Optimum
+from latens.numerics.precision import double
+
+PATH = 60  # points of the EM path at most
+ASYMMETRY = 1e-2  # of the covariance, in units of correlation, beyond which it is not reported
+
+
+@dataclass(frozen=True, eq=False)
+class SEM(AbstractMethod):
+    """Supplemented EM: the rate matrix from nothing but the EM map M, by forced runs along the EM path.
+
+        r_ji = [M_j(θ* with θ_i set to θ_i⁽ᵗ⁾) − M_j(θ*)] / (θ_i⁽ᵗ⁾ − θ*_i),   V = (I − R)⁻¹ I_com⁻¹
+
+    θ⁽ᵗ⁾ is a run of plain EM that comes in from beside the optimum. Two successive ratios give, by
+    extrapolation to a step of 0, one value of the element; the value kept is the one around which they are
+    steadiest. A coordinate that EM sets right in one step has no path of its own and is stepped by halves.
+
+    **Arguments:** `tolerance`: the change, between successive values of an element (in complete-data
+    standard errors), at which it is steady and its row may end.
+    **Source:** Meng & Rubin (1991), JASA 86, 899, §3.3.
+    """
+
+    tolerance: float = 1e-9
+    name: ClassVar[str] = "sem"
+
+    def evaluations(self, optimum: Optimum) -> float:
+        return 16.0 * len(optimum.at.free)
+
+    def errors(self, optimum: Optimum) -> Errors:
+        scale = 1 / np.sqrt(np.diag(optimum.information.complete))
+        path = self._path(optimum, scale)
+        columns, unsteady = zip(*(self._column(optimum, path[:, i], i, scale) for i in range(len(scale))), strict=True)
+        rate = np.stack(columns, 1)
+        worst = max(unsteady)
+        if worst > 1e-2:
+            raise InferenceError(
+                f"method 'sem': the rate matrix is not steady (an element moves by {worst:.1g}): fit again with a "
+                "smaller tolerance, stop=lt.Stop(tolerance=1e-8), and start=fit.params, or use method='sem-exact'"
+            )
+        return _supplemented(self.name, optimum, rate, scale, f"elements of the rate matrix steady to {worst:.1g}")
+
+    def _path(self, optimum: Optimum, scale: np.ndarray) -> np.ndarray:
+        """(T, p) distances θ⁽ᵗ⁾ − θ* of a plain run from half a complete-data standard error away."""
+        beside = optimum.at.free + 0.5 * scale
+        steps = run(optimum.problem, beside, Plain(), Stop(tolerance=0, max_steps=PATH))
+        return np.stack([step.free for step in steps]) - optimum.at.free
+
+    def _column(self, optimum: Optimum, path: np.ndarray, i: int, scale: np.ndarray) -> tuple[np.ndarray, float]:
+        """(∂M/∂θ_i in complete-data standard errors (p,), how steady it is)."""
+        limit = optimum.problem.step(optimum.at.free).free
+        values: list[np.ndarray] = []
+        last: tuple[float, np.ndarray] | None = None
+        best, steadiness = np.zeros(len(scale)), np.full(len(scale), np.inf)
+        for h in _thinned(path, scale[i]):
+            forced = optimum.at.free.copy()
+            forced[i] += h
+            ratio = (optimum.problem.step(forced).free - limit) / h * scale[i] / scale
+            if last is not None:
+                values.append((ratio * last[0] - last[1] * h) / (last[0] - h))
+            if len(values) > 1:
+                change = np.abs(values[-1] - values[-2])
+                steadier = change < steadiness
+                best, steadiness = np.where(steadier, values[-1], best), np.where(steadier, change, steadiness)
+                if (steadiness <= self.tolerance).all():
+                    break
+            last = (h, ratio)
+        return best, float(steadiness.max())
+
+
+def _thinned(path: np.ndarray, scale: float) -> list[float]:
+    """The distances along the path, each at most half of the one before; halved on where the path ends."""
+    kept = [float(path[0])]
+    for h in path[1:]:
+        if 1e-6 * scale < abs(h) <= abs(kept[-1]) / 2:
+            kept.append(float(h))
+    while abs(kept[-1]) > 1e-6 * scale:
+        kept.append(kept[-1] / 2)
+    return kept
+
+
+@dataclass(frozen=True, eq=False)
+class ExactSEM(AbstractMethod):
+    """Supplemented EM with the rate matrix by forward differentiation of the EM map.
+
+        R = ∂M/∂θ at θ*,   V = (I − R)⁻¹ I_com⁻¹
+
+    **Source:** Meng & Rubin (1991), JASA 86, 899, eq. 2.3.5.
+    """
+
+    name: ClassVar[str] = "sem-exact"
+
+    @double
+    def errors(self, optimum: Optimum) -> Errors:
+        problem, point = optimum.problem, jnp.asarray(optimum.at.free)
+        n, scale = jnp.asarray(problem.n), 1 / np.sqrt(np.diag(optimum.information.complete))
+        if problem.model.finite:
+            shards = problem.finer(len(point))
+            _, stats = problem.add(lambda shard: expect(problem.model, point, shard))
+            moves = problem.add(lambda shard: filled(problem.model, point, shard), shards)
+            rate = through(problem.model, point, stats, moves, n)
+        else:
+            rate = row_through(problem.model, point, problem.shards[0], n)
+        return _supplemented(self.name, optimum, np.asarray(rate) * scale / scale[:, None], scale, "")
+
+
+def _supplemented(method: str, optimum: Optimum, rate: np.ndarray, scale: np.ndarray, note: str) -> Errors:
+    """V = (I − R)⁻¹ I_com⁻¹, in complete-data standard errors and back, and how symmetric it came out."""
+    complete = optimum.information.complete * np.outer(scale, scale)
+    found = np.linalg.solve(np.eye(len(rate)) - rate, np.linalg.inv(complete))
+    spread = np.sqrt(np.abs(np.diag(found)))
+    asymmetry = float((np.abs(found - found.T) / np.outer(spread, spread)).max())
+    if not (asymmetry < ASYMMETRY and (np.diag(found) > 0).all()):
+        raise InferenceError(
+            f"method '{method}': the covariance it finds is not symmetric (by {asymmetry:.1g} in correlation), "
+            "so the fit is not at a limit of EM: fit again with stop=lt.Stop(tolerance=1e-8) and start=fit.params"
+        )
+    covariance = (found + found.T) / 2 * np.outer(scale, scale)
+    notes = (f"covariance symmetric to {asymmetry:.1g} (in correlation)", note)
+    return Errors(method, optimum.information.delta(covariance), tuple(n for n in notes if n))

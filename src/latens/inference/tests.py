@@ -1,0 +1,46 @@
+"""Tests of hypotheses."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import chi2
+
+from latens.errors import ParameterError
+from latens.inference.derived import Derived
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test of a hypothesis: `statistic`, degrees of freedom `df` (None if not by χ²), `p_value`.
+
+    `method`: how the p-value was had; `replicates`: bootstrap statistics, if any.
+    """
+
+    __test__ = False  # not a test case
+
+    title: str
+    statistic: float
+    df: int | None
+    p_value: float
+    method: str
+    replicates: np.ndarray | None = None
+
+    def __str__(self) -> str:
+        freedom = "" if self.df is None else f" on {self.df} degree{'s' if self.df != 1 else ''} of freedom"
+        return f"{self.title}: statistic {self.statistic:.4f}{freedom}, p = {self.p_value:.4g} ({self.method})"
+
+
+def wald_test(contrast: Derived, value: Any) -> Test:
+    """χ² = (g − v)ᵀ (∇g V ∇gᵀ)⁻¹ (g − v), on the rank of that covariance."""
+    difference = np.ravel(contrast.estimate - np.asarray(value, dtype=float))
+    values, vectors = np.linalg.eigh(contrast.covariance)
+    used = values > 1e-10 * max(values[-1], 0)
+    along = vectors.T @ difference
+    if np.abs(along[~used]).max(initial=0.0) > 1e-6 * (1 + np.abs(difference).max()):
+        raise ParameterError(
+            "wald_test: the hypothesis cannot hold together with the constraints of the parameters (do the "
+            "probabilities sum to one?)"
+        )
+    statistic, df = float((along[used] ** 2 / values[used]).sum()), int(used.sum())
+    return Test("Wald test", statistic, df, float(chi2.sf(statistic, df)), "χ²")
