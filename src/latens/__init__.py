@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latens import testing as testing
+    from latens.comparison import choose as choose
+    from latens.comparison import compare as compare
     from latens.engine.accelerators import AbstractAccelerator as AbstractAccelerator
     from latens.engine.accelerators import Plain as Plain
     from latens.engine.accelerators import Squarem as Squarem
@@ -35,9 +37,18 @@ if TYPE_CHECKING:
     from latens.families.normal import LogNormal as LogNormal
     from latens.families.normal import Normal as Normal
     from latens.families.product import Product as Product
-    from latens.fitting import Fit as Fit
     from latens.fitting import fit as fit
     from latens.fitting import iterate as iterate
+    from latens.inference.bootstrap import Bootstrap as Bootstrap
+    from latens.inference.bootstrap import ParametricBootstrap as ParametricBootstrap
+    from latens.inference.errors import Louis as Louis
+    from latens.inference.errors import Oakes as Oakes
+    from latens.inference.errors import Observed as Observed
+    from latens.inference.profile import Profile as Profile
+    from latens.inference.sandwich import OPG as OPG
+    from latens.inference.sandwich import Sandwich as Sandwich
+    from latens.inference.sem import SEM as SEM
+    from latens.inference.sem import ExactSEM as ExactSEM
     from latens.inference.surrogate import h_function as h_function
     from latens.inference.surrogate import lower_bound as lower_bound
     from latens.inference.surrogate import q_function as q_function
@@ -52,6 +63,7 @@ if TYPE_CHECKING:
     from latens.numerics.constraints import Real as Real
     from latens.numerics.constraints import Simplex as Simplex
     from latens.numerics.constraints import Unit as Unit
+    from latens.result import Fit as Fit
 
 __version__ = "0.1.0"
 
@@ -69,8 +81,15 @@ _HOME = {
     "families.multivariate_normal": ["MultivariateNormal"],
     "families.normal": ["LogNormal", "Normal"],
     "families.product": ["Product"],
-    "fitting": ["Fit", "fit", "iterate"],
+    "fitting": ["fit", "iterate"],
     "inference.surrogate": ["h_function", "lower_bound", "q_function"],
+    "comparison": ["choose", "compare"],
+    "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],
+    "inference.errors": ["Louis", "Oakes", "Observed"],
+    "inference.profile": ["Profile"],
+    "inference.sandwich": ["OPG", "Sandwich"],
+    "inference.sem": ["SEM", "ExactSEM"],
+    "result": ["Fit"],
     "models.base": ["AbstractModel"],
     "models.cells": ["Cells"],
     "models.hardy_weinberg": ["HardyWeinberg"],

@@ -1,13 +1,9 @@
-"""`fit`, `iterate` and the frozen result."""
+"""`fit` and `iterate`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from math import isfinite, log
+from math import isfinite
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from latens.engine.accelerators import AbstractAccelerator, Squarem
@@ -16,202 +12,10 @@ from latens.engine.problem import Problem
 from latens.engine.starts import Starts, search
 from latens.engine.status import Status
 from latens.engine.stop import Stop
-from latens.errors import InferenceError, ModelError, ParameterError
-from latens.inference.information import Information, trusted
+from latens.errors import ParameterError
 from latens.models.base import AbstractModel
-from latens.numerics.precision import double
 from latens.numerics.space import Params
-
-
-@dataclass(frozen=True, repr=False)
-class Fit:
-    """A maximum likelihood fit. It never changes; `print(fit)` is its report.
-
-    `model`; `params`: name → array, a mixture's with the component as first axis; `log_likelihood`: at
-    exactly those params; `status`: how it ended (`status.sentence` in words) and `reason`: why, if
-    degenerate; `evaluations`: of the EM map, over the final run; `trace`: (steps,) log-likelihoods,
-    never falling; `n`: the total weight; `names`: a label for every scalar; `starts`: what many starts
-    met, or None.
-
-    **Example:**
-        >>> import latens as lt
-        >>> fit = lt.fit(lt.IID(lt.Exponential()), [2.0, 4.0, 9.0])
-        >>> round(float(fit.params["rate"]), 4), round(float(fit.standard_errors()["rate"]), 4)
-        (0.2, 0.1155)
-    """
-
-    model: AbstractModel
-    params: dict[str, np.ndarray]
-    log_likelihood: float
-    status: Status
-    reason: str
-    evaluations: int
-    trace: np.ndarray
-    n: float
-    names: list[str]
-    starts: Starts | None
-    last: Iterate = field(compare=False)
-
-    @property
-    def _problem(self) -> Problem:
-        return self.last.problem
-
-    @property
-    def converged(self) -> bool:
-        """Whether the projected distance to the limit came within the tolerance."""
-        return self.status is Status.CONVERGED
-
-    @property
-    def message(self) -> str:
-        """How the fit ended, in words."""
-        return self.status.sentence + (f" Reason: {self.reason}." if self.reason else "")
-
-    @property
-    def shown(self) -> np.ndarray:
-        """(S,) indices of the scalars a report shows: a covariance once, not twice."""
-        return np.flatnonzero(self._problem.space.distinct)
-
-    @property
-    def rows(self) -> int:
-        """Number of rows of positive weight."""
-        return len(self._problem.weights)
-
-    @property
-    def free_parameters(self) -> int:
-        """Number of free parameters."""
-        return self._problem.space.size
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion, −2ℓ + 2p (smaller is better)."""
-        return -2 * self.log_likelihood + 2 * self.free_parameters
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion, −2ℓ + p log n (smaller is better)."""
-        return -2 * self.log_likelihood + self.free_parameters * log(self.n)
-
-    @cached_property
-    def information(self) -> Information:
-        """Complete, observed and missing information.
-
-        **Raises:** `InferenceError` with the reason where standard errors would mean nothing: not
-        converged, on the boundary, not identified, a saddle.
-        """
-        if not self.converged:
-            raise InferenceError(f"the fit has not converged ({self.status.value}): there is no maximum to measure at")
-        return trusted(self._problem, self.last.free, self.names)
-
-    def covariance(self) -> np.ndarray:
-        """(P, P) covariance of every scalar in the order of `names`: inverse observed information.
-
-        **Raises:** `InferenceError` where it cannot be trusted; the message says why.
-        **Source:** Efron & Hinkley (1978), Biometrika 65, 457.
-        """
-        return self.information.covariance
-
-    def standard_errors(self) -> dict[str, np.ndarray]:
-        """name → standard errors, shaped like the parameters.
-
-        **Raises:** `InferenceError` where they cannot be trusted; the message says why.
-        """
-        return self._problem.space.unflat(np.sqrt(np.diag(self.covariance())))
-
-    @cached_property
-    def intervals(self) -> np.ndarray:
-        """(P, 2) 95 % intervals, formed on each parameter's free scale and mapped back."""
-        value, error = self.estimates, np.sqrt(np.diag(self.covariance()))
-        links, z = self._problem.space.links, 1.959963984540054
-        out = np.stack([value - z * error, value + z * error], 1)
-        logs, logits = links == "log", links == "logit"
-        with np.errstate(over="ignore"):
-            for sign, column in ((-1, 0), (1, 1)):
-                v, e = value[logs], error[logs]
-                out[logs, column] = v * np.exp(sign * z * e / v)
-                v, e = value[logits], error[logits]
-                odds = v / (1 - v) * np.exp(sign * z * e / (v * (1 - v)))
-                out[logits, column] = np.where(np.isinf(odds), 1.0, odds / (1 + odds))
-        return out
-
-    @cached_property
-    def estimates(self) -> np.ndarray:
-        """(P,) every scalar, in the order of `names`."""
-        return np.concatenate([np.reshape(self.params[n], -1) for n in self._problem.space.shapes])
-
-    @double
-    def _rows(self, data: Any) -> tuple[Any, np.ndarray | float]:
-        """Rows in the frame, and their log-Jacobian."""
-        problem = self._problem
-        if data is None:
-            return problem.xs, 0.0
-        xs = self.model.read(data).xs
-        return self.model.observe(problem.frame.apply(xs)), problem.frame.log_jacobian(xs)
-
-    @double
-    def posterior(self, data: Any = None) -> Any:
-        """What is known of the hidden part of each row, given what was seen of it.
-
-        For a mixture (n, k) probabilities of the components, for `Cells` (groups, cells), for `Latent`
-        (n, values); for other models the expected statistics, with n as first axis.
-
-        **Arguments:** `data`: rows as in `lt.fit`; None for the rows of the fit (of positive weight).
-        **Raises:** `DataError`.
-        """
-        potentials = self.model.potentials(self._problem.inside(jnp.asarray(self.last.free)))
-        found = jax.vmap(self.model.posterior, (None, 0))(potentials, self._rows(data)[0])
-        return jax.tree.map(np.asarray, found)
-
-    def predict(self, data: Any = None) -> np.ndarray:
-        """(n,) the most probable hidden value of each row, as an index into `model.hidden`.
-
-        **Raises:** `ModelError` if the model hides no label; `DataError`.
-        """
-        if self.model.hidden is None:
-            raise ModelError(f"{type(self.model).__name__} has no hidden label to predict; see posterior()")
-        return np.asarray(self.posterior(data).argmax(-1))
-
-    @double
-    def log_density(self, data: Any = None) -> np.ndarray:
-        """(n,) log-likelihood of each row."""
-        xs, jacobian = self._rows(data)
-        potentials = self.model.potentials(self._problem.inside(jnp.asarray(self.last.free)))
-        values = np.asarray(jax.vmap(self.model.log_evidence, (None, 0))(potentials, xs))
-        return values + (self._problem.row_jacobian if data is None else jacobian)
-
-    @double
-    def sample(self, n: int, seed: int = 0) -> Any:
-        """n rows drawn from the fitted model, in the form of the data.
-
-        Sizes that a datum brings along (trials, exposure) are drawn from the rows of the fit.
-
-        **Raises:** `ModelError` if the model does not say how to sample; `ParameterError` for n below 1.
-        """
-        if n < 1:
-            raise ParameterError(f"sample: n must be at least 1, got {n}")
-        first, second = jax.random.split(jax.random.key(seed))
-        problem = self._problem
-        rows = jax.random.choice(first, len(problem.weights), (n,), p=jnp.asarray(problem.weights) / problem.n)
-        likes = jax.tree.map(lambda leaf: leaf[rows], problem.sizes)
-        params = {name: jnp.asarray(v) for name, v in self.params.items()}
-        draws = jax.vmap(self.model.sample, (None, 0, 0))(params, jax.random.split(second, n), likes)
-        return self.model.collect(draws, problem.columns)
-
-    def summary(self) -> str:
-        """The report as plain text: what `print(fit)` shows."""
-        from latens.report.text import render
-
-        return render(self)
-
-    __str__ = summary
-
-    def __repr__(self) -> str:
-        return f"<Fit of {type(self.model).__name__}: log-likelihood {self.log_likelihood:.6f}, {self.status.value}>"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything in the report as plain Python values, ready for JSON (no NaN, no infinity)."""
-        from latens.report.record import record
-
-        return record(self)
+from latens.result import Fit
 
 
 def iterate(
@@ -304,16 +108,4 @@ def fit(
         last = last.ended(Status.INTERRUPTED)
     assert last is not None
     assert isfinite(last.log_likelihood)
-    return Fit(
-        model,
-        last.params,
-        last.log_likelihood,
-        last.status,
-        last.reason,
-        last.evaluations,
-        np.array(trace),
-        problem.n,
-        problem.space.names(model.axes(problem.columns)),
-        summary,
-        last,
-    )
+    return Fit(last, np.array(trace), summary)

@@ -12,8 +12,8 @@ import click
 from latens import __version__
 
 if TYPE_CHECKING:
-    from latens.fitting import Fit
     from latens.modelfile import Plan
+    from latens.result import Fit
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

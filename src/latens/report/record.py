@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from latens.errors import InferenceError
+from latens.inference.methods import method_for
 
 if TYPE_CHECKING:
-    from latens.fitting import Fit
+    from latens.inference.errors import AbstractMethod
+    from latens.result import Fit
 
 
-def record(fit: Fit) -> dict[str, Any]:
+def record(fit: Fit, method: str | AbstractMethod = "observed") -> dict[str, Any]:
     """What the report shows, ready for JSON: no NaN, no infinity, None where there is no number."""
     starts = None if fit.starts is None else dict(vars(fit.starts))
     return {
@@ -27,20 +30,27 @@ def record(fit: Fit) -> dict[str, Any]:
         "evaluations": fit.evaluations,
         "starts": starts,
         "params": {name: value.tolist() for name, value in fit.params.items()},
-        **_uncertainty(fit),
+        **_uncertainty(fit, method),
         "trace": fit.trace.tolist(),
     }
 
 
-def _uncertainty(fit: Fit) -> dict[str, Any]:
-    try:
-        errors = fit.standard_errors()
-    except InferenceError as error:
-        return {"standard_errors": None, "standard_errors_reason": str(error), "intervals": None}
-    named = zip(fit.names, fit.intervals.tolist(), strict=True)
-    return {
-        "standard_errors": {name: value.tolist() for name, value in errors.items()},
+def _uncertainty(fit: Fit, method: str | AbstractMethod) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "method": method_for(method).name,
+        "standard_errors": None,
         "standard_errors_reason": None,
-        "intervals": {name: [v if isfinite(v) else None for v in pair] for name, pair in named},
-        "fraction_missing": fit.information.fraction_missing,
+        "intervals": None,
+        "notes": [],
+        "fraction_missing": None,
     }
+    try:
+        named = zip(fit.names, fit.intervals(method=method).tolist(), strict=True)
+        found["intervals"] = {name: [v if isfinite(v) else None for v in pair] for name, pair in named}
+        found["standard_errors"] = {n: v.tolist() for n, v in fit.standard_errors(method).items()}
+        found["notes"] = list(fit.errors(method).notes)
+    except InferenceError as error:
+        found["standard_errors_reason"] = str(error)
+    with suppress(InferenceError):
+        found["fraction_missing"] = fit.information().fraction_missing
+    return found

@@ -3,70 +3,94 @@
 from __future__ import annotations
 
 import textwrap
+from contextlib import suppress
 from io import StringIO
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from latens.errors import InferenceError
+from latens.inference.methods import method_for
 from latens.report.numbers import alone, decimals, with_error
 
 if TYPE_CHECKING:
     from latens.engine.starts import Starts
-    from latens.fitting import Fit
+    from latens.inference.errors import AbstractMethod
+    from latens.result import Fit
+
+Uncertainty = tuple["np.ndarray | None", "np.ndarray | None", "np.ndarray | None"]
 
 MOST_ROWS = 60
 WIDTH = 96
 TABLE_WIDTH = 160  # a row of a table is never broken
 
 
-def render(fit: Fit, *, published: dict[str, str] | None = None) -> str:
+def render(fit: Fit, method: str | AbstractMethod = "observed", *, published: dict[str, str] | None = None) -> str:
     """The report as plain text; `published` adds a column of numbers to compare with, by label."""
-    with_errors, reason = True, ""
+    errors = intervals = missing = None
+    reason = ""
     try:
-        fit.covariance()
+        intervals = fit.intervals(method=method)
+        if method_for(method).name != "profile":
+            errors = np.sqrt(np.diag(fit.covariance(method)))
     except InferenceError as error:
-        with_errors, reason = False, str(error)
+        intervals, reason = None, str(error)
+    if intervals is not None:
+        with suppress(InferenceError):  # a bootstrap or a profile may serve where the informations do not
+            missing = fit.information().fractions
     out = StringIO()
     console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
     console.print(Text(wrapped(f"{fit.model.title}    {fit.n:g} observations")))
-    console.print(_table(fit, with_errors, published))
+    console.print(_table(fit, (errors, intervals, missing), published))
     if len(fit.shown) > MOST_ROWS:
         console.print(Text(f"... and {len(fit.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n"))
     for line in _facts(fit):
         console.print(Text(line))
-    if not with_errors:
+    if intervals is None:
         console.print(Text(_wrapped("Standard errors", f"not given: {reason}.")))
+    else:
+        console.print(Text(_wrapped("Standard errors", _by(fit, method))))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _table(fit: Fit, with_errors: bool, published: dict[str, str] | None) -> Table:
+def _table(fit: Fit, uncertainty: Uncertainty, published: dict[str, str] | None) -> Table:
+    errors, intervals, missing = uncertainty
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("parameter")
     heads = ["estimate"]
-    if with_errors:
-        heads += ["std. error", "95 % interval", "missing"]
-    if published is not None:
-        heads += ["published"]
+    heads += ["std. error"] if errors is not None else []
+    heads += ["95 % interval"] if intervals is not None else []
+    heads += ["missing"] if missing is not None else []
+    heads += ["published"] if published is not None else []
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     values = fit.estimates
     for i in fit.shown[:MOST_ROWS]:
         name = fit.names[i]
         cells = [alone(values[i])]
-        if with_errors:
-            error = float(fit.covariance()[i, i] ** 0.5)
-            low, high = fit.intervals[i]
-            places = max(decimals(error) - 2, 0)
-            cells = [*with_error(values[i], error), f"{low:.{places}f} .. {high:.{places}f}"]
-            cells += [f"{max(fit.information.fractions[i], 0.0):.1%}"]
+        if errors is not None:
+            cells = [*with_error(values[i], float(errors[i]))]
+        if intervals is not None:
+            low, high = intervals[i]
+            places = max(decimals((high - low) / 4) - 2, 0)
+            cells += [f"{low:.{places}f} .. {high:.{places}f}"]
+        if missing is not None:
+            cells += [f"{max(missing[i], 0.0):.1%}"]
         if published is not None:
             cells += [published.get(name, "")]
         table.add_row(Text(name), *cells)
     return table
+
+
+def _by(fit: Fit, method: str | AbstractMethod) -> str:
+    """The method, and what it noted."""
+    chosen = method_for(method)
+    notes = () if chosen.name == "profile" else fit.errors(chosen).notes
+    return "; ".join([f"by the method '{chosen.name}'", *notes]) + "."
 
 
 def _facts(fit: Fit) -> list[str]:

@@ -1,0 +1,194 @@
+"""Several fits side by side: criteria, likelihood ratios, and the choice of a number of components."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from latens.engine.accelerators import Squarem
+from latens.engine.blocks import cores
+from latens.engine.loop import Iterate, run
+from latens.engine.problem import Problem
+from latens.engine.starts import SHORT
+from latens.engine.status import Status
+from latens.errors import DataError, LatensError, ModelError, ParameterError
+from latens.fitting import fit
+from latens.inference.criteria import CRITERIA
+from latens.models.base import AbstractModel
+from latens.result import Fit
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Fits of different models to the same data.
+
+    `fits`: name → fit; `table`: name → column → number (log-likelihood, free parameters and criteria;
+    None where a model has no such number); `best`: criterion → name of the fit it prefers among those
+    that converged.
+    """
+
+    fits: dict[str, Fit]
+    table: dict[str, dict[str, float | None]]
+    best: dict[str, str]
+
+    def __str__(self) -> str:
+        from latens.report.comparison import render_comparison
+
+        return render_comparison(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain Python values, ready for JSON."""
+        return {"table": self.table, "best": self.best, "status": {n: f.status.value for n, f in self.fits.items()}}
+
+
+def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
+    """Criteria of several fits to the same data, side by side, the best marked.
+
+        AIC = −2ℓ + 2p           AICc = AIC + 2p(p + 1)/(n − p − 1)    BIC = −2ℓ + p log n
+        CAIC = −2ℓ + p(log n + 1)    SABIC = −2ℓ + p log((n + 2)/24)   ICL = BIC + 2·entropy
+
+    Entropy is −Σ w Σ_z P(z given x) log P(z given x), of the hidden labels. Smaller is better.
+
+    **Arguments:** a list of fits, or name → fit.
+    **Raises:** `DataError` if they are not of the same data; `ParameterError` for fewer than one.
+    **Example:**
+        >>> import latens as lt
+        >>> data = [0, 1, 1, 2, 2, 9, 10, 11, 12, 9]
+        >>> fits = {str(k): lt.fit(lt.Mixture(lt.Poisson(), k), data) for k in (1, 2)}
+        >>> lt.compare(fits).best["bic"]
+        '2'
+
+    **Source:** Akaike (1974); Hurvich & Tsai (1989); Schwarz (1978); Bozdogan (1987); Sclove (1987);
+    McLachlan & Peel (2000), Finite Mixture Models, §6.10 (ICL-BIC).
+    """
+    named = dict(fits) if isinstance(fits, Mapping) else _named(list(fits))
+    if not named:
+        raise ParameterError("compare: there are no fits to compare")
+    first = next(iter(named.values()))
+    for name, other in named.items():
+        if not isinstance(other, Fit):
+            raise ParameterError(f"compare takes fits, got {other!r}")
+        if not first.last.problem.same_data(other.last.problem):
+            raise DataError(f"'{name}' was fitted to other data than '{next(iter(named))}': compare fits of the same")
+    table = {name: _row(each) for name, each in named.items()}
+    sound = [name for name, each in named.items() if each.converged]
+    best: dict[str, str] = {}
+    for criterion in CRITERIA:
+        known = [(v, name) for name in sound if (v := table[name][criterion]) is not None]
+        if known:
+            best[criterion] = min(known)[1]
+    return Comparison(named, table, best)
+
+
+def _named(fits: list[Fit]) -> dict[str, Fit]:
+    titles = [each.model.title if isinstance(each, Fit) else repr(each) for each in fits]
+    return {t if titles.count(t) == 1 else f"{t} ({i})": f for i, (t, f) in enumerate(zip(titles, fits, strict=True))}
+
+
+def _row(each: Fit) -> dict[str, float | None]:
+    entropy = each.entropy if each.model.hidden is not None else None
+    facts = (each.log_likelihood, each.free_parameters, each.n, entropy)
+    criteria = {name: criterion(*facts) for name, criterion in CRITERIA.items()}
+    return {
+        "log_likelihood": each.log_likelihood,
+        "free_parameters": each.free_parameters,
+        **criteria,
+        "entropy": entropy,
+    }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Fits over a range of sizes: `fits`: k → fit; `criterion`; `k`: the chosen one; `comparison`."""
+
+    fits: dict[int, Fit]
+    criterion: str
+    k: int
+    comparison: Comparison
+
+    @property
+    def fit(self) -> Fit:
+        """The chosen fit."""
+        return self.fits[self.k]
+
+    def __str__(self) -> str:
+        return f"{self.comparison}\nChosen by {self.criterion.upper()}: {self.k}"
+
+
+def choose(
+    model_of: Callable[[int], AbstractModel],
+    data: Any,
+    sizes: Iterable[int],
+    *,
+    criterion: str = "bic",
+    weights: Any = None,
+    **options: Any,
+) -> Choice:
+    """Fit models of a range of sizes and choose one by a criterion.
+
+    Each size is fitted from its own starts, in parallel; then again from the fit one size smaller with
+    each of its components split in two, and the better of all is kept.
+
+    **Arguments:** `model_of`: size → model; `data`, `weights`, further `options` as in `lt.fit`; `sizes`:
+    such as `range(1, 6)`; `criterion`: one of "aic", "aicc", "bic", "caic", "sabic", "icl".
+    **Raises:** `ParameterError` for an unknown criterion or no sizes; as `lt.fit`.
+    **Example:**
+        >>> import latens as lt
+        >>> data = [0, 1, 1, 2, 2, 9, 10, 11, 12, 9]
+        >>> lt.choose(lambda k: lt.Mixture(lt.Poisson(), k), data, range(1, 4)).k
+        2
+    """
+    if criterion not in CRITERIA:
+        raise ParameterError(f"choose: unknown criterion {criterion!r}; there are {', '.join(CRITERIA)}")
+    wanted = sorted(set(sizes))
+    if not wanted:
+        raise ParameterError("choose: no sizes to choose from; give some, such as range(1, 6)")
+    models = {k: model_of(k) for k in wanted}
+    with ThreadPoolExecutor(cores()) as pool:
+        done = list(pool.map(lambda k: fit(models[k], data, weights=weights, **options), wanted))
+    fits = dict(zip(wanted, done, strict=True))
+    for smaller, k in pairwise(wanted):
+        start = _split_start(fits[smaller], fits[k])
+        if start is not None:
+            again = fit(models[k], data, weights=weights, start=start, **_without_starts(options))
+            if again.converged and again.log_likelihood > fits[k].log_likelihood + 1e-8 * abs(again.log_likelihood):
+                fits[k] = again
+    comparison = compare({str(k): each for k, each in fits.items()})
+    if criterion not in comparison.best:
+        raise ModelError(f"choose: no fit converged and has a {criterion.upper()}; see the fits one by one")
+    return Choice(fits, criterion, int(comparison.best[criterion]), comparison)
+
+
+def _without_starts(options: dict[str, Any]) -> dict[str, Any]:
+    return {n: v for n, v in options.items() if n not in ("starts", "seed")}
+
+
+def _split_start(small: Fit, large: Fit) -> dict[str, np.ndarray] | None:
+    """The best end of short runs from the smaller fit with one of its components split in two."""
+    names, problem = large.model.exchangeable, large.last.problem
+    if not names or names != small.model.exchangeable or not small.converged:
+        return None
+    had, has = small.params[names[0]].shape[0], large.params[names[0]].shape[0]
+    if has != had + 1:
+        return None
+    ends = [_short_run(problem, small.params, names, c) for c in range(had)]
+    sound = [end for end in ends if end is not None]
+    return max(sound, key=lambda end: end.log_likelihood).params if sound else None
+
+
+def _short_run(problem: Problem, params: dict[str, np.ndarray], names: Sequence[str], c: int) -> Iterate | None:
+    grown = dict(params)
+    for name in names:
+        grown[name] = np.concatenate([params[name], params[name][[c]]])
+        if name == "weights":
+            grown[name][[c, -1]] /= 2
+    try:
+        # twins would stay twins: the frame has unit spread, so this is a fraction of one
+        free = problem.free(grown) + np.random.default_rng(c).normal(scale=0.3, size=problem.space.size)
+        *_, last = run(problem, free, Squarem(), SHORT)
+    except LatensError:
+        return None
+    return None if last.status is Status.DEGENERATE else last

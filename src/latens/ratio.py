@@ -1,0 +1,85 @@
+"""Likelihood-ratio tests, by χ² or by parametric bootstrap."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from scipy.stats import chi2
+
+from latens.engine.blocks import cores
+from latens.errors import DataError, InferenceError, LatensError, ParameterError
+from latens.estimates import Estimates
+from latens.fitting import fit
+from latens.inference.bootstrap import rows_like
+from latens.inference.simulation import simulate
+from latens.inference.tests import Test
+from latens.models.base import AbstractModel
+
+
+def likelihood_ratio(one: Estimates, other: Estimates, replicates: int, seed: int) -> Test:
+    """2(ℓ₁ − ℓ₀) of two nested models, of which the one with fewer parameters is the hypothesis.
+
+    By bootstrap, both models are fitted to each data set drawn from the smaller one, each from its
+    parameters and from its usual starts, and p = (1 + #{larger or equal}) / (1 + replicates).
+    """
+    for each in (one, other):
+        if not each.converged:
+            raise InferenceError(f"likelihood_ratio: the fit of {each.model.title} has not converged")
+    if not one.last.problem.same_data(other.last.problem):
+        raise DataError("likelihood_ratio: the two fits are of different data")
+    small, large = sorted((one, other), key=lambda each: each.free_parameters)
+    df = large.free_parameters - small.free_parameters
+    statistic = 2 * (large.log_likelihood - small.log_likelihood)
+    if df == 0:
+        raise ParameterError("likelihood_ratio: both models have as many parameters, so neither is inside the other")
+    if statistic < -1e-6 * (1 + abs(small.log_likelihood)):
+        raise InferenceError(
+            f"the larger model has the smaller log-likelihood (by {-statistic / 2:.4g}): it is at a local maximum (try "
+            "starts=50), or the models are not nested"
+        )
+    statistic, title = max(statistic, 0.0), f"Likelihood ratio of {small.model.title} in {large.model.title}"
+    if replicates == 0:
+        if _labels(small) != _labels(large):
+            raise InferenceError(
+                f"χ² does not hold between {_labels(small)} and {_labels(large)} hidden values (the smaller model is "
+                "on the boundary of the larger): use the bootstrap, likelihood_ratio(other, replicates=99)"
+            )
+        return Test(title, statistic, df, float(chi2.sf(statistic, df)), "χ²")
+    if replicates < 19:
+        raise ParameterError(f"likelihood_ratio: replicates must be 0 or at least 19, got {replicates}")
+
+    def draw(b: int) -> float:
+        return _statistic(small, large, int(np.random.default_rng([seed, b]).integers(2**31)))
+
+    with ThreadPoolExecutor(cores()) as pool:
+        found = np.array(list(pool.map(draw, range(replicates))))
+    kept = found[np.isfinite(found)]
+    if len(kept) < replicates / 2:
+        raise InferenceError(f"{replicates - len(kept)} of {replicates} replicates could not be fitted by both models")
+    p = (1 + int((kept >= statistic).sum())) / (1 + len(kept))
+    lost = f", {replicates - len(kept)} left out" if len(kept) < replicates else ""
+    return Test(title, statistic, None, p, f"parametric bootstrap, {len(kept)} replicates{lost}", kept)
+
+
+def _labels(each: Estimates) -> int:
+    return len(each.model.hidden or ("",))
+
+
+def _statistic(small: Estimates, large: Estimates, seed: int) -> float:
+    """2(ℓ₁ − ℓ₀) on a data set drawn from the smaller model; NaN if either model cannot be fitted."""
+    problem = small.last.problem
+    data = simulate(problem, small.params, rows_like(problem), seed, unseen=True)
+    ends = [_best(each.model, data, each) for each in (small, large)]
+    return 2 * (ends[1] - ends[0])
+
+
+def _best(model: AbstractModel, data: object, near: Estimates) -> float:
+    """The highest log-likelihood of two ways to begin."""
+    found = [np.nan]
+    for start in ({"start": near.params}, {}):
+        try:
+            done = fit(model, data, **start)  # type: ignore[arg-type]
+        except LatensError:
+            continue
+        if done.converged:
+            found.append(done.log_likelihood)
+    return float(np.fmax.reduce(found))

@@ -1,0 +1,119 @@
+"""The frozen result of a fit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from latens.engine.starts import Starts
+from latens.errors import ModelError, ParameterError
+from latens.estimates import Estimates
+from latens.inference.errors import AbstractMethod
+from latens.inference.simulation import simulate
+from latens.numerics.precision import double
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Fit(Estimates):
+    """A maximum likelihood fit. It never changes; `print(fit)` is its report.
+
+    `model`; `params`: name → array; `log_likelihood`: at exactly those params; `status`: how it ended
+    (`status.sentence` in words) and `reason`: why, if degenerate; `evaluations`: of the EM map, over the
+    final run; `trace`: (steps,) log-likelihoods, never falling; `n`: the total weight; `names`: a label
+    for every scalar; `starts`: what many starts met, or None. Uncertainty: `information`, `errors`,
+    `standard_errors`, `covariance`, `confidence_intervals`, `derive`, `wald_test`, `likelihood_ratio`.
+
+    **Example:**
+        >>> import latens as lt
+        >>> fit = lt.fit(lt.IID(lt.Exponential()), [2.0, 4.0, 9.0])
+        >>> round(float(fit.params["rate"]), 4), round(float(fit.standard_errors()["rate"]), 4)
+        (0.2, 0.1155)
+    """
+
+    trace: np.ndarray
+    starts: Starts | None
+
+    @double
+    def _rows(self, data: Any) -> tuple[Any, np.ndarray | float]:
+        """Rows in the frame, and their log-Jacobian."""
+        problem = self._problem
+        if data is None:
+            return problem.xs, 0.0
+        xs = self.model.read(data).xs
+        return self.model.observe(problem.frame.apply(xs)), problem.frame.log_jacobian(xs)
+
+    @double
+    def posterior(self, data: Any = None) -> Any:
+        """What is known of the hidden part of each row, given what was seen of it.
+
+        For a mixture (n, k) probabilities of the components, for `Cells` (groups, cells), for `Latent`
+        (n, values); for other models the expected statistics, with n as first axis.
+
+        **Arguments:** `data`: rows as in `lt.fit`; None for the rows of the fit (of positive weight).
+        **Raises:** `DataError`.
+        """
+        potentials = self.model.potentials(self._problem.inside(jnp.asarray(self.last.free)))
+        found = jax.vmap(self.model.posterior, (None, 0))(potentials, self._rows(data)[0])
+        return jax.tree.map(np.asarray, found)
+
+    @property
+    def entropy(self) -> float:
+        """−Σ w Σ_z P(z given x) log P(z given x) of the hidden labels: 0 when all are certain.
+
+        **Raises:** `ModelError` if the model hides no label.
+        """
+        if self.model.hidden is None:
+            raise ModelError(f"{type(self.model).__name__} hides no label")
+        p = self.posterior()
+        return float(-(self._problem.weights[:, None] * p * np.log(np.where(p > 0, p, 1.0))).sum())
+
+    def predict(self, data: Any = None) -> np.ndarray:
+        """(n,) the most probable hidden value of each row, as an index into `model.hidden`.
+
+        **Raises:** `ModelError` if the model hides no label; `DataError`.
+        """
+        if self.model.hidden is None:
+            raise ModelError(f"{type(self.model).__name__} has no hidden label to predict; see posterior()")
+        return np.asarray(self.posterior(data).argmax(-1))
+
+    @double
+    def log_density(self, data: Any = None) -> np.ndarray:
+        """(n,) log-likelihood of each row."""
+        xs, jacobian = self._rows(data)
+        potentials = self.model.potentials(self._problem.inside(jnp.asarray(self.last.free)))
+        values = np.asarray(jax.vmap(self.model.log_evidence, (None, 0))(potentials, xs))
+        return values + (self._problem.row_jacobian if data is None else jacobian)
+
+    @double
+    def sample(self, n: int, seed: int = 0) -> Any:
+        """n rows drawn from the fitted model, in the form of the data.
+
+        Sizes that a datum brings along (trials, exposure) are drawn from the rows of the fit.
+
+        **Raises:** `ModelError` if the model does not say how to sample; `ParameterError` for n below 1.
+        """
+        if n < 1:
+            raise ParameterError(f"sample: n must be at least 1, got {n}")
+        problem = self._problem
+        rows = np.random.default_rng([seed, 1]).choice(len(problem.weights), n, p=problem.weights / problem.n)
+        return simulate(problem, self.params, rows, seed)
+
+    def summary(self, method: str | AbstractMethod = "observed") -> str:
+        """The report as plain text: what `print(fit)` shows, with standard errors by `method`."""
+        from latens.report.text import render
+
+        return render(self, method)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"<Fit of {type(self.model).__name__}: log-likelihood {self.log_likelihood:.6f}, {self.status.value}>"
+
+    def to_dict(self, method: str | AbstractMethod = "observed") -> dict[str, Any]:
+        """Everything in the report as plain Python values, ready for JSON (no NaN, no infinity)."""
+        from latens.report.record import record
+
+        return record(self, method)
