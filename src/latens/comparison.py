@@ -117,6 +117,10 @@ class Choice:
     def __str__(self) -> str:
         return f"{self.comparison}\nChosen by {self.criterion.upper()}: {self.k}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain Python values, ready for JSON."""
+        return {"criterion": self.criterion, "chosen": self.k, **self.comparison.to_dict()}
+
 
 def choose(
     model_of: Callable[[int], AbstractModel],

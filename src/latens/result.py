@@ -6,13 +6,29 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from latens.engine.starts import Starts
 from latens.errors import ModelError, ParameterError
 from latens.estimates import Estimates
 from latens.inference.errors import AbstractMethod
 from latens.inference.simulation import simulate
+from latens.models.base import AbstractModel
 from latens.numerics.precision import double
+from latens.numerics.space import Space
+
+
+@jax.jit
+def _posteriors(model: AbstractModel, free: Array, xs: Any) -> Any:
+    potentials = model.potentials(Space(model.constraints).params(free))
+    return jax.vmap(model.posterior, (None, 0))(potentials, xs)
+
+
+@jax.jit
+def _evidences(model: AbstractModel, free: Array, xs: Any) -> Array:
+    potentials = model.potentials(Space(model.constraints).params(free))
+    found: Array = jax.vmap(model.log_evidence, (None, 0))(potentials, xs)
+    return found
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -54,8 +70,7 @@ class Fit(Estimates):
         **Arguments:** `data`: rows as in `lt.fit`; None for the rows of the fit (of positive weight).
         **Raises:** `DataError`.
         """
-        potentials = self.model.potentials(self._problem.inside(jnp.asarray(self.last.free)))
-        found = jax.vmap(self.model.posterior, (None, 0))(potentials, self._rows(data)[0])
+        found = _posteriors(self.model, jnp.asarray(self.last.free), self._rows(data)[0])
         return jax.tree.map(np.asarray, found)
 
     @property
@@ -67,7 +82,7 @@ class Fit(Estimates):
         if self.model.hidden is None:
             raise ModelError(f"{type(self.model).__name__} hides no label")
         p = self.posterior()
-        return float(-(self._problem.weights[:, None] * p * np.log(np.where(p > 0, p, 1.0))).sum())
+        return float((self._problem.weights[:, None] * p * -np.log(np.where(p > 0, p, 1.0))).sum()) + 0.0
 
     def predict(self, data: Any = None) -> np.ndarray:
         """(n,) the most probable hidden value of each row, as an index into `model.hidden`.
@@ -82,8 +97,7 @@ class Fit(Estimates):
     def log_density(self, data: Any = None) -> np.ndarray:
         """(n,) log-likelihood of each row."""
         xs, jacobian = self._rows(data)
-        potentials = self.model.potentials(self._problem.inside(jnp.asarray(self.last.free)))
-        values = np.asarray(jax.vmap(self.model.log_evidence, (None, 0))(potentials, xs))
+        values = np.asarray(_evidences(self.model, jnp.asarray(self.last.free), xs))
         return values + (self._problem.row_jacobian if data is None else jacobian)
 
     @double

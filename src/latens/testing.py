@@ -17,9 +17,11 @@ from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.status import Status
 from latens.engine.stop import Stop
-from latens.errors import ModelError
+from latens.errors import InferenceError, ModelError
 from latens.families.base import AbstractExponentialFamily
+from latens.inference.errors import Louis, Oakes, Observed, Optimum
 from latens.inference.information import information
+from latens.inference.sem import SEM, ExactSEM
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
@@ -88,7 +90,8 @@ def check_model(model: AbstractModel, data: Any, start: Params, *, weights: Any 
 
     The log-likelihood never falls; Jensen's bound touches at its point and stays below; the M-step is
     stationary on Q; weights are repetitions; order and blocks of rows change nothing; the rate of EM at
-    the optimum is complete⁻¹ · missing information; a second call does not compile again.
+    the optimum is complete⁻¹ · missing information; the covariances by the observed information, Louis,
+    Oakes and supplemented EM are one; a second call does not compile again.
 
     **Arguments:** as in `lt.fit`; `start` should lead to a maximum inside the constraints.
     **Raises:** `ModelError` naming the law.
@@ -111,6 +114,7 @@ def check_model(model: AbstractModel, data: Any, start: Params, *, weights: Any 
     if last.status is not Status.CONVERGED:
         raise ModelError(f"plain EM did not converge from this start: {last.status.sentence}")
     _rate(problem, last.free)
+    _covariances(Optimum(last))
 
 
 def _ell(problem: Problem, free: np.ndarray) -> float:
@@ -190,6 +194,24 @@ def _rate(problem: Problem, free: np.ndarray) -> None:
 
     jacobian = np.asarray(jax.jit(jax.jacfwd(image))(jnp.asarray(free)))
     _law("the rate of EM is complete⁻¹ · missing information", jacobian, information(problem, free).rate, 1e-5)
+
+
+def _covariances(optimum: Optimum) -> None:
+    hessian = jax.jit(jax.hessian(lambda u: _flat_ell(optimum.problem, u)))(jnp.asarray(optimum.at.free))
+    try:
+        observed = optimum.information.observed
+        covariance = optimum.errors(Observed()).covariance
+        units = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+        scale = np.sqrt(np.diag(observed))
+        _law(
+            "the information is −∇²ℓ", -np.asarray(hessian) / np.outer(scale, scale), observed / np.outer(scale, scale)
+        )
+        for method, tolerance in ((Louis(), 1e-6), (Oakes(), 1e-6), (ExactSEM(), 1e-6), (SEM(), 1e-3)):
+            found = optimum.errors(method).covariance
+            law = f"the covariance by the method '{method.name}' is the inverse observed information"
+            _law(law, found / np.outer(units, units), covariance / np.outer(units, units), tolerance)
+    except InferenceError as error:
+        raise ModelError(f"there are no standard errors at the limit from this start: {error}") from error
 
 
 def _law(law: str, found: Any, expected: Any, tolerance: float = 1e-8) -> None:

@@ -1,19 +1,15 @@
-"""`latens demo` and `latens fit`."""
+"""`latens demo`, `fit`, `compare` and `choose`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from latens import __version__
-
-if TYPE_CHECKING:
-    from latens.modelfile import Plan
-    from latens.result import Fit
+from latens.cli.planning import ERRORS, FITTING, MODEL, OUTPUT, SOURCES, fit_options, options, plan_of, put, run
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -46,107 +42,106 @@ def demo(name: str | None) -> int:
 
     plan = load(files[name])
     click.echo(f"{plan.title}\n{wrapped(plan.about)}\n")
-    fit = _run(plan, {}, progress=False)
-    click.echo(render(fit, published=plan.published))
+    done = run(plan, {}, progress=False)
+    click.echo(render(done, published=plan.published))
     click.echo(wrapped(f"Published: {plan.source}"))
-    return 0 if fit.converged else 1
+    return 0 if done.converged else 1
 
 
 @latens.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="DATA | MODEL.toml")
-@click.argument("data", type=click.Path(path_type=Path), required=False)
-@click.option("--family", help="Distribution of a row: normal, poisson, ... (default: normal).")
-@click.option("--components", type=int, help="Number of components of a mixture (default: no mixture).")
-@click.option("--columns", help="Columns to use, separated by commas (default: all).")
-@click.option("--covariance", help="full, diagonal or spherical, for the multivariate normal.")
-@click.option("--shared", help="Parameters that are one for all components, separated by commas.")
-@click.option("--weights", help="Column of frequency weights.")
-@click.option("--starts", type=int, help="How many starts to try (default: 10 for a mixture).")
-@click.option("--seed", type=int, help="Seed of the starts (default: 0).")
-@click.option("--accelerate", help="squarem (default) or plain.")
-@click.option("--tolerance", type=float, help="Stop this many standard errors from the limit (default: 1e-6).")
-@click.option("--max-steps", type=int, help="Most steps of EM (default: 10000).")
-@click.option("--json", "json_to", metavar="FILE", help="Write everything as JSON to FILE, or - for standard output.")
-@click.option("--quiet", is_flag=True, help="Print no report.")
-def fit(source: Path, data: Path | None, json_to: str | None, quiet: bool, **flags: Any) -> int:
+@options(SOURCES, MODEL, click.option("--components", type=int, help="Number of components of a mixture."))
+@options(FITTING, ERRORS, OUTPUT)
+def fit(source: Path, data: Path | None, errors: str, json_to: str | None, quiet: bool, **flags: Any) -> int:
     """Fit the columns of a CSV or Parquet file, or what a MODEL.toml says (with DATA in its place).
 
     \b
     latens fit faithful.csv --components 2
     latens fit counts.csv --family poisson --columns deaths --weights days --components 2
-    latens fit moths.toml --json -
+    latens fit moths.toml --errors sem --json -
     """
-    plan = _plan(source, data, flags)
-    overrides = _overrides(flags)
-    done = _run(plan, overrides, progress=sys.stderr.isatty() and not quiet)
-    if json_to == "-":
-        click.echo(json.dumps(done.to_dict(), indent=2, allow_nan=False))
-    elif json_to is not None:
-        _write(Path(json_to), json.dumps(done.to_dict(), indent=2, allow_nan=False) + "\n")
-    if not quiet and json_to != "-":
-        click.echo(str(done))
+    from latens.inference.methods import method_for
+
+    method = method_for(errors)
+    done = run(plan_of(source, data, flags), flags, progress=sys.stderr.isatty() and not quiet)
+    put(lambda: done.summary(method), lambda: done.to_dict(method), json_to, quiet=quiet)
     return 0 if done.converged else 1
 
 
-def _plan(source: Path, data: Path | None, flags: dict[str, Any]) -> Plan:
+@latens.command()
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL.toml...")
+@click.option("--data", type=click.Path(path_type=Path), help="Data file in the place of those the models name.")
+@options(FITTING, OUTPUT)
+def compare(models: tuple[Path, ...], data: Path | None, json_to: str | None, quiet: bool, **flags: Any) -> int:
+    """Fit several models to the same data and put their criteria side by side, the best marked.
+
+    \b
+    latens compare one.toml two.toml --data faithful.csv
+    """
+    from latens.comparison import compare as compared
     from latens.errors import DataError
-    from latens.modelfile import load, plan
 
-    describing = ("family", "components", "columns", "covariance", "shared", "weights")
-    given = {name: flags[name] for name in describing if flags[name] is not None}
-    if source.suffix == ".toml":
-        if given:
-            raise DataError(f"--{next(iter(given))} belongs in the [model] or [data] table of {source}")
-        return load(source, data=data)
-    if data is not None:
-        raise DataError(f"{source} is no .toml file, so {data} cannot be its data")
-    model: dict[str, Any] = {}
-    if "covariance" in given:
-        model["family"] = {"name": given.get("family", "multivariate-normal"), "covariance": given["covariance"]}
-    elif "family" in given:
-        model["family"] = given["family"]
-    if "components" in given:
-        model |= {"kind": "mixture", "components": given["components"]}
-    if "shared" in given:
-        model["shared"] = _listed(given["shared"])
-    table: dict[str, Any] = {"file": str(source.absolute())}
-    table |= {"columns": _listed(given["columns"])} if "columns" in given else {}
-    table |= {"weights": given["weights"]} if "weights" in given else {}
-    return plan({"model": model or {"kind": "iid"}, "data": table}, Path())
+    names = [path.stem if sum(p.stem == path.stem for p in models) == 1 else str(path) for path in models]
+    if len(set(names)) < len(names):
+        raise DataError("compare: a model file is given twice")
+    plans = [plan_of(path, data, {}) for path in models]
+    found = compared({n: run(plan, flags, progress=False) for n, plan in zip(names, plans, strict=True)})
+    put(lambda: str(found), found.to_dict, json_to, quiet=quiet)
+    return 0 if all(done.converged for done in found.fits.values()) else 1
 
 
-def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
-    from latens.modelfile import accelerator
+@latens.command()
+@options(SOURCES, MODEL)
+@click.option("--components", default="1-5", show_default=True, help="Numbers to try, such as 1-5 or 2,3,5.")
+@click.option("--criterion", default="bic", show_default=True, help="Chosen by: aic, aicc, bic, caic, sabic or icl.")
+@options(FITTING, ERRORS, OUTPUT)
+def choose(
+    source: Path,
+    data: Path | None,
+    components: str,
+    criterion: str,
+    errors: str,
+    json_to: str | None,
+    quiet: bool,
+    **flags: Any,
+) -> int:
+    """Choose the number of components of a mixture: a table of all, and the report of the chosen.
 
-    options = {name: flags[name] for name in ("starts", "seed") if flags[name] is not None}
-    if flags["accelerate"] is not None:
-        options["accelerate"] = accelerator(flags["accelerate"])
-    return options | {n: flags[n] for n in ("tolerance", "max_steps") if flags[n] is not None}
+    \b
+    latens choose faithful.csv --components 1-4
+    latens choose counts.csv --family poisson --columns deaths --weights days --criterion icl
+    """
+    from latens.comparison import choose as chosen
+    from latens.errors import DataError
+    from latens.inference.methods import method_for
+    from latens.models.mixture import Mixture
+
+    method, sizes = method_for(errors), _sizes(components)
+    mixed = flags | ({} if source.suffix == ".toml" else {"components": sizes[0]})
+    plan = plan_of(source, data, mixed)
+    if not isinstance(plan.model, Mixture):
+        raise DataError(f"choose: {source} describes no mixture, so there are no components to count")
+    rest = fit_options(plan, flags)
+    rest.pop("start", None)
+    found = chosen(plan.model.resized, plan.data, sizes, criterion=criterion, weights=plan.weights, **rest)
+    put(
+        lambda: f"{found}\n\n{found.fit.summary(method)}",
+        lambda: found.to_dict() | {"fit": found.fit.to_dict(method)},
+        json_to,
+        quiet=quiet,
+    )
+    return 0 if found.fit.converged else 1
 
 
-def _run(plan: Plan, overrides: dict[str, Any], *, progress: bool) -> Fit:
-    from dataclasses import replace
-
-    from latens.engine.stop import Stop
-    from latens.fitting import fit as run
-
-    options = dict(plan.options)
-    if "starts" in overrides:
-        options.pop("start", None)
-    rule = {n: overrides.pop(n) for n in ("tolerance", "max_steps") if n in overrides}
-    if rule:
-        options["stop"] = replace(options.get("stop", Stop()), **rule)
-    return run(plan.model, plan.data, weights=plan.weights, progress=progress, **(options | overrides))
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _write(path: Path, text: str) -> None:
+def _sizes(text: str) -> list[int]:
     from latens.errors import DataError
 
     try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}") from None
+        found: list[int] = []
+        for part in text.split(","):
+            low, dash, high = part.partition("-")
+            found += range(int(low), int(high) + 1) if dash else [int(low)]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        raise DataError(f"--components: give numbers of at least 1, such as 1-5 or 2,3,5; got {text!r}")
+    return found

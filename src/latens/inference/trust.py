@@ -1,6 +1,5 @@
 """Whether a fit is a point at which standard errors mean something; if not, why and what to do."""
 
-import jax.numpy as jnp
 import numpy as np
 
 from latens.engine.loop import Iterate
@@ -8,7 +7,6 @@ from latens.engine.problem import Problem
 from latens.engine.status import Status
 from latens.errors import InferenceError
 from latens.inference.information import Information, information
-from latens.numerics.precision import double
 
 CLOSE = 1e-2  # standard errors from the maximum at which its curvature is still the curvature there
 
@@ -58,10 +56,10 @@ def _combination(direction: np.ndarray, names: list[str]) -> str:
     return " ".join(f"{scaled[i]:+.3g}·{names[i]}" for i in largest) or "no parameter shown"
 
 
-@double
 def _check_boundary(problem: Problem, free: np.ndarray, names: list[str]) -> None:
     """Refuse where a probability is 0 or 1 as far as these data can tell."""
-    values = np.asarray(problem.space.flat(problem.outside(jnp.asarray(free))))
+    params = problem.params(free)
+    values = np.concatenate([np.reshape(params[name], -1) for name in problem.space.shapes])
     near = (np.minimum(values, 1 - values) * problem.n < 1e-3) & (problem.space.links == "logit")
     if near.any():
         listed = ", ".join(f"{names[i]} = {values[i]:.3g}" for i in np.flatnonzero(near)[:4])

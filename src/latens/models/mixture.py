@@ -82,6 +82,12 @@ class Mixture(AbstractModel):
         ):
             raise ModelError(f"Mixture: known weights must be {k} positive numbers that sum to one, got {self.known}")
 
+    def resized(self, k: int) -> "Mixture":
+        """The same mixture with k components; `ModelError` if each has a family or a known weight of its own."""
+        if not isinstance(self.components, Alike) or self.known is not None:
+            raise ModelError("the number of components can change only with one family for all and no known weights")
+        return Mixture(self.components.family, k, shared=self.components.shared)
+
     @property
     def title(self) -> str:
         known = "" if self.known is None else ", weights known"

@@ -1,0 +1,130 @@
+"""What the commands share: options that describe a model and its fit, and what to make of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from latens.modelfile import Plan
+    from latens.result import Fit
+
+Command = Callable[..., Any]
+
+SOURCES = (
+    click.argument("source", type=click.Path(path_type=Path), metavar="DATA | MODEL.toml"),
+    click.argument("data", type=click.Path(path_type=Path), required=False),
+)
+MODEL = (
+    click.option("--family", help="Distribution of a row: normal, poisson, ... (default: normal)."),
+    click.option("--columns", help="Columns to use, separated by commas (default: all)."),
+    click.option("--covariance", help="full, diagonal or spherical, for the multivariate normal."),
+    click.option("--shared", help="Parameters that are one for all components, separated by commas."),
+    click.option("--weights", help="Column of frequency weights."),
+)
+FITTING = (
+    click.option("--starts", type=int, help="How many starts to try (default: 10 for a mixture)."),
+    click.option("--seed", type=int, help="Seed of the starts (default: 0)."),
+    click.option("--accelerate", help="squarem (default) or plain."),
+    click.option("--tolerance", type=float, help="Stop this many standard errors from the limit (default: 1e-6)."),
+    click.option("--max-steps", type=int, help="Most steps of EM (default: 10000)."),
+)
+ERRORS = click.option(
+    "--errors",
+    default="observed",
+    show_default=True,
+    metavar="METHOD",
+    help="Standard errors by: observed, louis, oakes, sem, sem-exact, opg, sandwich, bootstrap, "
+    "parametric-bootstrap; or intervals by profile.",
+)
+OUTPUT = (
+    click.option("--json", "json_to", metavar="FILE", help="Write all as JSON to FILE, or - for standard output."),
+    click.option("--quiet", is_flag=True, help="Print no report."),
+)
+
+
+def options(*groups: Command | tuple[Command, ...]) -> Callable[[Command], Command]:
+    """One decorator of several, in the order they are read."""
+    flat = [each for group in groups for each in (group if isinstance(group, tuple) else (group,))]
+    return lambda command: reduce(lambda made, option: option(made), reversed(flat), command)
+
+
+def plan_of(source: Path, data: Path | None, flags: dict[str, Any]) -> Plan:
+    """A plan from a model file, or from a data file and the options that describe a model."""
+    from latens.errors import DataError
+    from latens.modelfile import load, plan
+
+    describing = ("family", "components", "columns", "covariance", "shared", "weights")
+    given = {name: flags[name] for name in describing if flags.get(name) is not None}
+    if source.suffix == ".toml":
+        if given:
+            raise DataError(f"--{next(iter(given))} belongs in the [model] or [data] table of {source}")
+        return load(source, data=data)
+    if data is not None:
+        raise DataError(f"{source} is no .toml file, so {data} cannot be its data")
+    model: dict[str, Any] = {}
+    if "covariance" in given:
+        model["family"] = {"name": given.get("family", "multivariate-normal"), "covariance": given["covariance"]}
+    elif "family" in given:
+        model["family"] = given["family"]
+    if "components" in given:
+        model |= {"kind": "mixture", "components": given["components"]}
+    if "shared" in given:
+        model["shared"] = listed(given["shared"])
+    table: dict[str, Any] = {"file": str(source.absolute())}
+    table |= {"columns": listed(given["columns"])} if "columns" in given else {}
+    table |= {"weights": given["weights"]} if "weights" in given else {}
+    return plan({"model": model or {"kind": "iid"}, "data": table}, Path())
+
+
+def run(plan: Plan, flags: dict[str, Any], *, progress: bool) -> Fit:
+    """Fit as the plan says, but for what the command line says otherwise."""
+    from latens.fitting import fit
+
+    return fit(plan.model, plan.data, weights=plan.weights, progress=progress, **fit_options(plan, flags))
+
+
+def fit_options(plan: Plan, flags: dict[str, Any]) -> dict[str, Any]:
+    """Options of `lt.fit`."""
+    from dataclasses import replace
+
+    from latens.engine.stop import Stop
+    from latens.modelfile import accelerator
+
+    found = plan.options | {name: flags[name] for name in ("starts", "seed") if flags.get(name) is not None}
+    if flags.get("starts") is not None:
+        found.pop("start", None)
+    if flags.get("accelerate") is not None:
+        found["accelerate"] = accelerator(flags["accelerate"])
+    rule = {name: flags[name] for name in ("tolerance", "max_steps") if flags.get(name) is not None}
+    return found | ({"stop": replace(found.get("stop", Stop()), **rule)} if rule else {})
+
+
+def listed(text: str) -> list[str]:
+    """The parts between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def put(report: Callable[[], str], record: Callable[[], dict[str, Any]], json_to: str | None, *, quiet: bool) -> None:
+    """Write the record where it was asked for, and print the report unless asked not to."""
+    if json_to == "-":
+        click.echo(json.dumps(record(), indent=2, allow_nan=False))
+        return
+    if json_to is not None:
+        _write(Path(json_to), json.dumps(record(), indent=2, allow_nan=False) + "\n")
+    if not quiet:
+        click.echo(report())
+
+
+def _write(path: Path, text: str) -> None:
+    from latens.errors import DataError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}") from None
