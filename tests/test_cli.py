@@ -215,3 +215,61 @@ def test_ctrl_c_prints_the_best_so_far(tmp_path):
     assert "Traceback" not in err
     assert process.returncode == 1
     assert "Interrupted" in out or "interrupted before" in err
+
+
+def test_errors_by_method(capsys):
+    code, out, _ = run(capsys, "fit", EXAMPLES / "linkage.toml", "--errors", "sem")
+    assert code == 0
+    assert "Standard errors by the method 'sem'; covariance symmetric to" in out
+    assert "0.051467" in out
+    code, out, _ = run(capsys, "fit", EXAMPLES / "linkage.toml", "--errors", "profile", "--json", "-")
+    found = json.loads(out)
+    assert code == 0
+    assert found["method"] == "profile"
+    assert found["standard_errors"] is None
+    assert "gives intervals" in found["standard_errors_reason"]
+    low, high = found["intervals"]["t"]
+    assert 0.51 < low < 0.53 < 0.71 < high < 0.73
+    code, out, err = run(capsys, "fit", EXAMPLES / "linkage.toml", "--errors", "jackknife")
+    assert (code, out) == (2, "")
+    assert err.startswith("latens: unknown method 'jackknife'; there are observed, louis")
+
+
+def test_choose(capsys, tmp_path):
+    to = tmp_path / "choice.json"
+    arguments = ["--columns", "waiting", "--components", "1-3", "--criterion", "icl", "--json", to]
+    code, out, _ = run(capsys, "choose", FAITHFUL, *arguments)
+    assert code == 0
+    assert "Chosen by ICL: 2" in out
+    assert "Mixture: 2 × Normal" in out
+    found = json.loads(to.read_text())
+    assert found["chosen"] == 2
+    assert found["best"]["bic"] == "2"
+    assert found["fit"]["log_likelihood"] == pytest.approx(-1034.0017498316, abs=1e-6)
+    assert found["table"]["2"]["bic"] == pytest.approx(2096.032509994696, abs=1e-5)
+    for arguments, words in (
+        ([FAITHFUL, "--components", "0-2"], "numbers of at least 1"),
+        ([FAITHFUL, "--components", "two"], "such as 1-5 or 2,3,5; got 'two'"),
+        ([FAITHFUL, "--criterion", "dic"], "unknown criterion 'dic'"),
+        ([EXAMPLES / "linkage.toml"], "describes no mixture"),
+        ([EXAMPLES / "coins.toml", "--components", "1,2"], "no known weights"),
+    ):
+        code, _, err = run(capsys, "choose", *arguments)
+        assert code == 2
+        assert words in err
+
+
+def test_compare(capsys, tmp_path):
+    for name, shared in (("free", "[]"), ("tied", '["variance"]')):
+        model = f'[model]\ncomponents = 2\nshared = {shared}\n[data]\nfile = "{FAITHFUL}"\ncolumns = ["waiting"]\n'
+        (tmp_path / f"{name}.toml").write_text(model)
+    code, out, _ = run(capsys, "compare", tmp_path / "free.toml", tmp_path / "tied.toml")
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert "2090.427*" in lines["tied"]  # mclust: BIC 2090.427 for E2, 2096.033 for V2
+    assert "2096.033 " in lines["free"]
+    code, out, _ = run(capsys, "compare", tmp_path / "free.toml", tmp_path / "tied.toml", "--json", "-")
+    assert json.loads(out)["best"]["bic"] == "tied"
+    code, _, err = run(capsys, "compare", tmp_path / "free.toml", EXAMPLES / "linkage.toml")
+    assert code == 2
+    assert "other data" in err

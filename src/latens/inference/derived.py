@@ -52,8 +52,8 @@ def derive(function: Function, params: Params, space: Space, covariance: np.ndar
         return jnp.asarray(function({n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}))
 
     try:
-        value = np.asarray(of(jnp.asarray(flat)), dtype=float)
         slope = np.asarray(jax.jacrev(lambda v: jnp.ravel(of(v)))(jnp.asarray(flat)))
+        value = np.asarray(of(jnp.asarray(flat)), dtype=float)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError) as error:
         first = str(error).strip().splitlines()[0]
         raise InferenceError(
@@ -86,7 +86,7 @@ def contrast_of(
         if name not in shapes and name not in names:
             raise ParameterError(f"wald_test: there is no parameter '{name}'; there are {', '.join(shapes)}")
         shape = shapes.get(name, ())
-        if np.broadcast_shapes(np.shape(wanted), shape) != shape:
+        if np.shape(wanted) not in ((), shape):
             raise ParameterError(f"wald_test: '{name}' has shape {shape}, the value given {np.shape(wanted)}")
 
     def function(params: Params) -> jax.Array:

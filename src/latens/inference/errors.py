@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from time import perf_counter
@@ -96,7 +96,7 @@ class AbstractMethod(ABC):
     `seconds`: what it may take; a method that would take longer says so before it starts.
     """
 
-    seconds: float = 600.0
+    seconds: float = field(default=600.0, kw_only=True)
     name: ClassVar[str]
 
     @abstractmethod
