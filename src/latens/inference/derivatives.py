@@ -14,13 +14,16 @@ from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, inner
 from latens.numerics.space import Space
 
+# for what runs once over no data: it is its compilation that takes time, less so unoptimised
+once = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
 
 def _flat(model: AbstractModel, free: Array) -> Array:
     """(q,) all potentials in one vector."""
     return ravel_pytree(model.potentials(Space(model.constraints).params(free)))[0]
 
 
-@jax.jit
+@once
 def slopes(model: AbstractModel, free: Array) -> Array:
     """(q, p) ∂φ/∂θ."""
     found: Array = jax.jacfwd(lambda u: _flat(model, u))(free)
@@ -41,7 +44,7 @@ def turned(model: AbstractModel, free: Array, directions: Array, shard: Shard) -
     return unravel(mean), covariance
 
 
-@jax.jit
+@once
 def curvature(model: AbstractModel, free: Array, stats: Any) -> Array:
     """−∇²<φ(θ), s̄> with s̄ held: (p, p)."""
     space = Space(model.constraints)
@@ -149,7 +152,7 @@ def cluster_scores(model: AbstractModel, free: Array, labelled: Shard, number: i
     return total
 
 
-@jax.jit
+@once
 def jacobian(model: AbstractModel, frame: AbstractFrame, free: Array) -> Array:
     """(P, p) of all reported scalars with respect to the free coordinates."""
     space = Space(model.constraints)
