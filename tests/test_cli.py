@@ -63,7 +63,7 @@ def test_demo_lists(capsys):
 
 
 def test_every_command_has_help(capsys):
-    for command in ([], ["demo"], ["fit"]):
+    for command in ([], ["demo"], ["fit"], ["compare"], ["choose"]):
         code, out, _ = run(capsys, *command, "--help")
         assert code == 0
         assert "Usage: latens" in out
