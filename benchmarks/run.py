@@ -61,6 +61,12 @@ def theirs(rows: np.ndarray, start: dict[str, np.ndarray], steps: int) -> tuple[
     return time.perf_counter() - began, mixture
 
 
+def script(name: str, *arguments: int) -> str:
+    """What a script beside this one prints, in a process of its own."""
+    command = [sys.executable, str(Path(__file__).with_name(name)), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def compare(n: int, d: int, k: int, aim: float) -> str:
     """One row of the table."""
     rows, start = problem(n, d, k)
@@ -72,12 +78,7 @@ def compare(n: int, d: int, k: int, aim: float) -> str:
         b.append((long - short) / (LONG - SHORT))
         ratios.append(b[-1] / a[-1])
     total = mixture.score(rows) * n
-    memory = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("memory.py")), str(n), str(d), str(k)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
+    memory = script("memory.py", n, d, k).split()
     return (
         f"| ({n:,}, {d}, {k}) | {1e3 * np.median(a):.1f} | {1e3 * np.median(b):.0f} | **{np.median(ratios):.1f}** "
         f"({min(ratios):.1f} to {max(ratios):.1f}) | {aim:g} | {abs(reached - total) / abs(total):.0e} "
@@ -127,7 +128,7 @@ def main() -> None:
     for shape in SHAPES:
         lines.append(compare(*shape))
         print(lines[-1], flush=True)
-    lines += ["", start_up(), ""]
+    lines += ["", script("inference.py"), "", start_up(), ""]
     Path(__file__).with_name("results.md").write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))
 

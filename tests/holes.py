@@ -1,5 +1,6 @@
-"""A model of one's own: bivariate normal rows of which cells were not seen, as (y1, y2, seen1, seen2)."""
+"""A model of one's own: d-variate normal rows of which cells were not seen, as (y_1 .. y_d, seen_1 .. seen_d)."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
@@ -9,9 +10,11 @@ import latens as lt
 class Holes(lt.AbstractModel):
     """Potentials: Σ⁻¹μ, −½Σ⁻¹ and the log-partition; an unseen cell is integrated out of them."""
 
+    d: int = eqx.field(static=True, default=2)
+
     @property
     def constraints(self):
-        return {"mean": lt.Real((2,)), "covariance": lt.PositiveDefinite(2)}
+        return {"mean": lt.Real((self.d,)), "covariance": lt.PositiveDefinite(self.d)}
 
     def potentials(self, params):
         precision = jnp.linalg.inv(params["covariance"])
@@ -20,7 +23,7 @@ class Holes(lt.AbstractModel):
         return {"constant": constant, "linear": linear, "square": -0.5 * precision}
 
     def log_evidence(self, potentials, x):
-        value, seen = x[:2], x[2:]
+        value, seen = x[: self.d], x[self.d :]
         y, hidden = value * seen, 1 - seen
         within = -2 * potentials["square"] * jnp.outer(hidden, hidden) + jnp.diag(seen)
         along = (potentials["linear"] + 2 * potentials["square"] @ y) * hidden
@@ -32,7 +35,14 @@ class Holes(lt.AbstractModel):
         mean = stats["linear"] / stats["constant"]
         return {"mean": mean, "covariance": stats["square"] / stats["constant"] - jnp.outer(mean, mean)}
 
+    def health(self, params, n):
+        values = jnp.linalg.eigvalsh(params["covariance"])
+        return values[:1] / (1e-7 * values[-1])
 
-def rows(first, second):
-    values = np.array([first, second], dtype=float).T
+    def ailment(self, part):
+        return "the covariance is singular at the maximum: the likelihood has no bound, or is on the boundary"
+
+
+def rows(*columns):
+    values = np.array(columns, dtype=float).T
     return np.c_[np.nan_to_num(values), ~np.isnan(values)]

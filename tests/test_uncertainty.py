@@ -87,6 +87,21 @@ def test_murray():
         assert fit.information().fraction_missing == pytest.approx(0.8837959396, abs=1e-7)
 
 
+def test_marijuana():
+    """Nine subjects, six columns with holes (R package norm2): the covariance is singular at the maximum."""
+    path = REFERENCE / "norm2_marijuana.csv"
+    if not path.exists():
+        pytest.skip("the marijuana data may not be committed, and the folder that holds them is absent")
+    table = np.genfromtxt(path, delimiter=",", skip_header=1)
+    start = {"mean": np.nanmean(table, 0), "covariance": np.diag(np.nanvar(table, 0))}
+    fit = lt.fit(Holes(6), rows(*table.T), start=start)
+    assert fit.status is lt.Status.DEGENERATE
+    assert "singular" in fit.message
+    with pytest.raises(lt.InferenceError, match="no maximum"):
+        fit.standard_errors()
+    assert "Standard errors not given" in str(fit)
+
+
 def test_item_responses():
     """LSAT7, two-parameter logistic by marginal likelihood (the R package mirt prints the estimates)."""
     path = REFERENCE / "LSAT7.csv"
