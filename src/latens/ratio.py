@@ -75,9 +75,9 @@ def _statistic(small: Estimates, large: Estimates, seed: int) -> float:
 def _best(model: AbstractModel, data: object, near: Estimates) -> float:
     """The highest log-likelihood of two ways to begin."""
     found = [np.nan]
-    for start in ({"start": near.params}, {}):
+    for start in (near.params, None):
         try:
-            done = fit(model, data, **start)  # type: ignore[arg-type]
+            done = fit(model, data, start=start)
         except LatensError:
             continue
         if done.converged:
