@@ -131,6 +131,20 @@ def test_profile_is_the_set_of_values_the_likelihood_ratio_keeps():
         fit.standard_errors("profile")
 
 
+def test_profiles_reach_in_from_the_boundary():
+    """No success in n trials: the upper end is where 2n·log(1 − p) = −z², the lower end is 0."""
+    z2 = 3.8414588206941245
+    none = lt.fit(lt.IID(lt.Bernoulli()), np.zeros(10))
+    with pytest.raises(InferenceError, match="boundary"):
+        none.standard_errors()
+    expected = [0, 1 - np.exp(-z2 / 20)]
+    np.testing.assert_allclose(none.confidence_intervals(method="profile")["probability"], expected, atol=1e-5)
+    three = lt.fit(lt.IID(lt.Categorical(3)), [0, 1, 0, 1, 1]).confidence_intervals(method="profile")
+    np.testing.assert_allclose(three["probabilities"][2], [0, 1 - np.exp(-z2 / 10)], atol=1e-5)
+    report = none.summary("profile")
+    assert "Intervals       by the method 'profile'." in report
+
+
 def test_derive():
     gap = FIT.derive(lambda p: p["mean"][1] - p["mean"][0])
     v = FIT.covariance()

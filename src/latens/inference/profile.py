@@ -25,6 +25,8 @@ from latens.numerics.space import Constraints, Params, Space
 
 LINKS = ("identity", "log", "logit")
 PULL = 4.0  # strength of the pull, in units of the information about the parameter
+WIDE = 10.0  # standard error on a log or logit scale at most
+EDGE = 36.0  # logit of the probability nearest to 1 that a double holds
 FAR = 200.0  # standard errors beyond which a profile that has not fallen far enough is open
 NEAR = Stop(tolerance=1e-4, max_steps=5000)  # the deviance is flat in what is left to go: exact to 1e-8
 
@@ -139,7 +141,10 @@ def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> 
     centre, slope = to_link(optimum.values[[index]], links)
     if not np.isfinite(centre[0]):
         raise InferenceError(f"method 'profile': {problem.names[index]} = {optimum.values[index]:g} is an extreme")
-    scale = float(np.clip(spread * slope[0], 1e-12, 10.0 if links[0] != "identity" else np.inf))
+    bounded = links[0] != "identity"
+    scale = float(np.clip(spread * slope[0], 1e-12, WIDE if bounded else np.inf))
+    if links[0] == "logit" and abs(centre[0]) > EDGE / 2:
+        scale = WIDE  # on the boundary the curvature says nothing of how far to look
     best = problem.log_likelihood(optimum.at.free)
     link, strength = np.asarray(LINKS.index(links[0])), np.asarray(PULL / scale**2 / problem.n)
     free, ends = optimum.at.free, {0.0: (-z, float(centre[0]))}
@@ -152,8 +157,8 @@ def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> 
         target = np.asarray(centre[0] + side * pull * scale)
         pulled = Pulled(problem.model, problem.frame, np.asarray(index), link, target, strength)
         *_, last = run(problem.modelled(pulled), free, Squarem(), NEAR)
-        if last.status is not Status.CONVERGED:
-            raise _Open
+        if last.status not in (Status.CONVERGED, Status.DEGENERATE):
+            raise InferenceError(f"the profile of {problem.names[index]} cannot be followed: {last.status.sentence}")
         free = last.free
         deviance = 2 * (best - problem.log_likelihood(free))
         if deviance < -1e-4:
@@ -161,6 +166,8 @@ def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> 
                 f"the profile of {problem.names[index]} leads to a log-likelihood higher by {-deviance / 2:.4g}: the "
                 "fit is not the maximum; fit again with more starts (starts=20)"
             )
+        if last.status is Status.DEGENERATE:
+            raise _Open
         reached = float(to_link(optimum.scalars(free)[[index]], links)[0][0])
         ends[pull] = (float(np.sqrt(max(deviance, 0.0))) - z, reached)
         return ends[pull][0]
@@ -169,7 +176,7 @@ def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> 
         low, high = 0.0, z * (1 + 1 / PULL)
         while excess(high) < 0:
             low, high = high, 1.5 * high
-            if high > FAR:
+            if high > FAR or (bounded and abs(centre[0] + side * high * scale) > 4 * EDGE):
                 raise _Open
         root = high if excess(high) == 0 else brentq(excess, low, high, xtol=1e-8 * high, rtol=1e-8)
         end = ends[min(ends, key=lambda pull: abs(pull - root))][1]

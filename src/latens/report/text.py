@@ -53,7 +53,7 @@ def render(fit: Fit, method: str | AbstractMethod = "observed", *, published: di
     if intervals is None:
         console.print(Text(_wrapped("Standard errors", f"not given: {reason}.")))
     else:
-        console.print(Text(_wrapped("Standard errors", _by(fit, method))))
+        console.print(Text(_wrapped("Intervals" if errors is None else "Standard errors", _by(fit, method))))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
