@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latens import testing as testing
+    from latens.cells import grouped as grouped
+    from latens.cells import interval as interval
+    from latens.cells import left_censored as left_censored
+    from latens.cells import one_of as one_of
+    from latens.cells import right_censored as right_censored
     from latens.comparison import choose as choose
     from latens.comparison import compare as compare
     from latens.engine.accelerators import AbstractAccelerator as AbstractAccelerator
@@ -21,22 +26,24 @@ if TYPE_CHECKING:
     from latens.errors import LatensError as LatensError
     from latens.errors import ModelError as ModelError
     from latens.errors import ParameterError as ParameterError
-    from latens.families.base import AbstractExponentialFamily as AbstractExponentialFamily
     from latens.families.base import AbstractFamily as AbstractFamily
     from latens.families.beta import Beta as Beta
     from latens.families.categorical import Categorical as Categorical
     from latens.families.categorical import Multinomial as Multinomial
-    from latens.families.counts import Bernoulli as Bernoulli
-    from latens.families.counts import Binomial as Binomial
     from latens.families.counts import Geometric as Geometric
     from latens.families.counts import NegativeBinomial as NegativeBinomial
     from latens.families.counts import Poisson as Poisson
+    from latens.families.exponential import AbstractExponentialFamily as AbstractExponentialFamily
     from latens.families.lifetimes import Exponential as Exponential
     from latens.families.lifetimes import Gamma as Gamma
+    from latens.families.lifetimes import Weibull as Weibull
     from latens.families.multivariate_normal import MultivariateNormal as MultivariateNormal
     from latens.families.normal import LogNormal as LogNormal
     from latens.families.normal import Normal as Normal
     from latens.families.product import Product as Product
+    from latens.families.trials import Bernoulli as Bernoulli
+    from latens.families.trials import Binomial as Binomial
+    from latens.families.truncated import Truncated as Truncated
     from latens.fitting import fit as fit
     from latens.fitting import iterate as iterate
     from latens.inference.bootstrap import Bootstrap as Bootstrap
@@ -73,14 +80,18 @@ _HOME = {
     "engine.status": ["Status"],
     "engine.stop": ["Stop"],
     "errors": ["DataError", "InferenceError", "LatensError", "ModelError", "ParameterError"],
-    "families.base": ["AbstractExponentialFamily", "AbstractFamily"],
+    "cells": ["grouped", "interval", "left_censored", "one_of", "right_censored"],
+    "families.base": ["AbstractFamily"],
     "families.beta": ["Beta"],
     "families.categorical": ["Categorical", "Multinomial"],
-    "families.counts": ["Bernoulli", "Binomial", "Geometric", "NegativeBinomial", "Poisson"],
-    "families.lifetimes": ["Exponential", "Gamma"],
+    "families.counts": ["Geometric", "NegativeBinomial", "Poisson"],
+    "families.exponential": ["AbstractExponentialFamily"],
+    "families.lifetimes": ["Exponential", "Gamma", "Weibull"],
     "families.multivariate_normal": ["MultivariateNormal"],
     "families.normal": ["LogNormal", "Normal"],
     "families.product": ["Product"],
+    "families.trials": ["Bernoulli", "Binomial"],
+    "families.truncated": ["Truncated"],
     "fitting": ["fit", "iterate"],
     "inference.surrogate": ["h_function", "lower_bound", "q_function"],
     "comparison": ["choose", "compare"],

@@ -172,7 +172,7 @@ def _without_starts(options: dict[str, Any]) -> dict[str, Any]:
 
 def _split_start(small: Fit, large: Fit) -> dict[str, np.ndarray] | None:
     """The best end of short runs from the smaller fit with one of its components split in two."""
-    names, problem = large.model.exchangeable, large.last.problem
+    names, problem = large.last.problem.exchangeable, large.last.problem
     if not names or names != small.model.exchangeable or not small.converged:
         return None
     had, has = small.params[names[0]].shape[0], large.params[names[0]].shape[0]

@@ -33,7 +33,7 @@ class Estimates:
     @property
     def model(self) -> AbstractModel:
         """The model that was fitted."""
-        return self._problem.model
+        return self._problem.given
 
     @property
     def params(self) -> dict[str, np.ndarray]:

@@ -23,6 +23,7 @@ def iterate(
     data: Any,
     *,
     weights: Any = None,
+    labels: Any = None,
     start: Params | None = None,
     starts: int | None = None,
     seed: int = 0,
@@ -42,7 +43,7 @@ def iterate(
         >>> [round(float(s.params["I"]), 5) for s in steps]
         [0.33333, 0.23741, 0.19787]
     """
-    problem = Problem(model, data, weights)
+    problem = Problem(model, data, weights, labels)
     accelerate, stop = accelerate or Squarem(), stop or Stop()
     if start is not None:
         return run(problem, problem.free(start), accelerate, stop)
@@ -55,6 +56,7 @@ def fit(
     data: Any,
     *,
     weights: Any = None,
+    labels: Any = None,
     start: Params | None = None,
     starts: int | None = None,
     seed: int = 0,
@@ -67,8 +69,10 @@ def fit(
         θ ← argmax Q(θ | θ),  repeated;  the log-likelihood never falls
 
     **Arguments:** `model`: see `lt.IID`, `lt.Mixture`, `lt.Cells`, `lt.Latent`; `data`: a NumPy array,
-    list, dict of columns, data frame, or counts (`Cells`), NaN where a datum was not seen; `weights`
-    (n,): frequency weights; `start`: params to begin at; or else `starts`: how many starts to try by
+    list, dict of columns, data frame, or counts (`Cells`); NaN where a datum or cell was not seen, and
+    `lt.interval`, `lt.right_censored`, `lt.one_of`, `lt.grouped` for what is known only as a set; `weights`
+    (n,): frequency weights; `labels` (n,): the hidden label where it is known (a code, or a set of codes),
+    None where it is not; `start`: params to begin at; or else `starts`: how many starts to try by
     short runs, of which the best is finished (default: 10 for a mixture, 1 for others), drawn with
     `seed`; `accelerate`: `lt.Squarem()` (default) or `lt.Plain()`; `stop`: `lt.Stop(...)`;
     `progress`: show a progress line.
@@ -82,7 +86,7 @@ def fit(
 
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1.
     """
-    problem = Problem(model, data, weights)
+    problem = Problem(model, data, weights, labels)
     accelerate, stop = accelerate or Squarem(), stop or Stop()
     summary: Starts | None = None
     if start is not None:

@@ -3,32 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
+from latens.engine.emmap import evidences, posteriors
+from latens.engine.problem import Problem
 from latens.engine.starts import Starts
 from latens.errors import ModelError, ParameterError
 from latens.estimates import Estimates
 from latens.inference.errors import AbstractMethod
 from latens.inference.simulation import simulate
-from latens.models.base import AbstractModel
 from latens.numerics.precision import double
-from latens.numerics.space import Space
-
-
-@jax.jit
-def _posteriors(model: AbstractModel, free: Array, xs: Any) -> Any:
-    potentials = model.potentials(Space(model.constraints).params(free))
-    return jax.vmap(model.posterior, (None, 0))(potentials, xs)
-
-
-@jax.jit
-def _evidences(model: AbstractModel, free: Array, xs: Any) -> Array:
-    potentials = model.potentials(Space(model.constraints).params(free))
-    found: Array = jax.vmap(model.log_evidence, (None, 0))(potentials, xs)
-    return found
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -51,14 +35,9 @@ class Fit(Estimates):
     trace: np.ndarray
     starts: Starts | None
 
-    @double
-    def _rows(self, data: Any) -> tuple[Any, np.ndarray | float]:
-        """Rows in the frame, and their log-Jacobian."""
-        problem = self._problem
-        if data is None:
-            return problem.xs, 0.0
-        xs = self.model.read(data).xs
-        return self.model.observe(problem.frame.apply(xs)), problem.frame.log_jacobian(xs)
+    def _rows(self, data: Any) -> Problem:
+        """The rows asked about, in the frame of the fit."""
+        return self._problem if data is None else self._problem.elsewhere(data)
 
     @double
     def posterior(self, data: Any = None) -> Any:
@@ -70,8 +49,7 @@ class Fit(Estimates):
         **Arguments:** `data`: rows as in `lt.fit`; None for the rows of the fit (of positive weight).
         **Raises:** `DataError`.
         """
-        found = _posteriors(self.model, jnp.asarray(self.last.free), self._rows(data)[0])
-        return jax.tree.map(np.asarray, found)
+        return self._rows(data).each(posteriors, self.last.free)
 
     @property
     def entropy(self) -> float:
@@ -96,9 +74,8 @@ class Fit(Estimates):
     @double
     def log_density(self, data: Any = None) -> np.ndarray:
         """(n,) log-likelihood of each row."""
-        xs, jacobian = self._rows(data)
-        values = np.asarray(_evidences(self.model, jnp.asarray(self.last.free), xs))
-        return values + (self._problem.row_jacobian if data is None else jacobian)
+        rows = self._rows(data)
+        return np.asarray(rows.each(evidences, self.last.free) + rows.row_jacobian)
 
     @double
     def sample(self, n: int, seed: int = 0) -> Any:

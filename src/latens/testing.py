@@ -18,7 +18,7 @@ from latens.engine.problem import Problem
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError, ModelError
-from latens.families.base import AbstractExponentialFamily
+from latens.families.exponential import AbstractExponentialFamily
 from latens.inference.errors import Louis, Oakes, Observed, Optimum
 from latens.inference.information import information
 from latens.inference.sem import SEM, ExactSEM
@@ -167,8 +167,8 @@ def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
     times = rng.integers(1, 4, n)
     xs = jax.tree.map(np.asarray, problem.xs)
     repeated = rng.permutation(np.repeat(np.arange(n), times))
-    weighted = deal(xs, times.astype(float), max(n // 3, 1), 1)[0]
-    again = deal(jax.tree.map(lambda leaf: leaf[repeated], xs), np.ones(len(repeated)), 7, 1)[0]
+    weighted = deal(xs, times.astype(float), max(n // 3, 1), 1).shards[0]
+    again = deal(jax.tree.map(lambda leaf: leaf[repeated], xs), np.ones(len(repeated)), 7, 1).shards[0]
     u = jnp.asarray(free)
     a, b = (
         jnp.concatenate([jnp.ravel(v) for v in jax.tree.leaves(expect(problem.model, u, s))]) for s in (weighted, again)
@@ -186,7 +186,7 @@ def _no_recompilation(problem: Problem, free: np.ndarray) -> None:
 
 
 def _rate(problem: Problem, free: np.ndarray) -> None:
-    whole = deal(jax.tree.map(np.asarray, problem.xs), problem.weights, len(problem.weights), 1)[0]
+    whole = deal(jax.tree.map(np.asarray, problem.xs), problem.weights, len(problem.weights), 1).shards[0]
     step = one_step if problem.model.finite else row_step
 
     def image(u: jax.Array) -> jax.Array:

@@ -43,11 +43,13 @@ def numbers(column: Any, name: str) -> np.ndarray:
     return array
 
 
-def matrix(data: Any, width: int, fields: Sequence[str] = ()) -> tuple[np.ndarray, tuple[str, ...]]:
+def matrix(
+    data: Any, width: int, fields: Sequence[str] = (), *, open_ends: bool = False
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """(n, width) float64 rows and their column names, from anything users hand over.
 
     `fields` names the entries of a datum ("successes", "trials"): a dict or frame having them is read
-    by name, else by order.
+    by name, else by order. With `open_ends` an entry may be infinite.
     """
     named = columns_of(data)
     if named is not None:
@@ -62,20 +64,20 @@ def matrix(data: Any, width: int, fields: Sequence[str] = ()) -> tuple[np.ndarra
         if len(set(lengths.values())) > 1:
             raise DataError("the columns have different lengths: " + _pairs(lengths))
         rows = np.column_stack([numbers(c, n) for n, c in named.items()])
-        return _finite(rows, tuple(named))
+        return _finite(rows, tuple(named), open_ends=open_ends)
     rows = numbers(data, "0")
     if rows.ndim == 1 and width == 1:
         rows = rows[:, None]
     if rows.ndim != 2 or rows.shape[1] != width:
         want = "(n,) or (n, 1)" if width == 1 else f"(n, {width})"
         raise DataError(f"the data have shape {rows.shape}, the model takes {want}")
-    return _finite(rows, tuple(fields) or tuple(str(i) for i in range(width)))
+    return _finite(rows, tuple(fields) or tuple(str(i) for i in range(width)), open_ends=open_ends)
 
 
-def _finite(rows: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+def _finite(rows: np.ndarray, names: tuple[str, ...], *, open_ends: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     if len(rows) == 0:
         raise DataError("the data are empty: there is nothing to fit")
-    if np.isinf(rows).any():
+    if not open_ends and np.isinf(rows).any():
         row, column = np.argwhere(np.isinf(rows))[0]
         raise DataError(
             f"row {row}, column '{names[column]}': {rows[row, column]} is not a finite number; "

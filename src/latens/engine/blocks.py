@@ -8,15 +8,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.cells import Patterned
+
 CACHE = 1 << 17  # doubles a block may occupy together with its statistics: about half an L2 cache
 WORTH_A_CORE = 20_000  # rows below which a second core costs more than it saves
+GROUP = 24  # rows that cost as much as integrating the unseen cells out of the potentials
 
 
 class Shard(NamedTuple):
     """The blocks one core works through."""
 
-    xs: Any  # leaves (blocks, size, ...)
-    weights: Array  # (blocks, size), 0 for the padding
+    xs: Any  # leaves (blocks, size, ...); of rows grouped by pattern (blocks, groups, size, ...)
+    weights: Array  # (blocks, size) or (blocks, groups, size), 0 for the padding
+
+
+class Deal(NamedTuple):
+    """All rows, dealt: row i stands at `slots[i]` of the shards laid end to end."""
+
+    shards: list[Shard]
+    slots: np.ndarray
 
 
 def cores() -> int:
@@ -30,32 +40,113 @@ def size_for(doubles_per_row: int) -> int:
     return int(np.clip(2 ** int(np.log2(wanted)), 128, 2048))
 
 
-def deal(xs: Any, weights: np.ndarray, size: int, shards: int) -> list[Shard]:
-    """All rows as at most `shards` shards of equal length; the last is padded with weight 0."""
+def deal(xs: Any, weights: np.ndarray, size: int, shards: int) -> Deal:
+    """All rows as at most `shards` shards; rows that share a pattern of unseen cells are put together."""
     n = len(weights)
-    size = min(size, n)
-    blocks = -(-n // size)
-    shards = min(shards, blocks)
-    per = -(-blocks // shards)
-    dealt = []
-    for first in range(0, blocks, per):
-        rows = slice(first * size, min((first + per) * size, n))
-        have = rows.stop - rows.start
-        length = (min(first + per, blocks) - first) * size
+    seen = _patterns(xs)
+    if seen is None:
+        size = min(size, n)
+        return Deal([_plain(xs, weights, size, span) for span in _spans(-(-n // size), shards)], np.arange(n))
+    _, which, counts = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True, return_counts=True)
+    together = _rows_together(counts)
+    groups = -(-counts // together)
+    order = np.argsort(which.ravel(), kind="stable")
+    within = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    slots = np.empty(n, dtype=np.int64)
+    slots[order] = np.repeat((np.cumsum(groups) - groups) * together, counts) + within
+    height = max(min(size // together, int(groups.sum())), 1)
+    spans = _spans(-(-int(groups.sum()) // height), shards)
+    rows = np.zeros(spans[-1].stop * height * together, dtype=np.int64)
+    rows[slots] = np.arange(n)
+    filled = np.zeros(len(rows), dtype=bool)
+    filled[slots] = True
+    # the padding of a group is a copy of its first row, so that the pattern is that of the group
+    first = rows.reshape(-1, together)[:, :1]
+    rows = np.where(filled.reshape(-1, together), rows.reshape(-1, together), first)
+    return Deal([_grouped(xs, weights, rows, filled, height, span) for span in spans], slots)
 
-        def cut(leaf: np.ndarray, rows: slice = rows, pad: int = length - have) -> Array:
-            part = leaf[rows]
-            if pad:
-                # a copy of a real row: its density is defined, its weight is 0
-                part = np.concatenate([part, np.repeat(part[:1], pad, 0)])
-            return jnp.asarray(part.reshape(-1, size, *leaf.shape[1:]))
 
-        w = np.concatenate([weights[rows], np.zeros(length - have)]).reshape(-1, size)
-        dealt.append(Shard(jax.tree.map(cut, xs), jnp.asarray(w)))
-    return dealt
+def _patterns(xs: Any) -> np.ndarray | None:
+    """(n, d) which cells were seen, if rows share potentials by that."""
+    leaves = jax.tree.leaves(xs, is_leaf=lambda leaf: isinstance(leaf, Patterned))
+    return next((np.asarray(leaf.seen) for leaf in leaves if isinstance(leaf, Patterned)), None)
 
 
-def rows_of(shards: list[Shard], n: int) -> Any:
+def _rows_together(counts: np.ndarray) -> int:
+    """Rows in a group: few waste the integration, many waste padding."""
+    sizes = 2 ** np.arange(10)
+    return int(sizes[np.argmin([(-(-counts // size)).sum() * (GROUP + size) for size in sizes])])
+
+
+def _spans(blocks: int, shards: int) -> list[slice]:
+    """Blocks of each shard, as evenly as can be."""
+    per = -(-blocks // min(shards, blocks))
+    return [slice(first, min(first + per, blocks)) for first in range(0, blocks, per)]
+
+
+def _plain(xs: Any, weights: np.ndarray, size: int, span: slice) -> Shard:
+    rows = slice(span.start * size, min(span.stop * size, len(weights)))
+    pad = (span.stop - span.start) * size - (rows.stop - rows.start)
+
+    def cut(leaf: np.ndarray) -> Array:
+        part = leaf[rows]
+        if pad:
+            # a copy of a real row: its density is defined, its weight is 0
+            part = np.concatenate([part, np.repeat(part[:1], pad, 0)])
+        return jnp.asarray(part.reshape(-1, size, *leaf.shape[1:]))
+
+    w = np.concatenate([weights[rows], np.zeros(pad)]).reshape(-1, size)
+    return Shard(jax.tree.map(cut, xs), jnp.asarray(w))
+
+
+def _grouped(xs: Any, weights: np.ndarray, rows: np.ndarray, filled: np.ndarray, height: int, span: slice) -> Shard:
+    part = rows[span.start * height : span.stop * height]
+    shape = (-1, height, rows.shape[1])
+
+    def cut(leaf: Any) -> Any:
+        if isinstance(leaf, Patterned):
+            seen = np.asarray(leaf.seen)[part[:, 0]]
+            return Patterned(cut(leaf.value), jnp.asarray(seen.reshape(-1, height, seen.shape[1])))
+        taken = np.asarray(leaf)[part.ravel()]
+        return jnp.asarray(taken.reshape(*shape, *taken.shape[1:]))
+
+    w = np.where(filled.reshape(rows.shape)[span.start * height : span.stop * height], weights[part], 0.0)
+    return Shard(jax.tree.map(cut, xs, is_leaf=lambda leaf: isinstance(leaf, Patterned)), jnp.asarray(w.reshape(shape)))
+
+
+def flat(shard: Shard) -> Any:
+    """The rows of a shard end to end, padding included, each with its own pattern."""
+    depth = shard.weights.ndim
+
+    def lay(leaf: Any) -> Any:
+        if isinstance(leaf, Patterned):
+            size = shard.weights.shape[-1] if leaf.seen.ndim == depth else 1
+            seen = jnp.repeat(leaf.seen.reshape(-1, leaf.seen.shape[-1]), size, 0)
+            return Patterned(lay(leaf.value), seen)
+        return leaf.reshape(-1, *leaf.shape[depth:])
+
+    return jax.tree.map(lay, shard.xs, is_leaf=lambda leaf: isinstance(leaf, Patterned))
+
+
+def rows_of(dealt: Deal) -> Any:
     """The rows again, in order, without padding."""
-    flat = [jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), shard.xs) for shard in shards]
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n], *flat)
+    laid = [flat(shard) for shard in dealt.shards]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[dealt.slots], *laid)
+
+
+def finer(shard: Shard, rows: int) -> Shard:
+    """The same rows in blocks of about so many."""
+    size = shard.weights[0].size
+    while size % 2 == 0 and size > rows:
+        size //= 2
+    if shard.weights.ndim == 2:
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[2:]), shard)
+    height, together = shard.weights.shape[1:]
+    fewer = max(size // together, 1)
+    if height % fewer:
+        fewer = 1
+
+    def cut(leaf: Any) -> Any:
+        return leaf.reshape(-1, fewer, *leaf.shape[2:])
+
+    return jax.tree.map(cut, shard)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from latens.cells import Patterned
 from latens.engine.blocks import Shard
 from latens.models.base import AbstractModel, inner
 from latens.numerics.newton import maximise
@@ -34,6 +35,21 @@ def over_blocks(function: Callable[[Any, Array], Any], shard: Shard) -> Any:
     return jax.lax.scan(body, zero, tuple(shard))[0]
 
 
+def per_row(function: Callable[[Any], Any], xs: Any) -> Any:
+    """A function of one row over the rows of a block; what the rows of a group share is done once for them."""
+
+    def shared(leaf: Any) -> bool:
+        return isinstance(leaf, Patterned) and leaf.value.ndim > leaf.seen.ndim
+
+    def is_patterned(leaf: Any) -> bool:
+        return isinstance(leaf, Patterned)
+
+    if not any(shared(leaf) for leaf in jax.tree.leaves(xs, is_leaf=is_patterned)):
+        return jax.vmap(function)(xs)
+    axes = jax.tree.map(lambda leaf: Patterned(0, None) if is_patterned(leaf) else 0, xs, is_leaf=is_patterned)
+    return jax.vmap(jax.vmap(function, (axes,)))(xs)
+
+
 def weighted(values: Array, weights: Array) -> Array:
     """Σ w v, where a weight of 0 silences even an infinite value."""
     return jnp.where(weights > 0, weights * jnp.where(weights > 0, values, 0.0), 0.0).sum()
@@ -41,14 +57,14 @@ def weighted(values: Array, weights: Array) -> Array:
 
 def log_likelihood(model: AbstractModel, potentials: Any, xs: Any, weights: Array) -> Array:
     """Σ w log-evidence of the rows of one block."""
-    return weighted(jax.vmap(model.log_evidence, (None, 0))(potentials, xs), weights)
+    return weighted(per_row(lambda x: model.log_evidence(potentials, x), xs), weights)
 
 
 def surrogate(model: AbstractModel, free: Array, at: Array, xs: Any, weights: Array) -> Array:
     """Σ w Q(free | at) of the rows of one block."""
     space = Space(model.constraints)
     params, before = space.params(free), space.params(at)
-    return weighted(jax.vmap(lambda x: model.surrogate(params, before, x))(xs), weights)
+    return weighted(per_row(lambda x: model.surrogate(params, before, x), xs), weights)
 
 
 @jax.jit
@@ -57,6 +73,21 @@ def value(model: AbstractModel, free: Array, shard: Shard) -> Array:
     potentials = model.potentials(Space(model.constraints).params(free))
     total: Array = over_blocks(lambda xs, w: log_likelihood(model, potentials, xs, w), shard)
     return total
+
+
+@jax.jit
+def evidences(model: AbstractModel, free: Array, shard: Shard) -> Array:
+    """log-evidence of every row, shaped like the weights."""
+    potentials = model.potentials(Space(model.constraints).params(free))
+    found: Array = jax.lax.map(lambda xs: per_row(lambda x: model.log_evidence(potentials, x), xs), shard.xs)
+    return found
+
+
+@jax.jit
+def posteriors(model: AbstractModel, free: Array, shard: Shard) -> Any:
+    """What is known of the hidden part of every row."""
+    potentials = model.potentials(Space(model.constraints).params(free))
+    return jax.lax.map(lambda xs: per_row(lambda x: model.posterior(potentials, x), xs), shard.xs)
 
 
 @jax.jit

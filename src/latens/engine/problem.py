@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Partial
+from latens.cells import OneOf, complete_like, is_half_seen, one_of, shown, without_labels
+from latens.data.sets import allowed, ungroup
 from latens.data.table import frequencies
-from latens.engine.blocks import WORTH_A_CORE, Shard, cores, deal, rows_of, size_for
-from latens.engine.emmap import expect, expected_value, one_step, row_step, update, value
-from latens.errors import ModelError, ParameterError
+from latens.engine.blocks import WORTH_A_CORE, Deal, Shard, cores, deal, finer, rows_of, size_for
+from latens.engine.emmap import evidences, expect, expected_value, one_step, row_step, update, value
+from latens.errors import DataError, ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
@@ -56,42 +57,76 @@ class Problem:
     """A model, its data in shards, and the map between what users see and what is computed."""
 
     @double
-    def __init__(self, model: AbstractModel, data: Any, weights: Any = None) -> None:
+    def __init__(self, model: AbstractModel, data: Any, weights: Any = None, labels: Any = None) -> None:
         if not isinstance(model, AbstractModel):
             raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
         _check_leaves(model)
+        data, counts = ungroup(data)
         rows = model.read(data)
         n = len(jax.tree.leaves(rows.xs)[0])
-        given = frequencies(weights, n) * (1.0 if rows.weights is None else rows.weights)
+        given = frequencies(weights, n)
+        for more in (rows.weights, None if counts is None else frequencies(counts, n)):
+            given = given if more is None else given * more
         used = given > 0
         keep = slice(None) if used.all() else used
         xs = jax.tree.map(lambda leaf: leaf[keep], rows.xs)
-        self.model = model
+        self.given = model
         self.columns = rows.columns
         self.weights = given[keep]
         self.rows_read, self.rows_used = n, np.flatnonzero(used)
-        self.n = float(self.weights.sum())
+        model.require(xs, rows.columns)
         self.frame: AbstractFrame = model.frame(xs, self.weights, rows.columns)
+        self.model = model.framed(self.frame)
         self.row_jacobian = self.frame.log_jacobian(xs)
-        self.offset = float(np.sum(self.weights * self.row_jacobian))
         self.space = Space(model.constraints)
-        self._deal(model.observe(self.frame.apply(xs)))
+        told = None if labels is None else self._told(labels, n)[keep]
+        self.exchangeable = model.exchangeable if told is None or told.all() else ()
+        self._deal(model.labelled(model.observe(self.frame.apply(xs)), told))
+
+    def _told(self, labels: Any, n: int) -> np.ndarray:
+        """(n, k) which components each row may come from."""
+        hidden = self.given.hidden
+        if hidden is None or isinstance(labels, str):
+            raise ModelError(f"{type(self.given).__name__} hides no label that labels= could tell")
+        sets = labels if isinstance(labels, OneOf) else one_of(labels)
+        if len(sets) != n:
+            raise DataError(f"{len(sets)} labels for {n} rows: give one for each, None where it is not known")
+        return allowed(sets, len(hidden), "labels")
 
     def _deal(self, moved: Any) -> None:
         single = not self.model.finite or len(self.weights) < WORTH_A_CORE
-        self.shards = deal(moved, self.weights, size_for(self._row_size(moved)), 1 if single else cores())
+        dealt = deal(moved, self.weights, size_for(self._row_size(moved)), 1 if single else cores())
+        self.shards, self.slots = dealt
         self._pool = ThreadPoolExecutor(len(self.shards)) if len(self.shards) > 1 else None
+        self.n = float(self.weights.sum())
+        self.offset = float(np.sum(self.weights * self.row_jacobian))
         self._total = jnp.asarray(self.n)
 
     @double
     def part(self, rows: np.ndarray) -> "Problem":
         """The same problem on some of its rows, in the same frame."""
-        part = copy(self)
-        part.__dict__.pop("xs", None)
+        part = self._emptied()
         part.weights, part.rows_used = self.weights[rows], self.rows_used[rows]
-        part.n = float(part.weights.sum())
+        part.row_jacobian = np.broadcast_to(self.row_jacobian, self.weights.shape)[rows]
         part._deal(jax.tree.map(lambda leaf: np.asarray(leaf[rows]), self.xs))
         return part
+
+    @double
+    def elsewhere(self, data: Any) -> "Problem":
+        """Other rows, in the same frame, each of weight 1."""
+        rows = self.given.read(ungroup(data)[0])
+        other = self._emptied()
+        n = len(jax.tree.leaves(rows.xs)[0])
+        other.weights, other.rows_used = np.ones(n), np.arange(n)
+        other.row_jacobian = self.frame.log_jacobian(rows.xs)
+        other._deal(self.model.observe(self.frame.apply(rows.xs)))
+        return other
+
+    def _emptied(self) -> "Problem":
+        other = copy(self)
+        for name in ("xs", "sizes", "_moments"):
+            other.__dict__.pop(name, None)
+        return other
 
     def _row_size(self, xs: Any) -> int:
         """Doubles that one row and what is computed from it occupy: about a block of potentials."""
@@ -145,9 +180,10 @@ class Problem:
     def as_dealt(self, values: np.ndarray, shards: list[Shard] | None = None) -> list[Array]:
         """(n,) values of the rows, cut and padded with zeros as the shards are."""
         shapes = [s.weights.shape for s in (self.shards if shards is None else shards)]
-        padded = np.zeros(sum(blocks * size for blocks, size in shapes), dtype=values.dtype)
-        padded[: len(values)] = values
-        cuts = np.cumsum([blocks * size for blocks, size in shapes])[:-1]
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        padded = np.zeros(sum(sizes), dtype=values.dtype)
+        padded[self.slots] = values
+        cuts = np.cumsum(sizes)[:-1]
         return [jnp.asarray(part.reshape(s)) for part, s in zip(np.split(padded, cuts), shapes, strict=True)]
 
     @double
@@ -176,11 +212,11 @@ class Problem:
     @double
     def _moments(self) -> np.ndarray:
         """Weight, and weighted sums of every column and its square in the units of the data, sorted."""
-        rows = self.frame.undo(self.xs)
+        rows = self.frame.undo(without_labels(self.xs))
         found = [np.array([self.n])]
-        for leaf in jax.tree.leaves(rows, is_leaf=lambda v: isinstance(v, Partial)):
-            value, seen = (leaf.value, leaf.seen) if isinstance(leaf, Partial) else (leaf, True)
-            flat = np.where(np.reshape(seen, (-1, 1)), np.asarray(value).reshape(len(self.weights), -1), 0.0)
+        for leaf in jax.tree.leaves(jax.tree.map(shown, rows, is_leaf=is_half_seen)):
+            given = np.asarray(leaf, dtype=float).reshape(len(self.weights), -1)
+            flat = np.where(np.isfinite(given), given, 0.0)
             found += [self.weights @ flat, self.weights @ flat**2]
         return np.sort(np.concatenate(found))
 
@@ -191,31 +227,34 @@ class Problem:
 
     def finer(self, p: int) -> list[Shard]:
         """The same shards in smaller blocks, for work that holds p numbers for every row and component."""
-        size = self.shards[0].weights.shape[1]
-        wanted = size
-        while wanted % 2 == 0 and wanted * p > 1 << 18:
-            wanted //= 2
-        return [jax.tree.map(lambda leaf: leaf.reshape(-1, wanted, *leaf.shape[2:]), s) for s in self.shards]
+        return [finer(shard, (1 << 18) // p) for shard in self.shards]
 
     @cached_property
     def sizes(self) -> Any:
         """Rows to take trials and exposures from when sampling."""
-        return jax.tree.map(
-            lambda leaf: leaf.value if isinstance(leaf, Partial) else leaf,
-            self.xs,
-            is_leaf=lambda v: isinstance(v, Partial),
-        )
+        return complete_like(without_labels(self.xs))
 
     @cached_property
     def xs(self) -> Any:
         """Rows in the frame, as `log_evidence` takes them."""
         with jax.ensure_compile_time_eval():  # kept, so it must be arrays even if first asked for in a trace
-            return rows_of(self.shards, len(self.weights))
+            return rows_of(Deal(self.shards, self.slots))
 
     @double
     def free(self, params: Params, what: str = "start") -> np.ndarray:
         """Users' params → free coordinates in the frame; raises `ParameterError`."""
         return np.asarray(to_free(self.model, self.frame.enter(self.space.check(params, what))))
+
+    def each(self, function: Callable[[AbstractModel, Array, Shard], Any], free: np.ndarray) -> Any:
+        """A function of the rows, block by block: its results in the order of the rows, as NumPy arrays."""
+        point = jnp.asarray(free)
+        found = [jax.tree.map(np.asarray, function(self.model, point, shard)) for shard in self.shards]
+        depth = self.shards[0].weights.ndim
+
+        def lay(*leaves: np.ndarray) -> np.ndarray:
+            return np.concatenate([leaf.reshape(-1, *leaf.shape[depth:]) for leaf in leaves])[self.slots]
+
+        return jax.tree.map(lay, *found)
 
     def inside(self, free: Array) -> Params:
         """Free coordinates → params in the frame."""
@@ -234,8 +273,7 @@ class Problem:
     @double
     def impossible(self, free: np.ndarray) -> ParameterError:
         """Why a start cannot be used: the first row it gives no probability to."""
-        potentials = self.model.potentials(self.inside(jnp.asarray(free)))
-        logs = np.asarray(jax.vmap(self.model.log_evidence, (None, 0))(potentials, self.xs))
+        logs = self.each(evidences, free)
         bad = ~np.isfinite(logs)
         where = f"row {self.rows_used[int(np.argmax(bad))]}" if bad.any() else "the data"
         return ParameterError(

@@ -6,12 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import betaln
 
-from latens.families.base import AbstractExponentialFamily
+from latens.families.exponential import AbstractExponentialFamily
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.newton import maximise
 from latens.numerics.space import Params
+from latens.numerics.special import log_beta
+from latens.numerics.tails import beta_mass
 
 
 class Beta(AbstractExponentialFamily):
@@ -42,10 +43,19 @@ class Beta(AbstractExponentialFamily):
         return jnp.stack([params["a"], params["b"]])
 
     def log_partition(self, natural: Array) -> Array:
-        return betaln(natural[0], natural[1])
+        return log_beta(natural[0], natural[1])
 
     def log_base(self, y: Array) -> Array:
         return -jnp.log(y) - jnp.log1p(-y)
+
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        def logit(end: Array) -> Array:
+            inside = jnp.where((end > 0) & (end < 1), end, 0.5)
+            return jnp.where(end <= 0, -jnp.inf, jnp.where(end >= 1, jnp.inf, jnp.log(inside) - jnp.log1p(-inside)))
+
+        whole = (lower <= 0) & (upper >= 1)
+        mass = beta_mass(natural[0], natural[1], jnp.zeros(()), logit(lower), logit(upper))
+        return jnp.where(whole, 0.0, mass)
 
     def estimate(self, mean: Array) -> Params:
         left, right = jnp.exp(mean[0]), jnp.exp(mean[1])

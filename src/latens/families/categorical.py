@@ -1,16 +1,19 @@
 """Categories: one draw, or the counts of many."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
-from latens.errors import ModelError
-from latens.families.base import AbstractExponentialFamily
+from latens.cells import Interval, OneOf, Subset
+from latens.data.sets import allowed, only_column
+from latens.errors import DataError, ModelError
+from latens.families.exponential import AbstractExponentialFamily
 from latens.numerics.constraints import AbstractConstraint, Simplex
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, safe_log
@@ -64,6 +67,42 @@ class Categorical(_Simplex):
     @property
     def words(self) -> str:
         return f"a code from 0 to {self.k - 1}"
+
+    def log_kernel(self, potential: Array, x: Any) -> Array:
+        if not isinstance(x, Subset):
+            return super().log_kernel(potential, x)
+        each = potential[0] + potential[1:]
+        return logsumexp(jnp.where(x.allowed, each, -jnp.inf))
+
+    def features(self, x: Any) -> Array:
+        if not isinstance(x, Subset):
+            return super().features(x)
+        return x.allowed / x.allowed.sum()
+
+    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
+        name, column = only_column(data)
+        if isinstance(column, OneOf):
+            return Subset(allowed(column, self.k, f"column '{name}'")), (name,)
+        if isinstance(column, Interval):
+            codes = np.arange(self.k)
+            lower, upper = np.reshape(column.lower, (-1, 1)), np.reshape(column.upper, (-1, 1))
+            held = (lower <= codes) & (codes <= upper)
+            if not held.any(1).all():
+                row = int(np.argmin(held.any(1)))
+                ends = f"[{lower[row, 0]:g}, {upper[row, 0]:g}]"
+                raise DataError(f"row {row}, column '{name}': the interval {ends} holds no {self.words[2:]}")
+            return Subset(held), (name,)
+        return super().read(data)
+
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        if isinstance(xs, Subset):
+            if xs.allowed.all():
+                raise DataError(f"column '{columns[0]}': nothing was seen, so nothing can be estimated from it")
+        else:
+            super().require(xs, columns)
+
+    def observe(self, xs: Any) -> Any:
+        return xs if isinstance(xs, Subset) else super().observe(xs)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.categorical(key, safe_log(params["probabilities"])).astype(float)

@@ -1,4 +1,4 @@
-"""Families of counts: Poisson, Bernoulli, binomial, geometric and negative binomial."""
+"""Families of counts without an upper end: Poisson, geometric and negative binomial."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,53 +6,19 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
-from latens.errors import ModelError
-from latens.families.base import AbstractExponentialFamily
-from latens.numerics.constraints import AbstractConstraint, Positive, Unit
+from latens.families.exponential import AbstractExponentialFamily
+from latens.families.trials import Probability, number, require_positive, whole
+from latens.numerics.constraints import AbstractConstraint, Positive
+from latens.numerics.masses import log1mexp
 from latens.numerics.space import Params
 from latens.numerics.special import safe_log
+from latens.numerics.tails import count_mass, negative_binomial_tail, poisson_tail
 
 
-def _whole(y: Array) -> Array:
-    return (y >= 0) & (y == jnp.floor(y))
-
-
-def _number(known: float | None) -> float | None:
-    return None if known is None else float(known)
-
-
-def _require_positive(family: str, name: str, known: float | None) -> None:
-    if isinstance(known, int | float) and not (np.isfinite(known) and known > 0):
-        raise ModelError(f"{family}: {name} must be positive, got {known}")
-
-
-class _Probability(AbstractExponentialFamily):
-    """A family whose one parameter is a probability."""
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"probability": Unit()}
-
-
-class _Successes(_Probability):
-    """Independent trials: η = logit p, A = log(1 + e^η) for each."""
-
-    def natural(self, params: Params) -> Array:
-        p = params["probability"]
-        return (safe_log(p) - safe_log(1.0 - p))[None]
-
-    def log_partition(self, natural: Array) -> Array:
-        return jax.nn.softplus(natural[0])
-
-    def estimate(self, mean: Array) -> Params:
-        return {"probability": mean[0]}
-
-
-class _Failures(_Probability):
+class _Failures(Probability):
     """Failures before a number of successes: η = log(1 − p), A = −log(1 − e^η) for each success."""
 
     def natural(self, params: Params) -> Array:
@@ -83,10 +49,10 @@ class Poisson(AbstractExponentialFamily):
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 4.
     """
 
-    exposure: float | None = eqx.field(default=1.0, converter=_number)
+    exposure: float | None = eqx.field(default=1.0, converter=number)
 
     def __check_init__(self) -> None:
-        _require_positive("Poisson", "exposure", self.exposure)
+        require_positive("Poisson", "exposure", self.exposure)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -119,11 +85,16 @@ class Poisson(AbstractExponentialFamily):
         events = self._events(y)
         return events * jnp.log(self.count(y)) - gammaln(events + 1.0)
 
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        mean = jnp.exp(natural[0]) * self.count(lower)
+        ends = self._events(lower), self._events(upper)
+        return count_mass(lambda m, above: poisson_tail(m, mean, above), *ends, mean)
+
     def estimate(self, mean: Array) -> Params:
         return {"rate": mean[0]}
 
     def support(self, y: Array) -> Array:
-        return _whole(self._events(y)) & (self.count(y) > 0)
+        return whole(self._events(y)) & (self.count(y) > 0)
 
     @property
     def words(self) -> str:
@@ -133,98 +104,6 @@ class Poisson(AbstractExponentialFamily):
         exposure = like[1] if self.exposure is None else self.exposure
         events = jax.random.poisson(key, params["rate"] * exposure).astype(float)
         return jnp.stack([events, exposure]) if self.exposure is None else events
-
-
-class Bernoulli(_Successes):
-    """Bernoulli distribution: f(y) = p^y (1−p)^(1−y), y in {0, 1}.
-
-    T(y) = y, η = log(p/(1−p)), A = log(1 + e^η).
-
-    **Parameters:** `probability` p of a 1.
-    **Example:**
-        >>> import latens as lt
-        >>> fit = lt.fit(lt.IID(lt.Bernoulli()), [1, 0, 0, 1, 1])
-        >>> float(fit.params["probability"].round(6))
-        0.6
-
-    **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 3.
-    """
-
-    def statistic(self, y: Array) -> Array:
-        return y[None]
-
-    def support(self, y: Array) -> Array:
-        return (y == 0) | (y == 1)
-
-    @property
-    def words(self) -> str:
-        return "0 or 1"
-
-    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
-        return jax.random.bernoulli(key, params["probability"]).astype(float)
-
-
-class Binomial(_Successes):
-    """Binomial distribution: f(y) = C(N, y) p^y (1−p)^(N−y).
-
-    T(y) = y, η = log(p/(1−p)), A = log(1 + e^η) for each of the N trials.
-
-    **Arguments:** `trials`: the number N of every datum, or None when each datum is a pair
-    (successes, trials), so that every experiment may have its own.
-    **Parameters:** `probability` p of a success.
-    **Raises:** `ModelError` for a number of trials that is not positive.
-    **Example:**
-        >>> import latens as lt
-        >>> fit = lt.fit(lt.IID(lt.Binomial()), [[5, 10], [1, 2]])
-        >>> float(fit.params["probability"].round(6))
-        0.5
-
-    **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 3.
-    """
-
-    trials: float | None = eqx.field(default=None, converter=_number)
-
-    def __check_init__(self) -> None:
-        _require_positive("Binomial", "trials", self.trials)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (2,) if self.trials is None else ()
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        return ("successes", "trials") if self.trials is None else ()
-
-    def _successes(self, y: Array) -> Array:
-        return y[0] if self.trials is None else y
-
-    def count(self, y: Array) -> Array:
-        return y[1] if self.trials is None else jnp.asarray(self.trials, dtype=jnp.result_type(float))
-
-    def statistic(self, y: Array) -> Array:
-        return self._successes(y)[None]
-
-    def log_base(self, y: Array) -> Array:
-        successes, trials = self._successes(y), self.count(y)
-        return gammaln(trials + 1) - gammaln(successes + 1) - gammaln(trials - successes + 1)
-
-    def support(self, y: Array) -> Array:
-        trials = self.count(y)
-        return _whole(self._successes(y)) & _whole(trials) & (self._successes(y) <= trials) & (trials > 0)
-
-    @property
-    def words(self) -> str:
-        known = "the trials (successes, then trials)" if self.trials is None else "the trials"
-        return f"a whole number from 0 to {known}"
-
-    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
-        trials = like[1] if self.trials is None else self.trials
-        successes = jax.random.binomial(key, trials, params["probability"])
-        return jnp.stack([successes, trials]) if self.trials is None else successes
-
-    def features(self, x: Any) -> Array:
-        shares = super().features(x)
-        return shares / x[1] if self.trials is None and not hasattr(x, "seen") else shares
 
 
 class Geometric(_Failures):
@@ -245,8 +124,15 @@ class Geometric(_Failures):
     def statistic(self, y: Array) -> Array:
         return (y - 1.0)[None]
 
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        first, beyond = jnp.maximum(jnp.ceil(lower), 1.0), jnp.floor(upper) + 1.0
+        ends = jnp.isfinite(beyond)
+        within = jnp.where(ends, beyond - first, 1.0)
+        share = jnp.where(ends, log1mexp(natural[0] * jnp.maximum(within, 0.0)), 0.0)
+        return natural[0] * (first - 1.0) + share
+
     def support(self, y: Array) -> Array:
-        return _whole(y) & (y >= 1)
+        return whole(y) & (y >= 1)
 
     @property
     def words(self) -> str:
@@ -273,10 +159,10 @@ class NegativeBinomial(_Failures):
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 5.
     """
 
-    size: float = eqx.field(converter=_number)
+    size: float = eqx.field(converter=number)
 
     def __check_init__(self) -> None:
-        _require_positive("NegativeBinomial", "size", self.size)
+        require_positive("NegativeBinomial", "size", self.size)
 
     def count(self, y: Array) -> Array:
         return jnp.asarray(self.size, dtype=jnp.result_type(float))
@@ -287,8 +173,13 @@ class NegativeBinomial(_Failures):
     def log_base(self, y: Array) -> Array:
         return gammaln(y + self.size) - gammaln(self.size) - gammaln(y + 1.0)
 
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        odds = jnp.log(-jnp.expm1(natural[0])) - natural[0]
+        mean = self.size * jnp.exp(-odds)
+        return count_mass(lambda m, above: negative_binomial_tail(m, self.count(m), odds, above), lower, upper, mean)
+
     def support(self, y: Array) -> Array:
-        return _whole(y)
+        return whole(y)
 
     @property
     def words(self) -> str:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Partial
+from latens.cells import Interval, Partial, Patterned
 from latens.numerics.space import Params
 
 ROWS = 1 << 15  # at most this many rows are copied at a time
@@ -74,15 +74,19 @@ class Affine(AbstractFrame):
     def _forward(self, y: Any, matrix: Any) -> Any:
         return y @ matrix.T if matrix.ndim == 2 else y * matrix
 
-    def apply(self, xs: np.ndarray) -> np.ndarray:
+    def apply(self, xs: Any) -> Any:
+        if isinstance(xs, Interval):
+            return Interval(self.apply(xs.lower), self.apply(xs.upper))
         moved = np.empty_like(xs)
         for i in range(0, len(xs), ROWS):
             moved[i : i + ROWS] = self._forward(xs[i : i + ROWS] - self.shift, self.matrix)
         return moved
 
     def undo(self, xs: Any) -> Any:
-        if isinstance(xs, Partial):
-            return Partial(self.undo(xs.value), xs.seen)
+        if isinstance(xs, Partial | Patterned):
+            return type(xs)(self.undo(xs.value), xs.seen)
+        if isinstance(xs, Interval):
+            return Interval(self.undo(xs.lower), self.undo(xs.upper))
         return self._forward(xs, self._inverse) + self.shift
 
     @property
@@ -93,7 +97,8 @@ class Affine(AbstractFrame):
     def _spread(self, params: Params, matrix: Array) -> Params:
         changed = {}
         if "covariance" in params:
-            changed["covariance"] = matrix @ params["covariance"] @ matrix.T
+            whole = matrix if matrix.ndim == 2 else jnp.diag(matrix)
+            changed["covariance"] = whole @ params["covariance"] @ whole.T
         if "variance" in params:
             changed["variance"] = params["variance"] * matrix**2
         return changed
@@ -108,12 +113,12 @@ class Affine(AbstractFrame):
         mean = self._forward(params["mean"], back) + self.shift
         return params | {"mean": mean} | self._spread(params, back)
 
-    def log_jacobian(self, xs: np.ndarray) -> np.ndarray:
+    def log_jacobian(self, xs: Any) -> np.ndarray:
+        """Only what was seen exactly has a density, and so a Jacobian: Σ over those cells of log scale."""
+        exact = xs.exact if isinstance(xs, Interval) else ~np.isnan(xs)
         diagonal = np.diag(self.matrix) if self.matrix.ndim == 2 else self.matrix
-        d = xs.shape[1] if xs.ndim == 2 else 1
-        whole = float(np.sum(np.broadcast_to(np.log(diagonal), d if self.matrix.ndim < 2 else diagonal.shape)))
-        seen = ~np.isnan(xs if xs.ndim == 1 else xs[:, 0])
-        return np.where(seen, whole, 0.0)
+        logs = np.broadcast_to(np.log(diagonal), exact.shape[1:])
+        return np.asarray(exact @ logs if exact.ndim == 2 else exact * logs)
 
 
 class ByColumn(AbstractFrame):

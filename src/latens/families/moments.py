@@ -11,21 +11,20 @@ from latens.families.frame import ROWS
 def moments(
     xs: np.ndarray, weights: np.ndarray, columns: Sequence[str], *, constant_ok: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean (d,), standard deviation (d,) and correlation (d, d) of the rows seen.
+    """Mean (d,) and standard deviation (d,) of the cells seen, and the correlation (d, d) if all were.
 
     Two passes: the second moments are about the mean, so no digits are lost far from the origin.
 
     **Raises:** `DataError` naming a column that is constant.
     """
     d = xs.shape[1]
-    seen_weights = np.where(np.isnan(xs[:, 0]), 0.0, weights)
-    total = seen_weights.sum()
     blocks = [slice(i, i + ROWS) for i in range(0, len(xs), ROWS)]
-    centre = sum((seen_weights[b] @ np.nan_to_num(xs[b]) for b in blocks), start=np.zeros(d)) / total
+    total = sum((weights[b] @ ~np.isnan(xs[b]) for b in blocks), start=np.zeros(d))
+    centre = sum((weights[b] @ np.nan_to_num(xs[b]) for b in blocks), start=np.zeros(d)) / total
     second = np.zeros((d, d))
     for b in blocks:
         away = np.nan_to_num(xs[b] - centre)
-        second += (away * seen_weights[b, None]).T @ away
+        second += (away * weights[b, None]).T @ away
     scale = np.sqrt(np.diag(second) / total)
     constant = ~(scale > 1e-14 * np.abs(centre))
     if (constant.any() and not constant_ok) or constant.all():
@@ -34,4 +33,4 @@ def moments(
             f"column '{columns[j]}' is constant ({centre[j]:g}): its variance cannot be estimated; drop the column"
         )
     safe = np.where(constant, 1.0, scale)
-    return centre, scale, second / total / np.outer(safe, safe)
+    return centre, scale, second / np.sqrt(np.outer(total, total)) / np.outer(safe, safe)

@@ -7,17 +7,20 @@ from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.beta import Beta
 from latens.families.categorical import Categorical, Multinomial
-from latens.families.counts import Bernoulli, Binomial, Geometric, NegativeBinomial, Poisson
-from latens.families.lifetimes import Exponential, Gamma
+from latens.families.counts import Geometric, NegativeBinomial, Poisson
+from latens.families.lifetimes import Exponential, Gamma, Weibull
 from latens.families.multivariate_normal import MultivariateNormal
 from latens.families.normal import LogNormal, Normal
 from latens.families.product import Product
+from latens.families.trials import Bernoulli, Binomial
+from latens.families.truncated import Truncated
 
 # name → (constructor, the options it takes)
 _SIMPLE: dict[str, tuple[Callable[..., AbstractFamily], frozenset[str]]] = {
     "normal": (Normal, frozenset({"variance"})),
     "exponential": (Exponential, frozenset()),
     "gamma": (Gamma, frozenset()),
+    "weibull": (Weibull, frozenset()),
     "poisson": (Poisson, frozenset({"exposure"})),
     "bernoulli": (Bernoulli, frozenset()),
     "binomial": (Binomial, frozenset({"trials"})),
@@ -28,7 +31,7 @@ _SIMPLE: dict[str, tuple[Callable[..., AbstractFamily], frozenset[str]]] = {
     "log-normal": (LogNormal, frozenset()),
     "beta": (Beta, frozenset()),
 }
-NAMES = (*_SIMPLE, "multivariate-normal", "product")
+NAMES = (*_SIMPLE, "multivariate-normal", "product", "truncated")
 
 
 def family_called(spec: str | Mapping[str, Any], columns: Sequence[str]) -> AbstractFamily:
@@ -43,6 +46,10 @@ def family_called(spec: str | Mapping[str, Any], columns: Sequence[str]) -> Abst
     if name == "multivariate-normal":
         _only(options, {"covariance"}, name)
         return MultivariateNormal(len(columns), options.get("covariance", "full"))
+    if name == "truncated":
+        _only(options, {"family", "lower", "upper"}, name)
+        inner = family_called(options.pop("family", "normal"), columns)
+        return Truncated(inner, **options)  # type: ignore[arg-type]
     if name == "product":
         _only(options, {"columns"}, name)
         return Product({c: family_called(s, [c]) for c, s in options.get("columns", {}).items()})

@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Partial
+from latens.cells import numbers_in
 from latens.errors import DataError, ModelError
-from latens.families.base import AbstractExponentialFamily
+from latens.families.exponential import AbstractExponentialFamily
 from latens.families.frame import AbstractFrame, Affine
 from latens.numerics.constraints import AbstractConstraint, Positive, Real
+from latens.numerics.masses import normal_mass
 from latens.numerics.space import Params
+from latens.numerics.special import positive_log
 
 
 def _natural(params: Params) -> Array:
@@ -23,6 +25,16 @@ def _natural(params: Params) -> Array:
 
 def _log_partition(natural: Array) -> Array:
     return -(natural[0] ** 2) / (4 * natural[1]) + 0.5 * jnp.log(jnp.pi / -natural[1])
+
+
+def scaled_mass(lower: Array, upper: Array, mean: Array, variance: Array) -> Array:
+    """log P(lower < Y < upper) of a normal; an infinite end is not scaled, so gradients stay finite."""
+
+    def standard(end: Array) -> Array:
+        known = jnp.isfinite(end)
+        return jnp.where(known, (jnp.where(known, end, 0.0) - mean) / jnp.sqrt(variance), end)
+
+    return normal_mass(standard(lower), standard(upper))
 
 
 def _estimate(mean: Array) -> Params:
@@ -76,6 +88,10 @@ class Normal(AbstractExponentialFamily):
             return jnp.zeros(())
         return -0.5 * (y * y / self.variance + jnp.log(2 * jnp.pi * self.variance))
 
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        variance = -0.5 / natural[1] if self.variance is None else jnp.asarray(self.variance)
+        return scaled_mass(lower, upper, natural[0] * variance, variance)
+
     def estimate(self, mean: Array) -> Params:
         return _estimate(mean) if self.variance is None else {"mean": mean[0]}
 
@@ -90,15 +106,16 @@ class Normal(AbstractExponentialFamily):
         variance = params["variance"] if self.variance is None else self.variance
         return params["mean"] + jnp.sqrt(variance) * jax.random.normal(key)
 
-    def features(self, x: Any) -> Array:
-        return (x.value if isinstance(x, Partial) else x)[None]
+    def features_of(self, y: Array) -> Array:
+        return y[None]
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        seen = ~np.isnan(xs)
-        centre = np.average(xs[seen], weights=weights[seen])
+        values = numbers_in(xs)
+        seen = ~np.isnan(values)
+        centre = np.average(values[seen], weights=weights[seen])
         if self.variance is not None:
             return Affine(np.asarray(centre), np.asarray(1.0))
-        scale = np.sqrt(np.average((xs[seen] - centre) ** 2, weights=weights[seen]))
+        scale = np.sqrt(np.average((values[seen] - centre) ** 2, weights=weights[seen]))
         if not scale > 1e-14 * abs(centre):
             raise DataError(
                 f"column '{columns[0]}': all values equal {centre:g}; a variance cannot be estimated from them; "
@@ -145,6 +162,10 @@ class LogNormal(AbstractExponentialFamily):
     def log_base(self, y: Array) -> Array:
         return -jnp.log(y)
 
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        variance = -0.5 / natural[1]
+        return scaled_mass(positive_log(lower), positive_log(upper), natural[0] * variance, variance)
+
     def estimate(self, mean: Array) -> Params:
         return _estimate(mean)
 
@@ -158,8 +179,8 @@ class LogNormal(AbstractExponentialFamily):
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jnp.exp(params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key))
 
-    def features(self, x: Any) -> Array:
-        return self.statistic(x.value if isinstance(x, Partial) else x)[:1]
+    def features_of(self, y: Array) -> Array:
+        return self.statistic(y)[:1]
 
     def spread(self, params: Params) -> Array:
         return params["variance"]

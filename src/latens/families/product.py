@@ -58,6 +58,14 @@ class Product(AbstractFamily):
     def title(self) -> str:
         return "Product (" + ", ".join(f"{c}: {f.title}" for c, f in self.families.items()) + ")"
 
+    @property
+    def linear(self) -> bool:
+        return all(family.linear for family in self.members)
+
+    @property
+    def proxy(self) -> "Product":
+        return Product({c: family.proxy for c, family in self.families.items()})
+
     def _own(self, params: Params, column: str) -> Params:
         prefix = f"{column}."
         return {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
@@ -83,7 +91,7 @@ class Product(AbstractFamily):
         return jnp.stack([f.log_kernel(own[c], x[c]) for c, f in self.families.items()]).sum()
 
     def maximise(self, totals: Array) -> Params:
-        own = self._split(totals)
+        own = self.proxy._split(totals)
         return {f"{c}.{n}": v for c, f in self.families.items() for n, v in f.maximise(own[c]).items()}
 
     def sample(self, params: Params, key: Array, like: Any = None) -> dict[str, Array]:
@@ -112,6 +120,10 @@ class Product(AbstractFamily):
             raise DataError(f"the columns have different lengths: {lengths}")
         return xs, tuple(self.families)
 
+    def require(self, xs: dict[str, Any], columns: Sequence[str]) -> None:
+        for column, family in self.families.items():
+            family.require(xs[column], [column])
+
     def observe(self, xs: dict[str, np.ndarray]) -> dict[str, Any]:
         return {c: family.observe(xs[c]) for c, family in self.families.items()}
 
@@ -120,6 +132,10 @@ class Product(AbstractFamily):
 
     def frame(self, xs: dict[str, np.ndarray], weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return ByColumn(self.columns, tuple(f.frame(xs[c], weights, [c]) for c, f in self.families.items()))
+
+    def framed(self, frame: AbstractFrame) -> "Product":
+        assert isinstance(frame, ByColumn)
+        return Product({c: f.framed(own) for (c, f), own in zip(self.families.items(), frame.frames, strict=True)})
 
     def spread(self, params: Params) -> Array:
         return jnp.stack([f.spread(self._own(params, c)) for c, f in self.families.items()]).min()

@@ -119,7 +119,7 @@ class ParametricBootstrap(AbstractBootstrap):
         problem = optimum.problem
         rng = np.random.default_rng([self.seed, replicate])
         seed = int(rng.integers(2**31))
-        return Problem(problem.model, simulate(problem, optimum.at.params, rows_like(problem), seed, unseen=True))
+        return Problem(problem.given, simulate(problem, optimum.at.params, rows_like(problem), seed, unseen=True))
 
 
 def rows_like(problem: Problem) -> np.ndarray:
@@ -133,7 +133,7 @@ def rows_like(problem: Problem) -> np.ndarray:
 
 def aligned(optimum: Optimum, replicates: np.ndarray) -> np.ndarray:
     """(B, P) replicates with the components of each in the order of the fit's."""
-    space, names = optimum.problem.space, optimum.problem.model.exchangeable
+    space, names = optimum.problem.space, optimum.problem.exchangeable
     if not names:
         return replicates
     k = space.shapes[names[0]][0]

@@ -9,7 +9,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from latens.engine.blocks import Shard
-from latens.engine.emmap import expect, log_likelihood, over_blocks, row_step, surrogate, update, weighted
+from latens.engine.emmap import expect, log_likelihood, over_blocks, per_row, row_step, surrogate, update, weighted
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, inner
 from latens.numerics.space import Space
@@ -79,7 +79,7 @@ def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
         return model.row_evidence(here + change, x)
 
     def block(xs: Any, w: Array) -> Array:
-        return jax.hessian(lambda t: weighted(jax.vmap(along, (None, 0))(t, xs), w))(jnp.zeros_like(free))
+        return jax.hessian(lambda t: weighted(per_row(lambda x: along(t, x), xs), w))(jnp.zeros_like(free))
 
     total: Array = over_blocks(block, shard)
     return total
@@ -120,11 +120,11 @@ def row_through(model: AbstractModel, free: Array, shard: Shard, n: Array) -> Ar
 
 
 def _block_scores(model: AbstractModel, free: Array, xs: Any) -> Array:
-    """(rows, p) ∂ log f(x)/∂θ of the rows of one block."""
+    """(rows, p) ∂ log f(x)/∂θ of the rows of one block, those of its groups end to end."""
     space = Space(model.constraints)
     potentials, back = jax.vjp(lambda u: model.potentials(space.params(u)), free)
-    found: Array = jax.vmap(lambda x: back(jax.grad(model.log_evidence)(potentials, x))[0])(xs)
-    return found
+    found: Array = per_row(lambda x: back(jax.grad(model.log_evidence)(potentials, x))[0], xs)
+    return found.reshape(-1, len(free))
 
 
 @jax.jit
@@ -133,7 +133,8 @@ def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
 
     def block(xs: Any, w: Array) -> Array:
         scores = _block_scores(model, free, xs)
-        return scores.T @ (w[:, None] * jnp.where(w[:, None] > 0, scores, 0.0))
+        each = w.reshape(-1, 1)
+        return scores.T @ (each * jnp.where(each > 0, scores, 0.0))
 
     total: Array = over_blocks(block, shard)
     return total
@@ -145,8 +146,9 @@ def cluster_scores(model: AbstractModel, free: Array, labelled: Shard, number: i
 
     def block(pairs: tuple[Any, Array], w: Array) -> Array:
         xs, labels = pairs
-        scores = w[:, None] * jnp.where(w[:, None] > 0, _block_scores(model, free, xs), 0.0)
-        return jax.ops.segment_sum(scores, labels, number)
+        each = w.reshape(-1, 1)
+        scores = each * jnp.where(each > 0, _block_scores(model, free, xs), 0.0)
+        return jax.ops.segment_sum(scores, labels.ravel(), number)
 
     total: Array = over_blocks(block, labelled)
     return total

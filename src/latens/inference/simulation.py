@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import Partial
+from latens.cells import Interval, Labelled, Subset, is_half_seen, shown
 from latens.engine.problem import Problem
+from latens.errors import InferenceError
 from latens.numerics.precision import double
 from latens.numerics.space import Params
 
@@ -16,14 +17,20 @@ from latens.numerics.space import Params
 def simulate(problem: Problem, params: Params, rows: np.ndarray, seed: int, *, unseen: bool = False) -> Any:
     """One draw like each of these rows of the data: of its trials or exposure, and `unseen` where it was.
 
-    **Raises:** `ModelError` if the model does not say how to sample.
+    **Raises:** `ModelError` if the model does not say how to sample; `InferenceError` if `unseen` is asked
+    for and values are censored: nothing says where those that were seen would have been.
     """
-    model = problem.model
+    model = problem.given
+    if unseen and isinstance(problem.xs, Labelled):
+        raise InferenceError(
+            "some labels are known, and the model does not say which rows come with one: new data like these "
+            "cannot be drawn; draw rows instead (method='bootstrap')"
+        )
     keys = jax.random.split(jax.random.key(seed), len(rows))
     likes = jax.tree.map(lambda leaf: leaf[rows], problem.sizes)
     draws = _draws(model, {name: jnp.asarray(v) for name, v in params.items()}, keys, likes)
     if unseen:
-        draws = jax.tree.map(_blank, jax.tree.map(lambda leaf: leaf[rows], problem.xs), draws, is_leaf=_is_partial)
+        draws = jax.tree.map(_blank, jax.tree.map(lambda leaf: leaf[rows], problem.xs), draws, is_leaf=is_half_seen)
     return model.collect(draws, problem.columns)
 
 
@@ -32,13 +39,11 @@ def _draws(model: Any, params: Params, keys: jax.Array, likes: Any) -> Any:
     return jax.vmap(model.sample, (None, 0, 0))(params, keys, likes)
 
 
-def _is_partial(leaf: Any) -> bool:
-    return isinstance(leaf, Partial)
-
-
 def _blank(x: Any, draw: jax.Array) -> jax.Array:
     """The draw, NaN where the row was not seen."""
-    if not isinstance(x, Partial):
-        return draw
-    seen = x.seen.reshape(-1, *[1] * (draw.ndim - 1))
-    return jnp.where(seen, draw, jnp.nan)
+    if isinstance(x, Interval | Subset):
+        raise InferenceError(
+            "some values are known only as intervals or sets, and the model does not say how they come to be: "
+            "new data like these cannot be drawn; draw rows instead (method='bootstrap')"
+        )
+    return jnp.where(jnp.isnan(shown(x)), jnp.nan, draw) if is_half_seen(x) else draw

@@ -117,6 +117,9 @@ class AbstractModel(eqx.Module):
                 raise DataError(f"row {row}, column '{name}': NaN or infinite; this model takes numbers only")
         return Rows(columns["0"] if named is None else columns, tuple(named or ()))
 
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        """Raises `DataError` where the rows do not suffice to estimate from."""
+
     def observe(self, xs: Any) -> Any:
         """Rows in the frame → rows as `log_evidence` takes them."""
         return xs
@@ -125,10 +128,20 @@ class AbstractModel(eqx.Module):
         """Coordinates of the data to compute in."""
         return Identity()
 
+    def framed(self, frame: AbstractFrame) -> "AbstractModel":
+        """The model as it is for data in the frame, where it holds numbers in units of the data."""
+        return self
+
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         """Params in the frame where EM may begin: here, free coordinates drawn from N(0, 1)."""
         space = Space(self.constraints)
         return space.params(jnp.asarray(rng.normal(size=space.size)))
+
+    def labelled(self, xs: Any, labels: np.ndarray | None) -> Any:
+        """Rows as observed, together with what is known of their hidden label: (n, k) booleans."""
+        if labels is None:
+            return xs
+        raise ModelError(f"{type(self).__name__} hides no label that labels= could tell")
 
     @property
     def exchangeable(self) -> tuple[str, ...]:

@@ -57,6 +57,16 @@ class AbstractComponents(eqx.Module):
     def closed(self) -> bool:
         """Whether `maximise` is the exact M-step."""
 
+    @property
+    @abstractmethod
+    def linear(self) -> bool:
+        """Whether every family is linear in its potentials."""
+
+    @property
+    @abstractmethod
+    def proxy(self) -> "AbstractComponents":
+        """The same with the families whose totals `maximise` takes."""
+
     @abstractmethod
     def potentials(self, params: Params) -> Any:
         """params → potentials of all components."""
@@ -81,6 +91,10 @@ class AbstractComponents(eqx.Module):
     @abstractmethod
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         """Coordinates that suit every component."""
+
+    @abstractmethod
+    def framed(self, frame: AbstractFrame) -> "AbstractComponents":
+        """The components as they are for data in the frame."""
 
     @abstractmethod
     def sample(self, params: Params, key: Array, like: Any) -> Any:
@@ -128,7 +142,15 @@ class Alike(AbstractComponents):
 
     @property
     def closed(self) -> bool:
-        return set(self.shared) <= self.family.pooled
+        return self.linear and set(self.shared) <= self.family.pooled
+
+    @property
+    def linear(self) -> bool:
+        return self.family.linear
+
+    @property
+    def proxy(self) -> "Alike":
+        return Alike(self.family.proxy, self.number)
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         return self.family.read(data)
@@ -154,6 +176,9 @@ class Alike(AbstractComponents):
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return self.family.frame(xs, weights, columns)
+
+    def framed(self, frame: AbstractFrame) -> "Alike":
+        return Alike(self.family.framed(frame), self.number, self.shared)
 
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         own = {n: params[n] for n in self.family.constraints}
@@ -197,7 +222,15 @@ class Different(AbstractComponents):
 
     @property
     def closed(self) -> bool:
-        return True
+        return self.linear
+
+    @property
+    def linear(self) -> bool:
+        return all(family.linear for family in self.families)
+
+    @property
+    def proxy(self) -> "Different":
+        return Different(tuple(family.proxy for family in self.families))
 
     def potentials(self, params: Params) -> tuple[Array, ...]:
         return tuple(f.potential(self._own(params, j)) for j, f in enumerate(self.families))
@@ -214,6 +247,9 @@ class Different(AbstractComponents):
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return Identity()
+
+    def framed(self, frame: AbstractFrame) -> "Different":
+        return self
 
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         keys = jax.random.split(key, self.k)

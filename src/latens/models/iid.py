@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
+from latens.cells import complete_cells
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
@@ -50,11 +51,24 @@ class IID(AbstractModel):
     def log_evidence(self, potentials: Array, x: Any) -> Array:
         return self.family.log_kernel(potentials, x)
 
-    def estimate(self, stats: Array) -> Params:
-        return self.family.maximise(stats)
+    def estimate(self, stats: Array) -> Params | None:
+        return self.family.maximise(stats) if self.finite else None
+
+    @property
+    def finite(self) -> bool:
+        return self.family.linear
+
+    def row_potentials(self, params: Params, x: Any) -> Array:
+        return self.log_evidence(self.potentials(params), x)[None]
+
+    def row_evidence(self, potentials: Array, x: Any) -> Array:
+        return potentials[0]
 
     def read(self, data: Any) -> Rows:
         return Rows(*self.family.read(data))
+
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        self.family.require(xs, columns)
 
     def observe(self, xs: Any) -> Any:
         return self.family.observe(xs)
@@ -62,9 +76,13 @@ class IID(AbstractModel):
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return self.family.frame(xs, weights, columns)
 
+    def framed(self, frame: AbstractFrame) -> "IID":
+        return IID(self.family.framed(frame))
+
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
-        potential = self.family.potential(anywhere(self.constraints))
-        return self.family.maximise(totals(self.log_evidence, potential, xs, weights))
+        family = self.family.proxy
+        potential = family.potential(anywhere(dict(family.constraints)))
+        return self.family.maximise(totals(family.log_kernel, potential, complete_cells(xs), weights))
 
     def health(self, params: Params, n: Array) -> Array:
         return self.family.spread(params)[None] / POINT

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.cells import Labelled, complete_cells, without_labels
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
@@ -21,7 +23,7 @@ from latens.models.components import (
     collapsed,
     totals,
 )
-from latens.models.seeding import partition
+from latens.models.seeding import guided, partition
 from latens.numerics.constraints import AbstractConstraint, Simplex
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp, safe_log
@@ -103,7 +105,23 @@ class Mixture(AbstractModel):
         return {"weights": safe_log(weights), "components": self.components.potentials(params)}
 
     def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
-        return logsumexp(potentials["weights"] + self.components.log_kernels(potentials["components"], x))
+        return logsumexp(self._joint(potentials, x))
+
+    def _joint(self, potentials: dict[str, Any], x: Any) -> Array:
+        """(k,) log w_j f_j(x), −inf for a component that the label rules out."""
+        logs = potentials["weights"] + self.components.log_kernels(potentials["components"], without_labels(x))
+        return jnp.where(x.allowed, logs, -jnp.inf) if isinstance(x, Labelled) else logs
+
+    @property
+    def finite(self) -> bool:
+        return self.components.linear
+
+    def row_potentials(self, params: Params, x: Any) -> Array:
+        """(k,) log w_j f_j(x)."""
+        return self._joint(self.potentials(params), x)
+
+    def row_evidence(self, potentials: Array, x: Any) -> Array:
+        return logsumexp(potentials)
 
     def maximise(self, stats: dict[str, Any]) -> Params:
         """The M-step, exact if the components' is."""
@@ -123,7 +141,10 @@ class Mixture(AbstractModel):
         return tuple(str(j) for j in range(self.components.k))
 
     def read(self, data: Any) -> Rows:
-        xs, columns = self.components.read(data)
+        return Rows(*self.components.read(data))
+
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        self.components.lead.require(xs, columns)
         k = self.components.k
         distinct = _distinct(xs, k)
         if distinct < k:
@@ -131,7 +152,6 @@ class Mixture(AbstractModel):
                 f"{k} components for data with {distinct} distinct row{'s' if distinct > 1 else ''}: "
                 f"choose k of at most {distinct}"
             )
-        return Rows(xs, columns)
 
     def observe(self, xs: Any) -> Any:
         return self.components.lead.observe(xs)
@@ -139,12 +159,21 @@ class Mixture(AbstractModel):
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return self.components.frame(xs, weights, columns)
 
+    def framed(self, frame: AbstractFrame) -> "Mixture":
+        return eqx.tree_at(lambda model: model.components, self, self.components.framed(frame))
+
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         """k-means++ seeds; every row goes to its nearest; each group a little shrunk towards all."""
         # in the columns as given: a frame that whitens them would hide what sets the groups apart
-        features = _features(self, frame, xs)
+        rows = without_labels(xs)
+        features = _features(self, frame, rows)
         groups = partition(np.asarray(features), np.asarray(weights), self.components.k, rng)
-        return _from_groups(self, xs, jnp.asarray(groups * np.asarray(weights)[:, None]))
+        if isinstance(xs, Labelled):
+            groups = guided(groups, np.asarray(xs.allowed))
+        return _from_groups(self, rows, jnp.asarray(groups * np.asarray(weights)[:, None]))
+
+    def labelled(self, xs: Any, labels: np.ndarray | None) -> Any:
+        return xs if labels is None else Labelled(xs, labels)
 
     @property
     def exchangeable(self) -> tuple[str, ...]:
@@ -178,7 +207,7 @@ class Mixture(AbstractModel):
         first, second = jax.random.split(key)
         weights = params["weights"] if self.known is None else jnp.asarray(self.known)
         label = jax.random.categorical(first, jnp.log(weights))
-        return jax.tree.map(lambda v: v[label], self.components.sample(params, second, like))
+        return jax.tree.map(lambda v: v[label], self.components.sample(params, second, without_labels(like)))
 
 
 def _distinct(xs: Any, enough: int) -> int:
@@ -200,6 +229,6 @@ def _features(model: Mixture, frame: AbstractFrame, xs: Any) -> Array:
 @jax.jit
 def _from_groups(model: Mixture, xs: Any, memberships: Array) -> Params:
     """The M-step from (n, k) memberships."""
-    parts = model.components
-    stats = totals(parts.log_kernels, parts.potentials(anywhere(parts.constraints)), xs, memberships)
+    parts = model.components.proxy
+    stats = totals(parts.log_kernels, parts.potentials(anywhere(parts.constraints)), complete_cells(xs), memberships)
     return model.maximise({"weights": memberships.sum(0), "components": stats})

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.scipy.special import gammaln
 
 TINY = 1e-300
 
@@ -22,3 +23,14 @@ def logsumexp(values: Array) -> Array:
 def safe_log(values: Array) -> Array:
     """log(values), with zeros read as 1e-300: 0 · log 0 is then 0 and gradients stay finite."""
     return jnp.log(jnp.maximum(values, TINY))
+
+
+def positive_log(values: Array) -> Array:
+    """log(values), −inf at and below zero."""
+    above = values > 0
+    return jnp.where(above, jnp.log(jnp.where(above, values, 1.0)), -jnp.inf)
+
+
+def log_beta(a: Array, b: Array) -> Array:
+    """log B(a, b); `jax.scipy.special.betaln` is only good to 1e-6 at moderate a and b."""
+    return gammaln(a) + gammaln(b) - gammaln(a + b)

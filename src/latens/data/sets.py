@@ -1,0 +1,95 @@
+"""Rows of which some entries are known only as an interval."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from latens.cells import Grouped, Interval, OneOf
+from latens.data.table import columns_of, matrix
+from latens.errors import DataError
+
+
+def rows_and_sets(data: Any, width: int, fields: Sequence[str] = ()) -> tuple[Any, tuple[str, ...]]:
+    """(n, width) float64 rows, or an `Interval` of such where a column is one; and the names of the columns."""
+    if isinstance(data, Interval):
+        shape = np.shape(data.lower)
+        if shape[1:] != (width,) and not (width == 1 and len(shape) == 1):
+            want = "(n,)" if width == 1 else f"(n, {width})"
+            raise DataError(f"the intervals have shape {shape}, the model takes {want}")
+        ends = Interval(data.lower.reshape(-1, width), data.upper.reshape(-1, width))
+        return ends, tuple(fields) or tuple(str(i) for i in range(width))
+    named = columns_of(data)
+    if named is not None:
+        named = {name: plain(column) for name, column in named.items()}
+    if named is None or not any(isinstance(column, Interval) for column in named.values()):
+        return matrix(data if named is None else named, width, fields)
+    low, names = matrix(
+        {n: c.lower if isinstance(c, Interval) else c for n, c in named.items()}, width, fields, open_ends=True
+    )
+    top, _ = matrix(
+        {n: c.upper if isinstance(c, Interval) else c for n, c in named.items()}, width, fields, open_ends=True
+    )
+    gone = np.isnan(low)
+    return Interval(np.where(gone, -np.inf, low), np.where(gone, np.inf, top)), names
+
+
+def estimable(rows: Any, columns: Sequence[str]) -> None:
+    """Raises `DataError` for a column of which nothing was seen, or that is unbounded on one side in every row."""
+    ends = (rows.lower, rows.upper) if isinstance(rows, Interval) else (rows, rows)
+    low, top = (~np.isfinite(end) for end in ends)
+    for j, name in enumerate(columns):
+        seen = ~(low[:, j] & top[:, j])
+        if not seen.any():
+            raise DataError(
+                f"column '{name}': nothing was seen, so nothing can be estimated from it; leave the column out"
+            )
+        for open_end, word in ((top[seen, j], "right"), (low[seen, j], "left")):
+            if open_end.all():
+                raise DataError(
+                    f"column '{name}': every value seen is {word}-censored, so the likelihood has no maximum; "
+                    "at least one value must be bounded on that side"
+                )
+
+
+def only_column(data: Any) -> tuple[str, Any]:
+    """The name and the content of data that are one column, however they are handed over."""
+    named = columns_of(data)
+    if named is None or len(named) != 1:
+        return "0", data
+    return next(iter(named.items()))
+
+
+def allowed(sets: OneOf, k: int, what: str) -> np.ndarray:
+    """(n, k) which of k codes each row may have; raises `DataError` for a code beyond them."""
+    found = np.ones((len(sets), k), dtype=bool)
+    for row, members in enumerate(sets.sets):
+        if members is not None:
+            if max(members) >= k:
+                raise DataError(f"row {row}, {what}: {max(members)} is not a code from 0 to {k - 1}; correct the row")
+            found[row] = [code in members for code in range(k)]
+    return found
+
+
+def plain(column: Any) -> Any:
+    """A column of intervals that are all exact or missing as the plain column it is."""
+    if isinstance(column, OneOf):
+        raise DataError("sets of categories are data for a Categorical (or Bernoulli) column only")
+    if not isinstance(column, Interval) or np.ndim(column.lower) != 1:
+        return column
+    missing = np.isneginf(column.lower) & np.isposinf(column.upper)
+    if (missing | (column.lower == column.upper)).all():
+        return np.where(missing, np.nan, column.lower)
+    return column
+
+
+def ungroup(data: Any) -> tuple[Any, np.ndarray | None]:
+    """A histogram as its bins and their counts; other data as they are."""
+    if isinstance(data, Grouped):
+        return data.bins, data.counts
+    if isinstance(data, Mapping) and any(isinstance(column, Grouped) for column in data.values()):
+        if len(data) > 1:
+            raise DataError("a histogram is data for a model of one column")
+        name, column = next(iter(data.items()))
+        return {name: column.bins}, column.counts
+    return data, None

@@ -1,0 +1,158 @@
+"""A family of one datum, of which perhaps only a set is known in which it lies."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.cells import STAND_IN, Interval, Partial, observe
+from latens.data.sets import estimable, rows_and_sets
+from latens.errors import DataError
+from latens.families.base import AbstractFamily
+from latens.families.frame import ROWS
+from latens.numerics.precision import double
+from latens.numerics.space import Params, Space
+
+
+class AbstractDatum(AbstractFamily):
+    """A family that says what one exact datum, one interval and one unseen datum contribute.
+
+    To write your own: `exact_kernel`, `whole_kernel`, `set_kernel`, `support`, `words`, and `shape` and
+    `fields` if a datum is not one number.
+    """
+
+    @abstractmethod
+    def exact_kernel(self, potential: Array, y: Array) -> Array:
+        """Log-density of a datum that was seen."""
+
+    @abstractmethod
+    def whole_kernel(self, potential: Array, y: Array) -> Array:
+        """Log of the integral over everything the datum could have been: 0 when normalised."""
+
+    @abstractmethod
+    def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
+        """Log of the integral over [lower, upper], where an infinite end is open."""
+
+    @abstractmethod
+    def support(self, y: Array) -> Array:
+        """Whether y can occur: a scalar boolean."""
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """The support in words: "a number above 0"."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one datum."""
+        return ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the entries of a datum, where they have names of their own."""
+        return ()
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether a datum may be wholly unseen (NaN): not if its size would then be unknown."""
+        return True
+
+    # -- derived ------------------------------------------------------------------------------------
+
+    def log_kernel(self, potential: Array, x: Any) -> Array:
+        if isinstance(x, Partial):
+            seen, value = x.seen, x.value
+            return jnp.where(seen, self.exact_kernel(potential, value), self.whole_kernel(potential, value))
+        if not isinstance(x, Interval):
+            return self.exact_kernel(potential, x)
+        exact = jnp.all(x.exact)
+        # sizes (trials, exposure) are always exact; an exact datum is given the whole line to integrate over
+        first = x.exact if self.shape == () else x.exact.at[1:].set(False)
+        lower, upper = jnp.where(first, -jnp.inf, x.lower), jnp.where(first, jnp.inf, x.upper)
+        within = self.set_kernel(potential, lower, upper)
+        return jnp.where(exact, self.exact_kernel(potential, x.value), within)
+
+    def features(self, x: Any) -> Array:
+        return self.features_of(x.middle if isinstance(x, Interval) else x.value if isinstance(x, Partial) else x)
+
+    def features_of(self, y: Array) -> Array:
+        """(q,) features of one datum."""
+        return jnp.ravel(y)
+
+    def observe(self, xs: Any) -> Any:
+        return xs if isinstance(xs, Interval) else observe(xs)
+
+    @double
+    def _possible(self, xs: Any) -> np.ndarray:
+        """(n,) whether each row, or part of each interval, is in the support."""
+        n = len(jax.tree.leaves(xs)[0])
+        blocks = [jax.tree.map(lambda leaf: leaf[i : i + ROWS], xs) for i in range(0, n, ROWS)]  # noqa: B023
+        return np.concatenate([np.asarray(_supports(self, block)) for block in blocks])
+
+    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
+        width = int(np.prod(self.shape, dtype=int))
+        rows, names = rows_and_sets(data, width, self.fields)
+        self._whole_rows(rows, names)
+        xs = jax.tree.map(lambda leaf: leaf[:, 0] if self.shape == () else leaf, rows)
+        bad = ~self._possible(xs)
+        if bad.any():
+            row = int(np.argmax(bad))
+            where = f"column '{names[0]}'" if len(names) == 1 else f"columns {', '.join(names)}"
+            if isinstance(rows, Interval) and rows.lower[row, 0] != rows.upper[row, 0]:
+                ends = f"[{rows.lower[row, 0]:g}, {rows.upper[row, 0]:g}]"
+                raise DataError(
+                    f"row {row}, {where}: the interval {ends} holds no value that {type(self).__name__} can take "
+                    f"({self.words}); correct or remove the row"
+                )
+            value = ", ".join(f"{v:g}" for v in (rows.lower if isinstance(rows, Interval) else rows)[row])
+            raise DataError(
+                f"row {row}, {where}: {value} is not {self.words}, as {type(self).__name__} requires; "
+                "correct or remove the row"
+            )
+        return xs, names
+
+    def _whole_rows(self, rows: Any, names: tuple[str, ...]) -> None:
+        """Errors for data of which too little was seen."""
+        if isinstance(rows, Interval):
+            missing = np.isneginf(rows.lower) & np.isposinf(rows.upper)
+            half = rows.lower[:, 1:] != rows.upper[:, 1:]
+            if self.fields and half.any():
+                row, column = np.argwhere(half)[0]
+                raise DataError(f"row {row}, column '{names[column + 1]}': this must be known exactly")
+        else:
+            missing = np.isnan(rows)
+        sizes = missing[:, 1:] if self.fields else missing
+        partly = sizes.any(1)
+        if self.takes_missing and not self.fields:
+            partly &= ~missing.all(1)
+        if partly.any():
+            row = int(np.argmax(partly))
+            column = names[int(np.argmax(sizes[row])) + (1 if self.fields else 0)]
+            raise DataError(
+                f"row {row}, column '{column}': NaN; {type(self).__name__} takes a row as a whole, seen or "
+                "not seen: drop the row, or make all of it NaN"
+            )
+
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        estimable(jax.tree.map(lambda leaf: leaf.reshape(len(leaf), -1)[:, :1], xs), columns[:1])
+
+
+@jax.jit
+def _supports(family: AbstractDatum, block: Any) -> Array:
+    def possible(x: Any) -> Array:
+        if not isinstance(x, Interval):
+            gone = jnp.isnan(jnp.ravel(x)[0])
+            return gone | family.support(jnp.where(jnp.isnan(x), STAND_IN, x))
+        mass = family.log_kernel(family.potential(_anywhere(family)), x)
+        return jnp.where(jnp.all(x.exact), family.support(x.value), mass > -jnp.inf)
+
+    return jax.vmap(possible)(block)
+
+
+def _anywhere(family: AbstractFamily) -> Params:
+    space = Space(family.constraints)
+    return space.params(jnp.zeros(space.size))

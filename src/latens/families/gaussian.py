@@ -1,0 +1,68 @@
+"""What multivariate normal distributions share."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.data.sets import estimable, rows_and_sets
+from latens.errors import ModelError
+from latens.families.exponential import AbstractExponentialFamily
+
+
+class AbstractGaussian(AbstractExponentialFamily):
+    """What the three kinds share; each says how it writes the quadratic part."""
+
+    d: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if not (isinstance(self.d, int) and self.d >= 1):
+            raise ModelError(f"MultivariateNormal: d must be a whole number of at least 1, got {self.d}")
+
+    @property
+    def title(self) -> str:
+        return f"MultivariateNormal (d = {self.d}, {self.kind} covariance)"
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Of covariance: full, diagonal or spherical."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.d,)
+
+    def support(self, y: Array) -> Array:
+        return jnp.all(jnp.isfinite(y))
+
+    @property
+    def words(self) -> str:
+        return f"{self.d} finite numbers"
+
+    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
+        return rows_and_sets(data, self.d)
+
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        estimable(xs, columns)
+
+    def features_of(self, y: Array) -> Array:
+        return y
+
+    @property
+    def pooled(self) -> frozenset[str]:
+        return frozenset({"covariance", "variance"})
+
+
+def standing_in(rows: np.ndarray) -> np.ndarray:
+    """Rows with a value seen elsewhere in the column in place of every NaN, as a start may use them."""
+    filled, rng = rows.copy(), np.random.default_rng(0)
+    for j in range(rows.shape[1]):
+        gone = np.isnan(rows[:, j])
+        if gone.any():
+            known = rows[~gone, j]
+            filled[gone, j] = rng.choice(known, gone.sum()) if len(known) else 0.0
+    return filled

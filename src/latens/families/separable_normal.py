@@ -1,0 +1,134 @@
+"""Multivariate normal distributions whose columns are independent: every cell may be half seen by itself."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.cells import Interval, Partial, numbers_in
+from latens.families.frame import AbstractFrame, Affine
+from latens.families.gaussian import AbstractGaussian, standing_in
+from latens.families.moments import moments
+from latens.families.normal import scaled_mass
+from latens.numerics.constraints import AbstractConstraint, Positive, Real
+from latens.numerics.space import Params
+
+
+class AbstractSeparable(AbstractGaussian):
+    """An unseen cell integrates to exp(½ log(π/−η₂) − η₁²/4η₂), an interval to that times its probability."""
+
+    @abstractmethod
+    def cells(self, natural: Array) -> tuple[Array, Array]:
+        """The linear and the quadratic natural parameter of every cell: (d,), (d,)."""
+
+    def log_kernel(self, potential: Array, x: Any) -> Array:
+        if not isinstance(x, Partial | Interval):
+            return super().log_kernel(potential, x)
+        exact = jnp.broadcast_to(x.seen if isinstance(x, Partial) else x.exact, (self.d,))
+        linear, square = self.cells(potential[1:])
+        whole = 0.5 * jnp.log(jnp.pi / -square) - linear**2 / (4 * square)
+        if isinstance(x, Interval):
+            variance = -0.5 / square
+            lower, upper = jnp.where(exact, -jnp.inf, x.lower), jnp.where(exact, jnp.inf, x.upper)
+            whole = whole + jnp.vectorize(scaled_mass)(lower, upper, linear * variance, variance)
+        shown = self.complete(jnp.where(exact, x.value, 0.0))
+        return potential @ shown + jnp.where(exact, 0.0, whole).sum()
+
+    def observe(self, xs: Any) -> Any:
+        if isinstance(xs, Interval) or not np.isnan(xs).any():
+            return xs
+        return Partial(standing_in(xs), ~np.isnan(xs))
+
+
+class DiagonalNormal(AbstractSeparable):
+    """Multivariate normal, diagonal covariance: T(y) = (y, y²), η = (μ/v, −1/2v).
+
+    Parameters `mean` (d,), `variance` v (d,).
+    """
+
+    @property
+    def kind(self) -> str:
+        return "diagonal"
+
+    @property
+    def constraints(self) -> Mapping[str, AbstractConstraint]:
+        return {"mean": Real((self.d,)), "variance": Positive((self.d,))}
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return {"mean": (columns,), "variance": (columns,)}
+
+    def statistic(self, y: Array) -> Array:
+        return jnp.concatenate([y, y * y])
+
+    def natural(self, params: Params) -> Array:
+        return jnp.concatenate([params["mean"] / params["variance"], -0.5 / params["variance"]])
+
+    def log_partition(self, natural: Array) -> Array:
+        linear, square = natural[: self.d], natural[self.d :]
+        return (0.5 * jnp.log(jnp.pi / -square) - linear**2 / (4 * square)).sum()
+
+    def cells(self, natural: Array) -> tuple[Array, Array]:
+        return natural[: self.d], natural[self.d :]
+
+    def estimate(self, mean: Array) -> Params:
+        return {"mean": mean[: self.d], "variance": mean[self.d :] - mean[: self.d] ** 2}
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        return params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key, (self.d,))
+
+    def spread(self, params: Params) -> Array:
+        return params["variance"].min()
+
+    def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        centre, scale, _ = moments(numbers_in(xs), weights, columns)
+        return Affine(centre, 1.0 / scale)
+
+
+class SphericalNormal(AbstractSeparable):
+    """Multivariate normal, covariance v·I: T(y) = (y, |y|²), η = (μ/v, −1/2v).
+
+    Parameters `mean` (d,), `variance` v (a scalar).
+    """
+
+    @property
+    def kind(self) -> str:
+        return "spherical"
+
+    @property
+    def constraints(self) -> Mapping[str, AbstractConstraint]:
+        return {"mean": Real((self.d,)), "variance": Positive()}
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return {"mean": (columns,)}
+
+    def statistic(self, y: Array) -> Array:
+        return jnp.concatenate([y, (y @ y)[None]])
+
+    def natural(self, params: Params) -> Array:
+        return jnp.concatenate([params["mean"] / params["variance"], -0.5 / params["variance"][None]])
+
+    def log_partition(self, natural: Array) -> Array:
+        linear, square = natural[: self.d], natural[self.d]
+        return 0.5 * self.d * jnp.log(jnp.pi / -square) - linear @ linear / (4 * square)
+
+    def cells(self, natural: Array) -> tuple[Array, Array]:
+        return natural[: self.d], jnp.broadcast_to(natural[self.d], (self.d,))
+
+    def estimate(self, mean: Array) -> Params:
+        centre = mean[: self.d]
+        return {"mean": centre, "variance": (mean[self.d] - centre @ centre) / self.d}
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        return params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key, (self.d,))
+
+    def spread(self, params: Params) -> Array:
+        return params["variance"]
+
+    def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        centre, scale, _ = moments(numbers_in(xs), weights, columns, constant_ok=True)
+        # one scale for all columns: more would change what "spherical" means
+        return Affine(centre, np.asarray(1.0 / np.sqrt(np.mean(scale**2))))

@@ -1,0 +1,156 @@
+"""Families of trials: Bernoulli and binomial; and what all families with one probability share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.special import gammaln
+
+from latens.errors import ModelError
+from latens.families.exponential import AbstractExponentialFamily
+from latens.numerics.constraints import AbstractConstraint, Unit
+from latens.numerics.space import Params
+from latens.numerics.special import logsumexp, safe_log
+from latens.numerics.tails import binomial_tail, count_mass
+
+
+def whole(y: Array) -> Array:
+    return (y >= 0) & (y == jnp.floor(y))
+
+
+def number(known: float | None) -> float | None:
+    return None if known is None else float(known)
+
+
+def require_positive(family: str, name: str, known: float | None) -> None:
+    if isinstance(known, int | float) and not (np.isfinite(known) and known > 0):
+        raise ModelError(f"{family}: {name} must be positive, got {known}")
+
+
+class Probability(AbstractExponentialFamily):
+    """A family whose one parameter is a probability."""
+
+    @property
+    def constraints(self) -> Mapping[str, AbstractConstraint]:
+        return {"probability": Unit()}
+
+
+class _Successes(Probability):
+    """Independent trials: η = logit p, A = log(1 + e^η) for each."""
+
+    def natural(self, params: Params) -> Array:
+        p = params["probability"]
+        return (safe_log(p) - safe_log(1.0 - p))[None]
+
+    def log_partition(self, natural: Array) -> Array:
+        return jax.nn.softplus(natural[0])
+
+    def estimate(self, mean: Array) -> Params:
+        return {"probability": mean[0]}
+
+
+class Bernoulli(_Successes):
+    """Bernoulli distribution: f(y) = p^y (1−p)^(1−y), y in {0, 1}.
+
+    T(y) = y, η = log(p/(1−p)), A = log(1 + e^η).
+
+    **Parameters:** `probability` p of a 1.
+    **Example:**
+        >>> import latens as lt
+        >>> fit = lt.fit(lt.IID(lt.Bernoulli()), [1, 0, 0, 1, 1])
+        >>> float(fit.params["probability"].round(6))
+        0.6
+
+    **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 3.
+    """
+
+    def statistic(self, y: Array) -> Array:
+        return y[None]
+
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        held = jnp.stack([(lower <= 0) & (upper >= 0), (lower <= 1) & (upper >= 1)])
+        logs = jnp.stack([-jax.nn.softplus(natural[0]), -jax.nn.softplus(-natural[0])])
+        return jnp.where(held.all(), 0.0, logsumexp(jnp.where(held, logs, -jnp.inf)))
+
+    def support(self, y: Array) -> Array:
+        return (y == 0) | (y == 1)
+
+    @property
+    def words(self) -> str:
+        return "0 or 1"
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        return jax.random.bernoulli(key, params["probability"]).astype(float)
+
+
+class Binomial(_Successes):
+    """Binomial distribution: f(y) = C(N, y) p^y (1−p)^(N−y).
+
+    T(y) = y, η = log(p/(1−p)), A = log(1 + e^η) for each of the N trials.
+
+    **Arguments:** `trials`: the number N of every datum, or None when each datum is a pair
+    (successes, trials), so that every experiment may have its own.
+    **Parameters:** `probability` p of a success.
+    **Raises:** `ModelError` for a number of trials that is not positive.
+    **Example:**
+        >>> import latens as lt
+        >>> fit = lt.fit(lt.IID(lt.Binomial()), [[5, 10], [1, 2]])
+        >>> float(fit.params["probability"].round(6))
+        0.5
+
+    **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 3.
+    """
+
+    trials: float | None = eqx.field(default=None, converter=number)
+
+    def __check_init__(self) -> None:
+        require_positive("Binomial", "trials", self.trials)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (2,) if self.trials is None else ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return ("successes", "trials") if self.trials is None else ()
+
+    def _successes(self, y: Array) -> Array:
+        return y[0] if self.trials is None else y
+
+    def count(self, y: Array) -> Array:
+        return y[1] if self.trials is None else jnp.asarray(self.trials, dtype=jnp.result_type(float))
+
+    def statistic(self, y: Array) -> Array:
+        return self._successes(y)[None]
+
+    def log_base(self, y: Array) -> Array:
+        successes, trials = self._successes(y), self.count(y)
+        return gammaln(trials + 1) - gammaln(successes + 1) - gammaln(trials - successes + 1)
+
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        trials = self.count(lower)
+        ends = self._successes(lower), self._successes(upper)
+        mean = trials * jax.nn.sigmoid(natural[0])
+        return count_mass(lambda m, above: binomial_tail(m, trials, natural[0], above), *ends, mean, trials)
+
+    def support(self, y: Array) -> Array:
+        trials = self.count(y)
+        return whole(self._successes(y)) & whole(trials) & (self._successes(y) <= trials) & (trials > 0)
+
+    @property
+    def words(self) -> str:
+        known = "the trials (successes, then trials)" if self.trials is None else "the trials"
+        return f"a whole number from 0 to {known}"
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        trials = like[1] if self.trials is None else self.trials
+        successes = jax.random.binomial(key, trials, params["probability"])
+        return jnp.stack([successes, trials]) if self.trials is None else successes
+
+    def features(self, x: Any) -> Array:
+        shares = super().features(x)
+        return shares / x[1] if self.trials is None and not hasattr(x, "seen") else shares
