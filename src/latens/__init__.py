@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latens.cells import right_censored as right_censored
     from latens.comparison import choose as choose
     from latens.comparison import compare as compare
+    from latens.data.text import read_cells as read_cells
     from latens.engine.accelerators import AbstractAccelerator as AbstractAccelerator
     from latens.engine.accelerators import Plain as Plain
     from latens.engine.accelerators import Squarem as Squarem
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from latens.inference.errors import Louis as Louis
     from latens.inference.errors import Oakes as Oakes
     from latens.inference.errors import Observed as Observed
+    from latens.inference.pooling import pool as pool
     from latens.inference.profile import Profile as Profile
     from latens.inference.sandwich import OPG as OPG
     from latens.inference.sandwich import Sandwich as Sandwich
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "data.text": ["read_cells"],
     "engine.accelerators": ["AbstractAccelerator", "Plain", "Squarem"],
     "engine.loop": ["Iterate"],
     "engine.status": ["Status"],
@@ -97,6 +100,7 @@ _HOME = {
     "comparison": ["choose", "compare"],
     "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],
     "inference.errors": ["Louis", "Oakes", "Observed"],
+    "inference.pooling": ["pool"],
     "inference.profile": ["Profile"],
     "inference.sandwich": ["OPG", "Sandwich"],
     "inference.sem": ["SEM", "ExactSEM"],

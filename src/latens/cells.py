@@ -80,9 +80,13 @@ class Labelled(eqx.Module):
 
 @dataclass(frozen=True, eq=False)
 class OneOf:
-    """Categories of which each row is one, as `lt.one_of` makes them: None where nothing is known."""
+    """Categories of which each row is one, as `lt.one_of` makes them: None where nothing is known.
+
+    `labels` are the names of the codes, if they were read from text.
+    """
 
     sets: tuple[frozenset[int] | None, ...]
+    labels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sets)
@@ -91,6 +95,11 @@ class OneOf:
 def without_labels(xs: Any) -> Any:
     """The rows alone."""
     return xs.x if isinstance(xs, Labelled) else xs
+
+
+def as_interval(x: Partial | Patterned) -> Interval:
+    """Cells seen or not, as the sets they are."""
+    return Interval(jnp.where(x.seen, x.value, -jnp.inf), jnp.where(x.seen, x.value, jnp.inf))
 
 
 def is_half_seen(leaf: Any) -> bool:

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from latens.data.text import column_of
 from latens.errors import DataError
 
 
-def columns_in(path: Path, wanted: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """The wanted columns (all if none are named) of a CSV or Parquet file, nulls as NaN.
+def columns_in(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
+    """The wanted columns (all if none are named) of a CSV or Parquet file, cells read as `lt.read_cells` does.
 
-    **Raises:** `DataError` for a file that is absent, malformed or of another kind, and for a column
-    that is absent or not numeric.
+    **Raises:** `DataError` for a file that is absent, malformed or of another kind, for a column
+    that is absent and a cell that does not parse.
     """
     import polars as pl
 
@@ -30,16 +32,14 @@ def columns_in(path: Path, wanted: Sequence[str] = ()) -> dict[str, np.ndarray]:
     if absent:
         raise DataError(f"{path}: there is no column '{absent[0]}'; it has {', '.join(frame.columns)}")
     chosen = frame.select(list(wanted)) if wanted else frame
-    return {name: _numeric(chosen[name], name, path, bool(wanted)) for name in chosen.columns}
+    hint = "" if wanted else "; choose the columns to use with --columns"
+    return {name: column_of(_plain(chosen[name]), name, f"{path}: ", hint) for name in chosen.columns}
 
 
-def _numeric(column: "pl.Series", name: str, path: Path, asked: bool) -> np.ndarray:  # type: ignore[name-defined] # noqa: F821
+def _plain(column: "pl.Series") -> np.ndarray:  # type: ignore[name-defined] # noqa: F821
+    """Numbers with NaN for null, or texts with None."""
     import polars as pl
 
     if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
         return np.asarray(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
-    numbers = column.cast(pl.Float64, strict=False)
-    bad = numbers.is_null() & column.is_not_null()
-    row = int(bad.arg_true()[0]) if bad.any() else 0
-    hint = "" if asked else "; choose the columns to use with --columns"
-    raise DataError(f"{path}: row {row}, column '{name}': {column[row]!r} is not a number{hint}")
+    return np.asarray(column.cast(pl.String).to_list(), dtype=object)

@@ -21,7 +21,7 @@ def rows_and_sets(data: Any, width: int, fields: Sequence[str] = ()) -> tuple[An
         return ends, tuple(fields) or tuple(str(i) for i in range(width))
     named = columns_of(data)
     if named is not None:
-        named = {name: plain(column) for name, column in named.items()}
+        named = {name: plain(column, name) for name, column in named.items()}
     if named is None or not any(isinstance(column, Interval) for column in named.values()):
         return matrix(data if named is None else named, width, fields)
     low, names = matrix(
@@ -71,10 +71,14 @@ def allowed(sets: OneOf, k: int, what: str) -> np.ndarray:
     return found
 
 
-def plain(column: Any) -> Any:
+def plain(column: Any, name: str) -> Any:
     """A column of intervals that are all exact or missing as the plain column it is."""
     if isinstance(column, OneOf):
-        raise DataError("sets of categories are data for a Categorical (or Bernoulli) column only")
+        shown = f" ({', '.join(column.labels[:3])}, ...)" if column.labels else ""
+        raise DataError(
+            f"column '{name}' holds categories{shown}, which is not a number as the model takes; choose the columns "
+            "to use (--columns), or give this one a Categorical family"
+        )
     if not isinstance(column, Interval) or np.ndim(column.lower) != 1:
         return column
     missing = np.isneginf(column.lower) & np.isposinf(column.upper)

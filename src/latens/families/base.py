@@ -76,6 +76,17 @@ class AbstractFamily(eqx.Module):
         """
         return True
 
+    def row_potential(self, params: Params, x: Any, at: Params) -> Any:
+        """Potentials for ONE datum, which may be its own: where no finite statistic serves all.
+
+        Then the densities of the values that x leaves possible, laid out where they count at the params `at`.
+        """
+        return self.potential(params)
+
+    def row_kernel(self, potential: Any, x: Any) -> Array:
+        """`log_kernel` from the potentials of that one datum."""
+        return self.log_kernel(potential, x)
+
     @property
     def proxy(self) -> "AbstractFamily":
         """The family whose expected totals `maximise` takes: this one, if it is linear."""
@@ -89,6 +100,14 @@ class AbstractFamily(eqx.Module):
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         """Coordinates to fit in; the data as given unless a family knows better."""
         return Identity()
+
+    @abstractmethod
+    def expected(self, params: Params, x: Any) -> Any:
+        """What ONE datum is expected to be given what was seen of it: `Moments` or `Chances`, or a dict of such."""
+
+    @abstractmethod
+    def fill(self, params: Params, key: Array, x: Any) -> Any:
+        """A draw of ONE datum given what was seen of it: what was seen stays."""
 
     def framed(self, frame: AbstractFrame) -> "AbstractFamily":
         """The family as it is for data in the frame, where the family holds numbers in units of the data."""

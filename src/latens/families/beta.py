@@ -70,6 +70,10 @@ class Beta(AbstractExponentialFamily):
         a, b = jnp.exp(maximise(surrogate, start))
         return {"a": a, "b": b}
 
+    @property
+    def recovery(self) -> tuple[str, int, float]:
+        return ("exp", 0, 0.0)
+
     def support(self, y: Array) -> Array:
         return (y > 0) & (y < 1)
 

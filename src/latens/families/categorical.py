@@ -10,9 +10,10 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
-from latens.cells import Interval, OneOf, Subset
+from latens.cells import Interval, OneOf, Partial, Subset
 from latens.data.sets import allowed, only_column
 from latens.errors import DataError, ModelError
+from latens.families.expected import Chances
 from latens.families.exponential import AbstractExponentialFamily
 from latens.numerics.constraints import AbstractConstraint, Simplex
 from latens.numerics.space import Params
@@ -73,6 +74,21 @@ class Categorical(_Simplex):
             return super().log_kernel(potential, x)
         each = potential[0] + potential[1:]
         return logsumexp(jnp.where(x.allowed, each, -jnp.inf))
+
+    def expected(self, params: Params, x: Any) -> Any:
+        return Chances(jax.nn.softmax(self._logits(params, x)))
+
+    def fill(self, params: Params, key: Array, x: Any) -> Array:
+        return jax.random.categorical(key, self._logits(params, x)).astype(float)
+
+    def _logits(self, params: Params, x: Any) -> Array:
+        """(k,) log-probabilities of the categories that remain possible."""
+        if isinstance(x, Subset):
+            possible = x.allowed
+        else:
+            value = x.value if isinstance(x, Partial) else x
+            possible = (jnp.arange(self.k) == value) | (~x.seen if isinstance(x, Partial) else False)
+        return jnp.where(possible, safe_log(params["probabilities"]), -jnp.inf)
 
     def features(self, x: Any) -> Array:
         if not isinstance(x, Subset):

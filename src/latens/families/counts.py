@@ -10,7 +10,7 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.families.exponential import AbstractExponentialFamily
-from latens.families.trials import Probability, number, require_positive, whole
+from latens.families.trials import Probability, is_whole, number, require_positive
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp
 from latens.numerics.space import Params
@@ -75,6 +75,10 @@ class Poisson(AbstractExponentialFamily):
     def statistic(self, y: Array) -> Array:
         return self._events(y)[None]
 
+    @property
+    def recovery(self) -> tuple[str, int, float]:
+        return ("is", 0, 0.0)
+
     def natural(self, params: Params) -> Array:
         return safe_log(params["rate"])[None]
 
@@ -93,8 +97,12 @@ class Poisson(AbstractExponentialFamily):
     def estimate(self, mean: Array) -> Params:
         return {"rate": mean[0]}
 
+    @property
+    def whole(self) -> bool:
+        return True
+
     def support(self, y: Array) -> Array:
-        return whole(self._events(y)) & (self.count(y) > 0)
+        return is_whole(self._events(y)) & (self.count(y) > 0)
 
     @property
     def words(self) -> str:
@@ -121,6 +129,10 @@ class Geometric(_Failures):
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 5.
     """
 
+    @property
+    def recovery(self) -> tuple[str, int, float]:
+        return ("is", 0, 1.0)
+
     def statistic(self, y: Array) -> Array:
         return (y - 1.0)[None]
 
@@ -131,8 +143,12 @@ class Geometric(_Failures):
         share = jnp.where(ends, log1mexp(natural[0] * jnp.maximum(within, 0.0)), 0.0)
         return natural[0] * (first - 1.0) + share
 
+    @property
+    def whole(self) -> bool:
+        return True
+
     def support(self, y: Array) -> Array:
-        return whole(y) & (y >= 1)
+        return is_whole(y) & (y >= 1)
 
     @property
     def words(self) -> str:
@@ -167,6 +183,10 @@ class NegativeBinomial(_Failures):
     def count(self, y: Array) -> Array:
         return jnp.asarray(self.size, dtype=jnp.result_type(float))
 
+    @property
+    def recovery(self) -> tuple[str, int, float]:
+        return ("is", 0, 0.0)
+
     def statistic(self, y: Array) -> Array:
         return y[None]
 
@@ -178,8 +198,12 @@ class NegativeBinomial(_Failures):
         mean = self.size * jnp.exp(-odds)
         return count_mass(lambda m, above: negative_binomial_tail(m, self.count(m), odds, above), lower, upper, mean)
 
+    @property
+    def whole(self) -> bool:
+        return True
+
     def support(self, y: Array) -> Array:
-        return whole(y)
+        return is_whole(y)
 
     @property
     def words(self) -> str:

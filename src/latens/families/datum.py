@@ -13,6 +13,7 @@ from latens.cells import STAND_IN, Interval, Partial, observe
 from latens.data.sets import estimable, rows_and_sets
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
+from latens.families.expected import Moments
 from latens.families.frame import ROWS
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
@@ -69,12 +70,56 @@ class AbstractDatum(AbstractFamily):
             return jnp.where(seen, self.exact_kernel(potential, value), self.whole_kernel(potential, value))
         if not isinstance(x, Interval):
             return self.exact_kernel(potential, x)
-        exact = jnp.all(x.exact)
-        # sizes (trials, exposure) are always exact; an exact datum is given the whole line to integrate over
-        first = x.exact if self.shape == () else x.exact.at[1:].set(False)
-        lower, upper = jnp.where(first, -jnp.inf, x.lower), jnp.where(first, jnp.inf, x.upper)
-        within = self.set_kernel(potential, lower, upper)
-        return jnp.where(exact, self.exact_kernel(potential, x.value), within)
+        within = self.set_kernel(potential, *_opened(x, self.shape))
+        return jnp.where(jnp.all(x.exact), self.exact_kernel(potential, x.value), within)
+
+    @abstractmethod
+    def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
+        """E[Y | lower ≤ Y ≤ upper] and its variance; of a datum with sizes, of its first entry."""
+
+    @abstractmethod
+    def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
+        """E[Y] and its variance, for a datum of the size of y."""
+
+    def expected(self, params: Params, x: Any) -> Any:
+        if isinstance(x, Interval):
+            lower, upper = _opened(x, self.shape)
+            seen, value = x.exact, x.lower
+            mean, variance = self.set_moments(params, lower, upper)
+        elif isinstance(x, Partial):
+            seen, value = _first_only(x.seen, self.shape), x.value
+            mean, variance = self.whole_moments(params, x.value)
+        else:
+            return Moments(x, jnp.zeros_like(x))
+        return Moments(jnp.where(seen, value, mean), jnp.where(seen, 0.0, variance))
+
+    def fill(self, params: Params, key: Array, x: Any) -> Array:
+        if isinstance(x, Partial):
+            return jnp.where(x.seen, x.value, self.sample(params, key, x.value))
+        return jnp.where(x.exact, x.lower, self._inverted(params, key, x)) if isinstance(x, Interval) else x
+
+    def _inverted(self, params: Params, key: Array, x: Interval) -> Array:
+        """The y with P(lower ≤ Y ≤ y) a uniform share of P(lower ≤ Y ≤ upper), found by halving."""
+        lower, upper = _opened(x, self.shape)
+        potential = self.potential(params)
+        goal = self.set_kernel(potential, lower, upper) + jnp.log(jax.random.uniform(key))
+
+        def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+            near, far = bracket
+            middle = 0.5 * (near + far)
+            # on a scale that resolves numbers of every size alike
+            reached = self.set_kernel(potential, lower, jnp.where(lower == upper, upper, jnp.sinh(middle)))
+            short = ~(reached >= goal)  # NaN left of the support, where there is nothing to integrate
+            return jnp.where(short, middle, near), jnp.where(short, far, middle)
+
+        begin = tuple(jnp.arcsinh(jnp.clip(end, -1e300, 1e300)) for end in (lower, upper))
+        found = jnp.clip(jnp.sinh(jax.lax.fori_loop(0, 70, halve, begin)[1]), lower, upper)
+        return jnp.round(found) if self.whole else found
+
+    @property
+    def whole(self) -> bool:
+        """Whether the datum is a whole number."""
+        return False
 
     def features(self, x: Any) -> Array:
         return self.features_of(x.middle if isinstance(x, Interval) else x.value if isinstance(x, Partial) else x)
@@ -139,6 +184,22 @@ class AbstractDatum(AbstractFamily):
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         estimable(jax.tree.map(lambda leaf: leaf.reshape(len(leaf), -1)[:, :1], xs), columns[:1])
+
+
+def _opened(x: Interval, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """The ends, infinite where the datum is exact, so that integrals there and their gradients are finite.
+
+    Sizes (trials, exposure), which are always exact, stay.
+    """
+    exact = _first_only(x.exact, shape)
+    return jnp.where(exact, -jnp.inf, x.lower), jnp.where(exact, jnp.inf, x.upper)
+
+
+def _first_only(flags: Array, shape: tuple[int, ...]) -> Array:
+    """Flags of a datum that concern its first entry, if it has several."""
+    if shape == ():
+        return flags
+    return jnp.zeros(shape, dtype=bool).at[0].set(jnp.ravel(flags)[0])
 
 
 @jax.jit

@@ -1,6 +1,7 @@
 """Exponential families, and everything that follows from their formula."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,8 @@ class AbstractExponentialFamily(AbstractDatum):
     6. `sample(params, key, like)`: one draw.
     7. `support(y)` and `words`: whether y can occur, and that set in words for error messages.
     8. if not the default: `log_base(y)` (log h, default 0), `count(y)` (c, default 1), `shape`.
-    9. if data may be known only to lie in an interval: `log_mass(natural, lower, upper)`.
+    9. if data may be known only to lie in an interval: `log_mass(natural, lower, upper)`; if unseen values
+       are to be imputed: `recovery`.
 
     What you then get: densities, the M-step in any model, unseen data, starts, errors that name the
     row, and every law in `latens.testing.check_family`.
@@ -56,6 +58,11 @@ class AbstractExponentialFamily(AbstractDatum):
         """log P(lower ≤ Y ≤ upper) at η, for data known only to lie between; an infinite end is open."""
         raise ModelError(f"{type(self).__name__} does not say how to integrate over an interval (`log_mass`)")
 
+    @property
+    def recovery(self) -> tuple[str, int, float] | None:
+        """How y is found in T(y): ("is", j, a) where y = T_j + a, or ("exp", j, 0) where y = e^{T_j}."""
+        return None
+
     def count(self, y: Array) -> Array:
         """c(y): trials or exposure; 1 for most families."""
         return jnp.ones(())
@@ -84,6 +91,32 @@ class AbstractExponentialFamily(AbstractDatum):
     def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
         # its gradient is the conditional mean E[S given the set]
         return self.whole_kernel(potential, lower) + self.log_mass(potential[1:], lower, upper)
+
+    def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
+        return self._derived(params, lambda eta: self._log_whole(eta, lower) + self.log_mass(eta, lower, upper))
+
+    def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
+        return self._derived(params, lambda eta: self._log_whole(eta, y))
+
+    def _log_whole(self, eta: Array, y: Array) -> Array:
+        return self.count(y) * self.log_partition(eta)
+
+    def _derived(self, params: Params, log_total: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """Mean and variance from log ∫ e^<η,T> over a set: its first two derivatives in η."""
+        if self.recovery is None:
+            raise ModelError(f"{type(self).__name__} does not say how to find y in its statistic (`recovery`)")
+        how, j, offset = self.recovery
+        eta = self.natural(params)
+
+        def moved(step: Array) -> Array:
+            return log_total(eta.at[j].add(step))
+
+        zero = jnp.zeros(())
+        if how == "exp":
+            mean = jnp.exp(moved(zero + 1.0) - moved(zero))
+            return mean, jnp.exp(moved(zero + 2.0) - moved(zero)) - mean**2
+        slope = jax.grad(moved)
+        return slope(zero) + offset, jax.grad(slope)(zero)
 
     def maximise(self, totals: Array) -> Params:
         return self.estimate(totals[1:] / totals[0])

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, Patterned
+from latens.cells import Interval, Partial, Patterned
 from latens.errors import DataError
+from latens.families.expected import Moments
 from latens.families.frame import AbstractFrame, Affine
 from latens.families.gaussian import AbstractGaussian, standing_in
 from latens.families.moments import moments
@@ -83,6 +84,30 @@ class FullNormal(AbstractGaussian):
         if not isinstance(x, Patterned):
             return super().log_kernel(potential, x)
         return self.marginal(potential, x.seen) @ self.complete(jnp.where(x.seen, x.value, 0.0))
+
+    def _given(self, params: Params, x: Any) -> tuple[Array, Array]:
+        """(d,) mean and (d, d) covariance given the cells seen: Σ − Σ_s (Σ_ss)⁻¹ Σ_s', 0 for those."""
+        mean, covariance = params["mean"], params["covariance"]
+        seen = jnp.broadcast_to(x.seen, (self.d,)) if isinstance(x, Partial | Patterned) else jnp.ones(self.d, bool)
+        value = x.value if isinstance(x, Partial | Patterned) else x
+        within = jnp.where(jnp.outer(seen, seen), covariance, jnp.eye(self.d))
+        across = jnp.where(seen, covariance, 0.0)
+        slope = jnp.linalg.solve(within, across.T).T
+        there = mean + slope @ jnp.where(seen, value - mean, 0.0)
+        return jnp.where(seen, value, there), covariance - slope @ across.T
+
+    def expected(self, params: Params, x: Any) -> Moments:
+        mean, covariance = self._given(params, x)
+        seen = x.seen if isinstance(x, Partial | Patterned) else True
+        return Moments(mean, jnp.where(seen, 0.0, jnp.diag(covariance)))
+
+    def fill(self, params: Params, key: Array, x: Any) -> Array:
+        if not isinstance(x, Partial | Patterned):
+            return x
+        mean, covariance = self._given(params, x)
+        values, vectors = jnp.linalg.eigh(covariance)  # singular along the cells seen
+        draw = mean + vectors @ (jnp.sqrt(jnp.maximum(values, 0.0)) * jax.random.normal(key, (self.d,)))
+        return jnp.where(x.seen, x.value, draw)
 
     def features(self, x: Any) -> Array:
         return x.value if isinstance(x, Patterned) else super().features(x)

@@ -9,14 +9,15 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
+from latens.cells import Interval, Partial, as_interval
 from latens.families.datum import AbstractDatum
 from latens.families.exponential import AbstractExponentialFamily
 from latens.families.normal import LogNormal
 from latens.numerics.constraints import AbstractConstraint, Positive
-from latens.numerics.masses import log1mexp
+from latens.numerics.masses import log1mexp, nodes
 from latens.numerics.newton import maximise
 from latens.numerics.space import Params
-from latens.numerics.special import positive_log
+from latens.numerics.special import logsumexp, positive_log
 from latens.numerics.tails import gamma_mass
 
 
@@ -54,6 +55,10 @@ class Exponential(AbstractExponentialFamily):
     def statistic(self, y: Array) -> Array:
         return y[None]
 
+    @property
+    def recovery(self) -> tuple[str, int, float]:
+        return ("is", 0, 0.0)
+
     def natural(self, params: Params) -> Array:
         return -params["rate"][None]
 
@@ -80,9 +85,9 @@ class Exponential(AbstractExponentialFamily):
 class Weibull(AbstractDatum):
     """Weibull distribution: f(y) = (a/s) (y/s)^(a−1) e^(−(y/s)^a), y > 0.
 
-    No finite statistic serves every shape, so a row's potentials are its own and the M-step is damped
-    Newton over the rows. Censored rows enter it by their probability, S(y) = e^(−(y/s)^a), not by
-    expectation: the information reported missing is then that of hidden labels alone.
+    No finite statistic serves every shape: a row's potentials are its own log-density, those of a censored
+    row its log-density at the nodes of a quadrature over what it may be, and the M-step is damped Newton
+    over the rows.
 
     **Parameters:** `shape` a (no unit), `scale` s (units of y).
     **Example:**
@@ -111,9 +116,13 @@ class Weibull(AbstractDatum):
         return jnp.stack([params["shape"], jnp.log(params["scale"])])
 
     def exact_kernel(self, potential: Array, y: Array) -> Array:
+        return self._at_log(potential, jnp.log(y))
+
+    def _at_log(self, potential: Array, t: Array) -> Array:
+        """log f at y = e^t."""
         shape, log_scale = potential
-        z = shape * (jnp.log(y) - log_scale)
-        return jnp.log(shape) + z - jnp.log(y) - jnp.exp(z)
+        z = shape * (t - log_scale)
+        return jnp.log(shape) + z - t - jnp.exp(z)
 
     def whole_kernel(self, potential: Array, y: Array) -> Array:
         return jnp.zeros(())
@@ -121,10 +130,49 @@ class Weibull(AbstractDatum):
     def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
         return _hazard_mass(self._hazard(potential, lower), self._hazard(potential, upper))
 
+    def row_potential(self, params: Params, x: Any, at: Params) -> Array:
+        own, there = self.potential(params), jax.lax.stop_gradient(self.potential(at))
+        if not isinstance(x, Interval | Partial):
+            return self.exact_kernel(own, x)[None]
+        if isinstance(x, Partial):
+            x = as_interval(x)
+        lower = jnp.where(x.exact, -jnp.inf, positive_log(x.lower))
+        upper = jnp.where(x.exact, jnp.inf, positive_log(x.upper))
+
+        def log_f(t: Array) -> Array:
+            """Log-density of log y, which is log-concave with its top at log s."""
+            z = there[0] * (t - there[1])
+            return z - jnp.exp(z)
+
+        points, shares = nodes(log_f, lower, upper, there[1])
+        only = jnp.where(jnp.arange(len(points)) == 0, 0.0, -jnp.inf)
+        points, shares = jnp.where(x.exact, jnp.log(x.value), points), jnp.where(x.exact, only, shares + points)
+        return self._at_log(own, points) + shares
+
+    def row_kernel(self, potential: Array, x: Any) -> Array:
+        return logsumexp(potential)
+
     def _hazard(self, potential: Array, end: Array) -> Array:
         inside = (end > 0) & jnp.isfinite(end)
         value = jnp.exp(potential[0] * (jnp.log(jnp.where(inside, end, 1.0)) - potential[1]))
         return jnp.where(inside, value, jnp.where(end > 0, jnp.inf, 0.0))
+
+    def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
+        """E[Yʳ; the set] = sʳ Γ(1 + r/a; hazards at the ends): a gamma mass, since the hazard is exponential."""
+        potential = self.potential(params)
+        ends = [jnp.maximum(self._hazard(potential, end), 0.0) for end in (lower, upper)]
+        mass = self.set_kernel(potential, lower, upper)
+
+        def moment(r: float) -> Array:
+            shape = 1.0 + r / params["shape"]
+            within = gamma_mass(shape, jnp.ones(()), *(positive_log(end) for end in ends))
+            return jnp.exp(r * potential[1] + gammaln(shape) + within - mass)
+
+        mean = moment(1.0)
+        return mean, moment(2.0) - mean**2
+
+    def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
+        return self.set_moments(params, jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf))
 
     def maximise(self, totals: Array) -> Params:
         """From the moments of log y, a Gumbel variable: where Newton starts."""
@@ -177,6 +225,10 @@ class Gamma(AbstractExponentialFamily):
 
     def log_partition(self, natural: Array) -> Array:
         return gammaln(natural[0]) - natural[0] * jnp.log(-natural[1])
+
+    @property
+    def recovery(self) -> tuple[str, int, float]:
+        return ("is", 1, 0.0)
 
     def log_base(self, y: Array) -> Array:
         return -jnp.log(y)

@@ -77,6 +77,10 @@ class Normal(AbstractExponentialFamily):
     def statistic(self, y: Array) -> Array:
         return jnp.stack([y, y * y]) if self.variance is None else y[None]
 
+    @property
+    def recovery(self) -> tuple[str, int, float]:
+        return ("is", 0, 0.0)
+
     def natural(self, params: Params) -> Array:
         return _natural(params) if self.variance is None else (params["mean"] / self.variance)[None]
 
@@ -168,6 +172,10 @@ class LogNormal(AbstractExponentialFamily):
 
     def estimate(self, mean: Array) -> Params:
         return _estimate(mean)
+
+    @property
+    def recovery(self) -> tuple[str, int, float]:
+        return ("exp", 0, 0.0)
 
     def support(self, y: Array) -> Array:
         return y > 0

@@ -90,9 +90,23 @@ class Product(AbstractFamily):
         own = self._split(potential)
         return jnp.stack([f.log_kernel(own[c], x[c]) for c, f in self.families.items()]).sum()
 
+    def row_potential(self, params: Params, x: Any, at: Params) -> dict[str, Any]:
+        return {c: f.row_potential(self._own(params, c), x[c], self._own(at, c)) for c, f in self.families.items()}
+
+    def row_kernel(self, potential: dict[str, Any], x: Any) -> Array:
+        return jnp.stack([f.row_kernel(potential[c], x[c]) for c, f in self.families.items()]).sum()
+
     def maximise(self, totals: Array) -> Params:
         own = self.proxy._split(totals)
         return {f"{c}.{n}": v for c, f in self.families.items() for n, v in f.maximise(own[c]).items()}
+
+    def expected(self, params: Params, x: Any) -> dict[str, Any]:
+        return {c: f.expected(self._own(params, c), x[c]) for c, f in self.families.items()}
+
+    def fill(self, params: Params, key: Array, x: Any) -> dict[str, Array]:
+        keys = jax.random.split(key, len(self.families))
+        pairs = zip(self.families.items(), keys, strict=True)
+        return {c: f.fill(self._own(params, c), k, x[c]) for (c, f), k in pairs}
 
     def sample(self, params: Params, key: Array, like: Any = None) -> dict[str, Array]:
         keys = jax.random.split(key, len(self.families))
@@ -115,7 +129,7 @@ class Product(AbstractFamily):
         if absent:
             raise DataError(f"column '{absent[0]}' is not in the data, which have {', '.join(named)}")
         xs = {c: family.read({c: named[c]})[0] for c, family in self.families.items()}
-        lengths = {c: len(x) for c, x in xs.items()}
+        lengths = {c: len(jax.tree.leaves(x)[0]) for c, x in xs.items()}
         if len(set(lengths.values())) > 1:
             raise DataError(f"the columns have different lengths: {lengths}")
         return xs, tuple(self.families)

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, Partial, numbers_in
+from latens.cells import Interval, Partial, as_interval, numbers_in
+from latens.families.expected import Moments
 from latens.families.frame import AbstractFrame, Affine
 from latens.families.gaussian import AbstractGaussian, standing_in
 from latens.families.moments import moments
-from latens.families.normal import scaled_mass
+from latens.families.normal import Normal, scaled_mass
 from latens.numerics.constraints import AbstractConstraint, Positive, Real
 from latens.numerics.space import Params
 
@@ -37,6 +38,20 @@ class AbstractSeparable(AbstractGaussian):
             whole = whole + jnp.vectorize(scaled_mass)(lower, upper, linear * variance, variance)
         shown = self.complete(jnp.where(exact, x.value, 0.0))
         return potential @ shown + jnp.where(exact, 0.0, whole).sum()
+
+    def _each(self, params: Params) -> Params:
+        return {name: jnp.broadcast_to(value, (self.d,)) for name, value in params.items()}
+
+    def expected(self, params: Params, x: Any) -> Moments:
+        if not isinstance(x, Partial | Interval):
+            return super().expected(params, x)
+        return jax.vmap(Normal().expected)(self._each(params), x if isinstance(x, Interval) else as_interval(x))
+
+    def fill(self, params: Params, key: Array, x: Any) -> Array:
+        if not isinstance(x, Partial | Interval):
+            return x
+        keys = jax.random.split(key, self.d)
+        return jax.vmap(Normal().fill)(self._each(params), keys, x if isinstance(x, Interval) else as_interval(x))
 
     def observe(self, xs: Any) -> Any:
         if isinstance(xs, Interval) or not np.isnan(xs).any():

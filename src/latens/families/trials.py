@@ -18,7 +18,7 @@ from latens.numerics.special import logsumexp, safe_log
 from latens.numerics.tails import binomial_tail, count_mass
 
 
-def whole(y: Array) -> Array:
+def is_whole(y: Array) -> Array:
     return (y >= 0) & (y == jnp.floor(y))
 
 
@@ -41,6 +41,10 @@ class Probability(AbstractExponentialFamily):
 
 class _Successes(Probability):
     """Independent trials: η = logit p, A = log(1 + e^η) for each."""
+
+    @property
+    def recovery(self) -> tuple[str, int, float]:
+        return ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
         p = params["probability"]
@@ -75,6 +79,10 @@ class Bernoulli(_Successes):
         held = jnp.stack([(lower <= 0) & (upper >= 0), (lower <= 1) & (upper >= 1)])
         logs = jnp.stack([-jax.nn.softplus(natural[0]), -jax.nn.softplus(-natural[0])])
         return jnp.where(held.all(), 0.0, logsumexp(jnp.where(held, logs, -jnp.inf)))
+
+    @property
+    def whole(self) -> bool:
+        return True
 
     def support(self, y: Array) -> Array:
         return (y == 0) | (y == 1)
@@ -137,9 +145,13 @@ class Binomial(_Successes):
         mean = trials * jax.nn.sigmoid(natural[0])
         return count_mass(lambda m, above: binomial_tail(m, trials, natural[0], above), *ends, mean, trials)
 
+    @property
+    def whole(self) -> bool:
+        return True
+
     def support(self, y: Array) -> Array:
         trials = self.count(y)
-        return whole(self._successes(y)) & whole(trials) & (self._successes(y) <= trials) & (trials > 0)
+        return is_whole(self._successes(y)) & is_whole(trials) & (self._successes(y) <= trials) & (trials > 0)
 
     @property
     def words(self) -> str:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, numbers_in
+from latens.cells import Interval, Partial, as_interval, numbers_in
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
 from latens.families.datum import AbstractDatum
@@ -76,16 +76,23 @@ class Truncated(AbstractDatum):
     def maximise(self, totals: Array) -> Params:
         return self.family.maximise(totals)
 
+    @property
+    def _range(self) -> tuple[Array, Array]:
+        return jnp.asarray(self.lower), jnp.asarray(self.upper)
+
+    @property
+    def _beyond(self) -> list[Interval]:
+        """The sets in which nothing could have been seen."""
+        end = jnp.asarray(jnp.inf)
+        below = Interval(-end, jnp.nextafter(self.lower, -end))
+        above = Interval(jnp.nextafter(self.upper, end), end)
+        return [gone for gone, there in zip((below, above), self.ends, strict=True) if there]
+
     def _unseen(self, potential: Array) -> Array:
         """−log m, where m = P(inside) − (e^δ − 1) P(outside), and δ is 0 but for its gradient."""
         whole = self.family.whole_kernel(potential, jnp.zeros(()))
-        open_end = jnp.asarray(jnp.inf)
-        inside = self.family.set_kernel(potential, jnp.asarray(self.lower), jnp.asarray(self.upper)) - whole
-        outside = []
-        if self.ends[0]:
-            outside.append(self.family.set_kernel(potential, -open_end, jnp.nextafter(self.lower, -open_end)))
-        if self.ends[1]:
-            outside.append(self.family.set_kernel(potential, jnp.nextafter(self.upper, open_end), open_end))
+        inside = self.family.set_kernel(potential, *self._range) - whole
+        outside = [self.family.set_kernel(potential, gone.lower, gone.upper) for gone in self._beyond]
         if not outside:
             return jnp.zeros(())
         odds = jnp.exp(logsumexp(jnp.stack(outside)) - whole - inside)
@@ -96,11 +103,46 @@ class Truncated(AbstractDatum):
         return self.family.exact_kernel(potential, y) + self._unseen(potential)
 
     def whole_kernel(self, potential: Array, y: Array) -> Array:
-        return self.family.set_kernel(potential, jnp.asarray(self.lower), jnp.asarray(self.upper)) + self._unseen(potential)
+        return self.family.set_kernel(potential, *self._range) + self._unseen(potential)
 
     def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
         lower, upper = jnp.maximum(lower, self.lower), jnp.minimum(upper, self.upper)
         return self.family.set_kernel(potential, lower, upper) + self._unseen(potential)
+
+    def row_potential(self, params: Params, x: Any, at: Params) -> Any:
+        if self.linear:
+            return self.potential(params)
+        outside = [self.family.row_potential(params, gone, at) for gone in self._beyond]
+        return self.family.row_potential(params, self._within(x), at), outside
+
+    def row_kernel(self, potential: Any, x: Any) -> Array:
+        if self.linear:
+            return self.log_kernel(potential, x)
+        within, outside = potential
+        inside = self.family.row_kernel(within, self._within(x))
+        if not outside:
+            return inside
+        pairs = zip(outside, self._beyond, strict=True)
+        logs = jnp.stack([self.family.row_kernel(each, gone) for each, gone in pairs])
+        return inside - jnp.log1p(-jnp.exp(logsumexp(logs)))
+
+    def _within(self, x: Any) -> Any:
+        """What the family sees of a datum: what lies in the range."""
+        if isinstance(x, Partial):
+            x = as_interval(x)
+        if not isinstance(x, Interval):
+            return x
+        return Interval(jnp.maximum(x.lower, self.lower), jnp.minimum(x.upper, self.upper))
+
+    def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
+        return self.family.set_moments(params, jnp.maximum(lower, self.lower), jnp.minimum(upper, self.upper))
+
+    def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
+        return self.family.set_moments(params, *self._range)
+
+    @property
+    def whole(self) -> bool:
+        return self.family.whole
 
     def support(self, y: Array) -> Array:
         return self.family.support(y) & (y >= self.lower) & (y <= self.upper)

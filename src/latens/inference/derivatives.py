@@ -75,8 +75,9 @@ def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
     space = Space(model.constraints)
 
     def along(t: Array, x: Any) -> Array:
-        here, change = jax.jvp(lambda u: model.row_potentials(space.params(u), x), (free,), (t,))
-        return model.row_evidence(here + change, x)
+        at = space.params(free)
+        here, change = jax.jvp(lambda u: model.row_potentials(space.params(u), x, at), (free,), (t,))
+        return model.row_evidence(jax.tree.map(jnp.add, here, change), x)
 
     def block(xs: Any, w: Array) -> Array:
         return jax.hessian(lambda t: weighted(per_row(lambda x: along(t, x), xs), w))(jnp.zeros_like(free))

@@ -72,8 +72,8 @@ class Pulled(AbstractModel):
     def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
         return self.model.log_evidence(potentials["model"], x) + potentials["pull"]
 
-    def row_potentials(self, params: Params, x: Any) -> dict[str, Any]:
-        return {"model": self.model.row_potentials(params, x), "pull": self._pull(params)}
+    def row_potentials(self, params: Params, x: Any, at: Params) -> dict[str, Any]:
+        return {"model": self.model.row_potentials(params, x, at), "pull": self._pull(params)}
 
     def row_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
         return self.model.row_evidence(potentials["model"], x) + potentials["pull"]

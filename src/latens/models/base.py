@@ -81,8 +81,11 @@ class AbstractModel(eqx.Module):
         """
         return True
 
-    def row_potentials(self, params: Params, x: Any) -> Any:
-        """φ of ONE observation, where rows have potentials of their own."""
+    def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
+        """φ of ONE observation, where rows have potentials of their own.
+
+        Those of a continuous hidden part are its densities at points laid out where they count at the params `at`.
+        """
         return self.potentials(params)
 
     def row_evidence(self, potentials: Any, x: Any) -> Array:
@@ -91,7 +94,8 @@ class AbstractModel(eqx.Module):
 
     def surrogate(self, params: Params, at: Params, x: Any) -> Array:
         """Q of ONE observation: E[log f(Y | params) given x, at], up to a term free of params."""
-        return inner(self.row_potentials(params, x), jax.grad(self.row_evidence)(self.row_potentials(at, x), x))
+        expected = jax.grad(self.row_evidence)(self.row_potentials(at, x, at), x)
+        return inner(self.row_potentials(params, x, at), expected)
 
     def posterior(self, potentials: Any, x: Any) -> Any:
         """What is known of the hidden part of ONE observation: E[S given x], shaped like φ."""
@@ -164,6 +168,14 @@ class AbstractModel(eqx.Module):
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Parameter name → names of the entries of its trailing axes, for labels."""
         return {}
+
+    def expected(self, params: Params, given: Any, x: Any) -> Any:
+        """What the parts of ONE observation are expected to be, `given` its posterior: `Moments` or `Chances`."""
+        raise ModelError(f"{type(self).__name__} does not say what unseen parts of its data are: nothing to impute")
+
+    def fill(self, params: Params, given: Any, key: Array, x: Any) -> Any:
+        """ONE observation with its unseen parts drawn, `given` its posterior."""
+        raise ModelError(f"{type(self).__name__} does not say what unseen parts of its data are: nothing to impute")
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Any:
         """One observation drawn from the model."""

@@ -1,4 +1,4 @@
-"""The components of a mixture: k copies of one family, or a list of different ones."""
+"""The components of a mixture: what any are, and k copies of one family."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.errors import DataError, ModelError
+from latens.errors import ModelError
 from latens.families.base import AbstractFamily
-from latens.families.frame import AbstractFrame, Identity
+from latens.families.frame import AbstractFrame
 from latens.numerics.constraints import AbstractConstraint, Stacked
 from latens.numerics.space import Constraints, Params, Space
 
@@ -76,6 +76,14 @@ class AbstractComponents(eqx.Module):
         """(k,) log-densities of one datum."""
 
     @abstractmethod
+    def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
+        """Potentials for one datum, of all components; see `AbstractFamily.row_potential`."""
+
+    @abstractmethod
+    def row_kernels(self, potentials: Any, x: Any) -> Array:
+        """(k,) log-densities from those."""
+
+    @abstractmethod
     def maximise(self, stats: Any) -> Params:
         """Expected totals, shaped like the potentials → params."""
 
@@ -95,6 +103,14 @@ class AbstractComponents(eqx.Module):
     @abstractmethod
     def framed(self, frame: AbstractFrame) -> "AbstractComponents":
         """The components as they are for data in the frame."""
+
+    @abstractmethod
+    def expected(self, params: Params, x: Any) -> Any:
+        """What one datum is expected to be under every component, stacked."""
+
+    @abstractmethod
+    def fill(self, params: Params, key: Array, x: Any) -> Any:
+        """One datum with its unseen parts drawn from every component, stacked."""
 
     @abstractmethod
     def sample(self, params: Params, key: Array, like: Any) -> Any:
@@ -165,6 +181,14 @@ class Alike(AbstractComponents):
     def log_kernels(self, potentials: Array, x: Any) -> Array:
         return jax.vmap(self.family.log_kernel, (0, None))(potentials, x)
 
+    def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
+        here, there = ({n: p[n] for n in self.family.constraints} for p in (params, at))
+        over = self._over(here)
+        return jax.vmap(self.family.row_potential, (over, None, over))(here, x, there)
+
+    def row_kernels(self, potentials: Any, x: Any) -> Array:
+        return jax.vmap(self.family.row_kernel, (0, None))(potentials, x)
+
     def maximise(self, stats: Array) -> Params:
         separate = jax.vmap(self.family.maximise)(stats)
         share = stats[:, 0] / stats[:, 0].sum()
@@ -180,84 +204,22 @@ class Alike(AbstractComponents):
     def framed(self, frame: AbstractFrame) -> "Alike":
         return Alike(self.family.framed(frame), self.number, self.shared)
 
-    def sample(self, params: Params, key: Array, like: Any) -> Any:
+    def _each(self, function: Callable[..., Any], params: Params, x: Any, *keys: Array) -> Any:
+        """A function of (params, keys ..., x) under every component."""
         own = {n: params[n] for n in self.family.constraints}
-        keys = jax.random.split(key, self.k)
-        return jax.vmap(self.family.sample, (self._over(own), 0, None))(own, keys, like)
+        return jax.vmap(function, (self._over(own), *[0] * len(keys), None))(own, *keys, x)
+
+    def expected(self, params: Params, x: Any) -> Any:
+        return self._each(self.family.expected, params, x)
+
+    def fill(self, params: Params, key: Array, x: Any) -> Any:
+        return self._each(self.family.fill, params, x, jax.random.split(key, self.k))
+
+    def sample(self, params: Params, key: Array, like: Any) -> Any:
+        return self._each(self.family.sample, params, like, jax.random.split(key, self.k))
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)
-
-
-class Different(AbstractComponents):
-    """A list of families over the same kind of datum; parameters are called "0.name", "1.name", ..."""
-
-    families: tuple[AbstractFamily, ...]
-
-    def _own(self, params: Params, j: int) -> Params:
-        return {n: params[f"{j}.{n}"] for n in self.families[j].constraints}
-
-    @property
-    def k(self) -> int:
-        return len(self.families)
-
-    @property
-    def constraints(self) -> dict[str, AbstractConstraint]:
-        return {f"{j}.{n}": c for j, f in enumerate(self.families) for n, c in f.constraints.items()}
-
-    @property
-    def title(self) -> str:
-        return " + ".join(family.title for family in self.families)
-
-    @property
-    def lead(self) -> AbstractFamily:
-        return self.families[0]
-
-    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
-        try:
-            first, *_ = [family.read(data) for family in self.families]
-            return first
-        except DataError as error:
-            raise DataError(f"every component must be able to take every row: {error}") from None
-
-    @property
-    def closed(self) -> bool:
-        return self.linear
-
-    @property
-    def linear(self) -> bool:
-        return all(family.linear for family in self.families)
-
-    @property
-    def proxy(self) -> "Different":
-        return Different(tuple(family.proxy for family in self.families))
-
-    def potentials(self, params: Params) -> tuple[Array, ...]:
-        return tuple(f.potential(self._own(params, j)) for j, f in enumerate(self.families))
-
-    def log_kernels(self, potentials: tuple[Array, ...], x: Any) -> Array:
-        return jnp.stack([f.log_kernel(p, x) for f, p in zip(self.families, potentials, strict=True)])
-
-    def maximise(self, stats: tuple[Array, ...]) -> Params:
-        pairs = enumerate(zip(self.families, stats, strict=True))
-        return {f"{j}.{n}": v for j, (f, s) in pairs for n, v in f.maximise(s).items()}
-
-    def spread(self, params: Params) -> Array:
-        return jnp.stack([f.spread(self._own(params, j)) for j, f in enumerate(self.families)])
-
-    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return Identity()
-
-    def framed(self, frame: AbstractFrame) -> "Different":
-        return self
-
-    def sample(self, params: Params, key: Array, like: Any) -> Any:
-        keys = jax.random.split(key, self.k)
-        draws = [f.sample(self._own(params, j), keys[j], like) for j, f in enumerate(self.families)]
-        return jax.tree.map(lambda *v: jnp.stack(v), *draws)
-
-    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
-        return {f"{j}.{n}": a for j, f in enumerate(self.families) for n, a in f.axes(columns).items()}
 
 
 def totals(kernel: Callable[[Any, Any], Array], potentials: Any, xs: Any, weights: Array) -> Any:
@@ -274,10 +236,9 @@ def anywhere(constraints: Constraints) -> Params:
     return space.params(jnp.zeros(space.size))
 
 
-def collapsed(what: str) -> str:
+def collapsed(what: str, remedy: str) -> str:
     """Why a likelihood without bound is no estimate, and the remedy."""
     return (
         f"{what} has collapsed (its variance goes to zero, in some direction), where the likelihood is "
-        "unbounded and no maximum exists: "
-        "try other starts (starts=20), fewer components, or a shared variance (shared=...)"
+        f"unbounded and no maximum exists: {remedy}"
     )

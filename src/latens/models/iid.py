@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jax import Array
 
@@ -58,11 +59,11 @@ class IID(AbstractModel):
     def finite(self) -> bool:
         return self.family.linear
 
-    def row_potentials(self, params: Params, x: Any) -> Array:
-        return self.log_evidence(self.potentials(params), x)[None]
+    def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
+        return self.family.row_potential(params, x, at)
 
-    def row_evidence(self, potentials: Array, x: Any) -> Array:
-        return potentials[0]
+    def row_evidence(self, potentials: Any, x: Any) -> Array:
+        return self.family.row_kernel(potentials, x)
 
     def read(self, data: Any) -> Rows:
         return Rows(*self.family.read(data))
@@ -80,18 +81,30 @@ class IID(AbstractModel):
         return IID(self.family.framed(frame))
 
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
-        family = self.family.proxy
-        potential = family.potential(anywhere(dict(family.constraints)))
-        return self.family.maximise(totals(family.log_kernel, potential, complete_cells(xs), weights))
+        return _begin(self.family, xs, weights)
 
     def health(self, params: Params, n: Array) -> Array:
         return self.family.spread(params)[None] / POINT
 
     def ailment(self, part: int) -> str:
-        return collapsed("the distribution")
+        return collapsed("the distribution", "give more rows or fewer columns, or restrict it (covariance='diagonal')")
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)
 
+    def expected(self, params: Params, given: Any, x: Any) -> Any:
+        return self.family.expected(params, x)
+
+    def fill(self, params: Params, given: Any, key: Array, x: Any) -> Any:
+        return self.family.fill(params, key, x)
+
     def sample(self, params: Params, key: Array, like: Any = None) -> Any:
         return self.family.sample(params, key, like)
+
+
+@jax.jit
+def _begin(family: AbstractFamily, xs: Any, weights: Array) -> Params:
+    """The M-step from what the rows are expected to be at some params."""
+    proxy = family.proxy
+    potential = proxy.potential(anywhere(dict(proxy.constraints)))
+    return family.maximise(totals(proxy.log_kernel, potential, complete_cells(xs), weights))

@@ -71,13 +71,16 @@ class Latent(AbstractModel):
         return params
 
     def log_evidence(self, potentials: Params, x: Any) -> Array:
-        return logsumexp(self.row_potentials(potentials, x))
+        return logsumexp(self._joint(potentials, x))
 
     @property
     def finite(self) -> bool:
         return False
 
-    def row_potentials(self, params: Params, x: Any) -> Array:
+    def row_potentials(self, params: Params, x: Any, at: Params) -> Array:
+        return self._joint(params, x)
+
+    def _joint(self, params: Params, x: Any) -> Array:
         """(values,) log f(x, z | params) for each z."""
         return jax.vmap(lambda z: self.log_joint(params, x, z))(jnp.asarray(self.support))
 
@@ -86,7 +89,7 @@ class Latent(AbstractModel):
 
     def posterior(self, potentials: Params, x: Any) -> Array:
         """(values,) probability of each value of the support."""
-        return jax.nn.softmax(self.row_potentials(potentials, x))
+        return jax.nn.softmax(self._joint(potentials, x))
 
     @property
     def hidden(self) -> tuple[str, ...]:

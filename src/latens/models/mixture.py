@@ -12,17 +12,18 @@ from jax import Array
 from latens.cells import Labelled, complete_cells, without_labels
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
+from latens.families.expected import Chances, Moments
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, Rows
 from latens.models.components import (
     POINT,
     AbstractComponents,
     Alike,
-    Different,
     anywhere,
     collapsed,
     totals,
 )
+from latens.models.different import Different
 from latens.models.seeding import guided, partition
 from latens.numerics.constraints import AbstractConstraint, Simplex
 from latens.numerics.space import Constraints, Params
@@ -101,27 +102,31 @@ class Mixture(AbstractModel):
         return free if self.known is not None else {"weights": Simplex(self.components.k), **free}
 
     def potentials(self, params: Params) -> dict[str, Any]:
-        weights = params["weights"] if self.known is None else jnp.asarray(self.known)
-        return {"weights": safe_log(weights), "components": self.components.potentials(params)}
+        return {"weights": self._log_weights(params), "components": self.components.potentials(params)}
+
+    def _log_weights(self, params: Params) -> Array:
+        return safe_log(params["weights"] if self.known is None else jnp.asarray(self.known))
 
     def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
         return logsumexp(self._joint(potentials, x))
 
     def _joint(self, potentials: dict[str, Any], x: Any) -> Array:
         """(k,) log w_j f_j(x), −inf for a component that the label rules out."""
-        logs = potentials["weights"] + self.components.log_kernels(potentials["components"], without_labels(x))
-        return jnp.where(x.allowed, logs, -jnp.inf) if isinstance(x, Labelled) else logs
+        return _allowed(
+            potentials["weights"] + self.components.log_kernels(potentials["components"], without_labels(x)), x
+        )
 
     @property
     def finite(self) -> bool:
         return self.components.linear
 
-    def row_potentials(self, params: Params, x: Any) -> Array:
-        """(k,) log w_j f_j(x)."""
-        return self._joint(self.potentials(params), x)
+    def row_potentials(self, params: Params, x: Any, at: Params) -> dict[str, Any]:
+        own = self.components.row_potentials(params, without_labels(x), at)
+        return {"weights": self._log_weights(params), "components": own}
 
-    def row_evidence(self, potentials: Array, x: Any) -> Array:
-        return logsumexp(potentials)
+    def row_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
+        logs = potentials["weights"] + self.components.row_kernels(potentials["components"], without_labels(x))
+        return logsumexp(_allowed(logs, x))
 
     def maximise(self, stats: dict[str, Any]) -> Params:
         """The M-step, exact if the components' is."""
@@ -194,7 +199,8 @@ class Mixture(AbstractModel):
     def ailment(self, part: int) -> str:
         k = self.components.k
         if part >= k:
-            return collapsed(f"component {part - k}")
+            remedy = "try other starts (starts=20), fewer components, or a shared variance (shared=...)"
+            return collapsed(f"component {part - k}", remedy)
         return (
             f"component {part} has died: it expects fewer than {FEWEST:g} rows; "
             "fit fewer components or try other starts (starts=20)"
@@ -203,11 +209,30 @@ class Mixture(AbstractModel):
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.components.axes(columns)
 
+    def expected(self, params: Params, given: Array, x: Any) -> Any:
+        """The components' expectations, mixed by the responsibilities."""
+
+        def is_expected(leaf: Any) -> bool:
+            return isinstance(leaf, Moments | Chances)
+
+        each = self.components.expected(params, x)
+        return jax.tree.map(lambda leaf: leaf.mixed(given), each, is_leaf=is_expected)
+
+    def fill(self, params: Params, given: Array, key: Array, x: Any) -> Any:
+        first, second = jax.random.split(key)
+        label = jax.random.categorical(first, safe_log(given))
+        return jax.tree.map(lambda leaf: leaf[label], self.components.fill(params, second, x))
+
     def sample(self, params: Params, key: Array, like: Any = None) -> Any:
         first, second = jax.random.split(key)
         weights = params["weights"] if self.known is None else jnp.asarray(self.known)
         label = jax.random.categorical(first, jnp.log(weights))
         return jax.tree.map(lambda v: v[label], self.components.sample(params, second, without_labels(like)))
+
+
+def _allowed(logs: Array, x: Any) -> Array:
+    """(k,) −inf for a component that the label of the row rules out."""
+    return jnp.where(x.allowed, logs, -jnp.inf) if isinstance(x, Labelled) else logs
 
 
 def _distinct(xs: Any, enough: int) -> int:

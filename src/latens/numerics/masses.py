@@ -1,7 +1,6 @@
 """Logarithms of integrals over intervals: no cancellation, in the middle and far out in either tail."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -59,37 +58,42 @@ def normal_mass(lower: Array, upper: Array) -> Array:
     return jnp.where(narrow, density + jnp.log(jnp.where(half > 0, half, 1.0)), wide)
 
 
-def log_integral(log_f: Callable[[Array], Array], lower: Array, upper: Array, mode: Array) -> Array:
-    """log ∫ f over (lower, upper) of a log-concave f with its top at `mode`; either end may be infinite.
+def log_integral(
+    log_f: Callable[..., Array], params: tuple[Array, ...], lower: Array, upper: Array, mode: Array
+) -> Array:
+    """log ∫ f over (lower, upper) of a log-concave f = exp log_f(u, *params); either end may be infinite."""
+    fixed = jax.lax.stop_gradient(params)
+    points, shares = nodes(lambda u: log_f(u, *fixed), lower, upper, mode)
+    return logsumexp(log_f(points, *params) + shares)
+
+
+def nodes(log_f: Callable[[Array], Array], lower: Array, upper: Array, mode: Array) -> tuple[Array, Array]:
+    """Points and log-weights of the integral of f, or of f times what is smooth, over (lower, upper).
 
     Gauss–Legendre on panels from the highest point of the interval outwards: cut where f has fallen by
     a factor e, at two fixed distances, and for good where it has fallen by e^42. The panels are chosen
     once and held, so derivatives in the parameters of f are those of the integrand, and equally exact.
+    `log_f` takes arrays of any shape.
     """
-    top = jax.lax.stop_gradient(jnp.clip(mode, lower, upper))
-    held = jax.lax.stop_gradient
+    lower, upper, mode = jax.lax.stop_gradient((lower, upper, mode))
+    top = jnp.clip(mode, lower, upper)
+    sides = jnp.array([[-1.0], [1.0]])
+    room = jnp.abs(jnp.stack([lower, upper]) - top)[:, None]
+    # on each side, how far one can go from the top before log f has fallen by so much
+    goals = log_f(top) - jnp.array([1.0, NEGLIGIBLE])
 
-    def reach(sign: float, drop: float, end: Array) -> Array:
-        """How far one can go from the top before log f has fallen by `drop`."""
-        goal = held(log_f(top)) - drop
+    def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+        near, far = bracket
+        middle = 0.5 * (near + far)
+        over = log_f(top + sides * jnp.exp(middle)) > goals
+        return jnp.where(over, middle, near), jnp.where(over, far, middle)
 
-        def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
-            near, far = bracket
-            middle = 0.5 * (near + far)
-            over = held(log_f(top + sign * jnp.exp(middle))) > goal
-            return jnp.where(over, middle, near), jnp.where(over, far, middle)
-
-        span = (jnp.full_like(top, -34.0), jnp.full_like(top, 34.0))
-        far = jnp.exp(jax.lax.fori_loop(0, 11, halve, span)[1])
-        return jnp.minimum(held(far), jnp.abs(end - top))
-
-    parts = []
-    for sign, end in ((-1.0, lower), (1.0, upper)):
-        last = reach(sign, NEGLIGIBLE, end)
-        cuts = jnp.sort(jnp.minimum(jnp.stack([0.0 * last, reach(sign, 1.0, end), *BENDS, last]), last))
-        for near, far in pairwise(cuts):
-            half = held(0.5 * (far - near))
-            y = top + sign * (near + half * (1 + NODES))
-            share = jnp.where(half > 0, jnp.log(jnp.where(half > 0, half, 1.0)), -jnp.inf)
-            parts.append(jax.vmap(log_f)(y) + np.log(NODE_WEIGHTS) + share)
-    return logsumexp(jnp.concatenate(parts))
+    span = jnp.full((2, 2), 34.0) + 0.0 * top
+    reach = jnp.minimum(jnp.exp(jax.lax.fori_loop(0, 11, halve, (-span, span))[1]), room)
+    last = reach[:, 1:]
+    bends = jnp.broadcast_to(jnp.array(BENDS), (2, len(BENDS)))
+    cuts = jnp.sort(jnp.minimum(jnp.concatenate([0.0 * last, reach[:, :1], bends, last], 1), last), 1)
+    near, half = cuts[:, :-1, None], 0.5 * jnp.diff(cuts, axis=1)[..., None]
+    points = top + sides[..., None] * (near + half * (1 + NODES))
+    share = jnp.where(half > 0, jnp.log(jnp.where(half > 0, half, 1.0)), -jnp.inf)
+    return points.ravel(), (share + np.log(NODE_WEIGHTS)).ravel()

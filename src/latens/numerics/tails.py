@@ -13,20 +13,21 @@ from latens.numerics.special import log_beta, logsumexp
 
 def gamma_mass(shape: Array, rate: Array, lower: Array, upper: Array) -> Array:
     """log ∫ of a gamma density over (lower, upper) on the scale u = log y, where it is log-concave."""
+
+    def log_f(u: Array, shape: Array, rate: Array, constant: Array) -> Array:
+        return shape * u - rate * jnp.exp(u) + constant
+
     constant = shape * jnp.log(rate) - gammaln(shape)
-    return log_integral(
-        lambda u: shape * u - rate * jnp.exp(u) + constant, lower, upper, jnp.log(shape) - jnp.log(rate)
-    )
+    return log_integral(log_f, (shape, rate, constant), lower, upper, jnp.log(shape) - jnp.log(rate))
 
 
 def beta_mass(a: Array, b: Array, shift: Array, lower: Array, upper: Array) -> Array:
     """log ∫ of a beta density over (lower, upper) on the scale u = logit y − shift, where it is log-concave."""
-    constant = -log_beta(a, b)
 
-    def log_f(u: Array) -> Array:
+    def log_f(u: Array, a: Array, b: Array, shift: Array, constant: Array) -> Array:
         return a * jax.nn.log_sigmoid(u + shift) + b * jax.nn.log_sigmoid(-u - shift) + constant
 
-    return log_integral(log_f, lower, upper, jnp.log(a) - jnp.log(b) - shift)
+    return log_integral(log_f, (a, b, shift, -log_beta(a, b)), lower, upper, jnp.log(a) - jnp.log(b) - shift)
 
 
 def _side(right: Array) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ def with_error(value: float, error: float) -> tuple[str, str]:
     if abs(value) >= 1e9 or 0 < error < 1e-9:
         return f"{value:.6g}", f"{error:.5g}"
     places = decimals(error)
-    return f"{value:.{places}f}", f"{error:.{places}f}"
+    return f"{round(value, places) + 0.0:.{places}f}", f"{error:.{places}f}"  # + 0.0: no "-0.000"
 
 
 def alone(value: float) -> str:

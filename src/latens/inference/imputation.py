@@ -1,0 +1,132 @@
+"""Unseen parts filled in: by what is expected of them, or by draws."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from latens.cells import is_half_seen
+from latens.data.sets import ungroup
+from latens.data.shapes import alike
+from latens.engine.emmap import posteriors
+from latens.engine.problem import Problem
+from latens.errors import DataError, ParameterError
+from latens.families.expected import Chances, Moments
+from latens.inference.errors import Optimum, inverse
+from latens.models.base import AbstractModel
+from latens.numerics.precision import double
+from latens.numerics.space import Params
+
+ROWS = 512  # rows at a time: each takes matrices of its own
+
+
+@dataclass(frozen=True, eq=False)
+class Imputation:
+    """Data with the unseen parts filled in, in the form they were handed over.
+
+    `values`: their conditional expectations (of a category: the most probable one); `errors`: conditional
+    standard deviations at the fitted params, 0 where a cell was seen (of a category: the probability that it
+    is another one); `draws`: completed data sets for multiple imputation, see `lt.pool`.
+    """
+
+    values: Any
+    errors: Any
+    draws: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Conditional:
+    """The distribution of some columns given the others, row by row.
+
+    `weights` (n, k): of the components; `mean`, `deviation`: column → (n,); `probabilities`: column → (n,
+    categories) for those that are categories.
+    """
+
+    weights: np.ndarray
+    mean: dict[str, np.ndarray]
+    deviation: dict[str, np.ndarray]
+    probabilities: dict[str, np.ndarray]
+
+
+@jax.jit
+def _expected(model: AbstractModel, params: Params, given: Any, xs: Any) -> Any:
+    return jax.lax.map(lambda row: model.expected(params, *row), (given, xs), batch_size=ROWS)
+
+
+@jax.jit
+def _filled(model: AbstractModel, params: Params, given: Any, keys: jax.Array, xs: Any) -> Any:
+    return jax.lax.map(lambda row: model.fill(params, *row), (given, keys, xs), batch_size=ROWS)
+
+
+def _is_expected(leaf: Any) -> bool:
+    return isinstance(leaf, Moments | Chances)
+
+
+class Rows:
+    """The rows asked about: as the E-step sees them, and as the user does."""
+
+    def __init__(self, problem: Problem, data: Any) -> None:
+        self.problem = problem.elsewhere(data)
+        self.model = problem.given
+        self.xs = jax.tree.map(jnp.asarray, self.model.observe(self.model.read(ungroup(data)[0]).xs))
+
+    def expected(self, free: np.ndarray) -> tuple[Any, Any]:
+        """Posteriors, and `Moments` or `Chances` of all rows."""
+        given = self.problem.each(posteriors, free)
+        params = {n: jnp.asarray(v) for n, v in self.problem.params(free).items()}
+        return given, _expected(self.model, params, jax.tree.map(jnp.asarray, given), self.xs)
+
+    def draw(self, free: np.ndarray, seed: int) -> Any:
+        """Every row completed by a draw, at these free coordinates."""
+        given = jax.tree.map(jnp.asarray, self.problem.each(posteriors, free))
+        params = {n: jnp.asarray(v) for n, v in self.problem.params(free).items()}
+        keys = jax.random.split(jax.random.key(seed), len(self.problem.weights))
+        return _filled(self.model, params, given, keys, self.xs)
+
+
+@double
+def impute(optimum: Optimum, data: Any, draws: int, seed: int) -> Imputation:
+    """See `Fit.impute`."""
+    if not isinstance(draws, int | np.integer) or draws < 0:
+        raise ParameterError(f"impute: draws must be a whole number of at least 0, got {draws}")
+    rows, columns = Rows(optimum.problem, data), optimum.problem.columns
+    _, found = rows.expected(optimum.at.free)
+    values = jax.tree.map(lambda e: np.asarray(e.value), found, is_leaf=_is_expected)
+    errors = jax.tree.map(lambda e: np.asarray(e.deviation), found, is_leaf=_is_expected)
+    completed = []
+    if draws:
+        # proper in Rubin's sense: the params are drawn too, so that draws vary as much as is unknown
+        spread = np.linalg.cholesky(inverse(optimum.information.observed, "observed"))
+        for b in range(draws):
+            rng = np.random.default_rng([seed, b])
+            free = optimum.at.free + spread @ rng.normal(size=len(spread))
+            completed.append(alike(data, rows.draw(free, int(rng.integers(2**31))), columns))
+    return Imputation(alike(data, values, columns), alike(data, errors, columns, texts=False), tuple(completed))
+
+
+@double
+def conditional(optimum: Optimum, given: dict[str, Any]) -> Conditional:
+    """See `Fit.conditional`."""
+    columns = optimum.problem.columns
+    unknown = [name for name in given if name not in columns]
+    if unknown or not given:
+        what = f"there is no column '{unknown[0]}'" if unknown else "no column is given"
+        raise DataError(f"conditional: {what}; the columns are {', '.join(columns)}")
+    known = {name: column if is_half_seen(column) else np.atleast_1d(column) for name, column in given.items()}
+    n = len(next(iter(known.values())))
+    rows = Rows(optimum.problem, {c: known.get(c, np.full(n, np.nan)) for c in columns})
+    weights, found = rows.expected(optimum.at.free)
+    if optimum.problem.given.hidden is None:
+        weights = np.ones((n, 1))
+    wanted = [c for c in columns if c not in known]
+    if not isinstance(found, dict):
+        found = {c: Moments(found.mean[:, j], found.variance[:, j]) for j, c in enumerate(columns)}
+    numeric = {c: found[c] for c in wanted if isinstance(found[c], Moments)}
+    return Conditional(
+        np.asarray(weights),
+        {c: np.asarray(e.value) for c, e in numeric.items()},
+        {c: np.asarray(e.deviation) for c, e in numeric.items()},
+        {c: np.asarray(found[c].probabilities) for c in wanted if isinstance(found[c], Chances)},
+    )

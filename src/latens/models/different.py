@@ -1,0 +1,103 @@
+"""The components of a mixture when each has a family of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.errors import DataError
+from latens.families.base import AbstractFamily
+from latens.families.frame import AbstractFrame, Identity
+from latens.models.components import AbstractComponents
+from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.space import Params
+
+
+class Different(AbstractComponents):
+    """A list of families over the same kind of datum; parameters are called "0.name", "1.name", ..."""
+
+    families: tuple[AbstractFamily, ...]
+
+    def _own(self, params: Params, j: int) -> Params:
+        return {n: params[f"{j}.{n}"] for n in self.families[j].constraints}
+
+    @property
+    def k(self) -> int:
+        return len(self.families)
+
+    @property
+    def constraints(self) -> dict[str, AbstractConstraint]:
+        return {f"{j}.{n}": c for j, f in enumerate(self.families) for n, c in f.constraints.items()}
+
+    @property
+    def title(self) -> str:
+        return " + ".join(family.title for family in self.families)
+
+    @property
+    def lead(self) -> AbstractFamily:
+        return self.families[0]
+
+    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
+        try:
+            first, *_ = [family.read(data) for family in self.families]
+            return first
+        except DataError as error:
+            raise DataError(f"every component must be able to take every row: {error}") from None
+
+    @property
+    def closed(self) -> bool:
+        return self.linear
+
+    @property
+    def linear(self) -> bool:
+        return all(family.linear for family in self.families)
+
+    @property
+    def proxy(self) -> "Different":
+        return Different(tuple(family.proxy for family in self.families))
+
+    def potentials(self, params: Params) -> tuple[Array, ...]:
+        return tuple(f.potential(self._own(params, j)) for j, f in enumerate(self.families))
+
+    def log_kernels(self, potentials: tuple[Array, ...], x: Any) -> Array:
+        return jnp.stack([f.log_kernel(p, x) for f, p in zip(self.families, potentials, strict=True)])
+
+    def row_potentials(self, params: Params, x: Any, at: Params) -> tuple[Any, ...]:
+        return tuple(f.row_potential(self._own(params, j), x, self._own(at, j)) for j, f in enumerate(self.families))
+
+    def row_kernels(self, potentials: tuple[Any, ...], x: Any) -> Array:
+        return jnp.stack([f.row_kernel(p, x) for f, p in zip(self.families, potentials, strict=True)])
+
+    def maximise(self, stats: tuple[Array, ...]) -> Params:
+        pairs = enumerate(zip(self.families, stats, strict=True))
+        return {f"{j}.{n}": v for j, (f, s) in pairs for n, v in f.maximise(s).items()}
+
+    def spread(self, params: Params) -> Array:
+        return jnp.stack([f.spread(self._own(params, j)) for j, f in enumerate(self.families)])
+
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        return Identity()
+
+    def framed(self, frame: AbstractFrame) -> "Different":
+        return self
+
+    def expected(self, params: Params, x: Any) -> Any:
+        return _stacked([f.expected(self._own(params, j), x) for j, f in enumerate(self.families)])
+
+    def fill(self, params: Params, key: Array, x: Any) -> Any:
+        keys = jax.random.split(key, self.k)
+        return _stacked([f.fill(self._own(params, j), keys[j], x) for j, f in enumerate(self.families)])
+
+    def sample(self, params: Params, key: Array, like: Any) -> Any:
+        keys = jax.random.split(key, self.k)
+        return _stacked([f.sample(self._own(params, j), keys[j], like) for j, f in enumerate(self.families)])
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return {f"{j}.{n}": a for j, f in enumerate(self.families) for n, a in f.axes(columns).items()}
+
+
+def _stacked(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
