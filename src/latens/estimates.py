@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from latens.data.tally import Tally, tally
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.engine.status import Status
@@ -71,6 +72,11 @@ class Estimates:
         return self._problem.names
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of the data."""
+        return self._problem.columns
+
+    @property
     def converged(self) -> bool:
         """Whether the projected distance to the limit came within the tolerance."""
         return self.status is Status.CONVERGED
@@ -89,6 +95,11 @@ class Estimates:
     def rows(self) -> int:
         """Number of rows of positive weight."""
         return len(self._problem.weights)
+
+    @cached_property
+    def half_seen(self) -> Tally:
+        """How much was half seen: column → kind ("missing", "right-censored", ...) → number of observations."""
+        return tally(self._problem.xs, self._problem.columns, self._problem.weights)
 
     @property
     def free_parameters(self) -> int:

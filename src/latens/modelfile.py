@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from latens.cells import right_censored
 from latens.data.files import columns_in
+from latens.data.text import read_cells
 from latens.engine.accelerators import AbstractAccelerator, Plain, Squarem
 from latens.engine.stop import Stop
 from latens.errors import DataError, LatensError, ModelError
@@ -25,7 +27,7 @@ _MODEL_KEYS = {
     "cells": {"kind", "cells", "seen", "parameters"},
     "hardy-weinberg": {"kind", "alleles", "phenotypes"},
 }
-_DATA_KEYS = {"file", "columns", "counts", "values", "weights"}
+_DATA_KEYS = {"file", "columns", "counts", "values", "weights", "observed", "labels"}
 _FIT_KEYS = {"start", "starts", "seed", "accelerate", "tolerance", "max_steps"}
 _PUBLISHED_KEYS = {"parameter", "estimate", "error"}
 
@@ -42,6 +44,8 @@ class Plan:
     about: str = ""
     source: str = ""
     published: dict[str, str] = field(default_factory=dict)
+    labels: Any = None
+    file: Path | None = None
 
 
 def load(path: Path, *, data: Path | None = None) -> Plan:
@@ -67,7 +71,8 @@ def plan(text: Mapping[str, Any], folder: Path, data: Path | None = None) -> Pla
     _only(text, {"title", "about", "source", "model", "data", "fit", "published"}, "the file")
     sections = {name: _table(text, name) for name in ("model", "data", "fit")}
     kind = _kind(sections["model"])
-    columns, weights = _data(sections["data"], folder, data)
+    path = data or (folder / sections["data"]["file"] if "file" in sections["data"] else None)
+    columns, weights, labels = _data(sections["data"], path)
     return Plan(
         _model(kind, sections["model"], list(columns)),
         columns,
@@ -77,6 +82,8 @@ def plan(text: Mapping[str, Any], folder: Path, data: Path | None = None) -> Pla
         text.get("about", ""),
         text.get("source", ""),
         _published(text.get("published", [])),
+        labels,
+        path,
     )
 
 
@@ -109,25 +116,27 @@ def _model(kind: str, spec: Mapping[str, Any], columns: list[str]) -> AbstractMo
     return Mixture(family_called(spec.get("family", default), columns), spec["components"], **known)
 
 
-def _data(spec: Mapping[str, Any], folder: Path, instead: Path | None) -> tuple[dict[str, Any], Any]:
+def _data(spec: Mapping[str, Any], path: Path | None) -> tuple[dict[str, Any], Any, Any]:
+    """The columns, the weights and the labels."""
     _only(spec, _DATA_KEYS, "[data]")
-    weights = spec.get("weights")
-    path = instead or (folder / spec["file"] if "file" in spec else None)
-    if path is not None:
-        by_name = isinstance(weights, str)
-        wanted = list(spec.get("columns", []))
-        if by_name and wanted:
-            wanted.append(weights)
-        columns = columns_in(path, wanted)
-        if by_name:
-            if weights not in columns:
-                raise DataError(f"{path}: there is no column '{weights}'; it has {', '.join(columns)}")
-            return columns, columns.pop(weights)
-        return columns, weights
-    given = [key for key in ("counts", "values") if key in spec]
-    if len(given) != 1:
-        raise DataError("[data]: give one of file, values (columns) or counts, or a data file on the command line")
-    return dict(spec[given[0]]), weights
+    weights, labels, observed = (spec.get(key) for key in ("weights", "labels", "observed"))
+    if path is None:
+        given = [key for key in ("counts", "values") if key in spec]
+        if len(given) != 1:
+            raise DataError("[data]: give one of file, values (columns) or counts, or a data file on the command line")
+        columns = dict(spec[given[0]])
+        return (read_cells(columns) if given[0] == "values" else columns), weights, labels
+    indicators = dict(observed or {})
+    aside = [name for name in (weights, labels, *indicators.values()) if isinstance(name, str)]
+    wanted = list(spec.get("columns", []))
+    columns = columns_in(path, [*wanted, *(name for name in aside if name not in wanted)] if wanted else ())
+    for name in (*aside, *indicators):
+        if name not in columns:
+            raise DataError(f"{path}: there is no column '{name}'; it has {', '.join(columns)}")
+    for name, indicator in indicators.items():
+        columns[name] = right_censored(columns[name], columns[indicator])
+    weights, labels = (columns[v] if isinstance(v, str) else v for v in (weights, labels))
+    return {n: c for n, c in columns.items() if n not in aside}, weights, labels
 
 
 def _options(spec: Mapping[str, Any]) -> dict[str, Any]:

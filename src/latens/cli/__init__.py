@@ -10,10 +10,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 converged, 1 fitted but not converged, 2 bad input."""
     import click
 
-    from latens.cli.commands import latens
+    from latens.cli import commands, rows
 
+    assert rows  # its commands join those of `commands`
     try:
-        code = latens.main(arguments, prog_name="latens", standalone_mode=False)
+        code = commands.latens.main(arguments, prog_name="latens", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -11,6 +11,7 @@ import click
 from latens import __version__
 from latens.cli.planning import ERRORS, FITTING, MODEL, OUTPUT, SOURCES, fit_options, options, plan_of, put, run
 
+COMPONENTS = click.option("--components", type=int, help="Number of components of a mixture.")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -49,8 +50,7 @@ def demo(name: str | None) -> int:
 
 
 @latens.command()
-@options(SOURCES, MODEL, click.option("--components", type=int, help="Number of components of a mixture."))
-@options(FITTING, ERRORS, OUTPUT)
+@options(SOURCES, MODEL, COMPONENTS, FITTING, ERRORS, OUTPUT)
 def fit(source: Path, data: Path | None, errors: str, json_to: str | None, quiet: bool, **flags: Any) -> int:
     """Fit the columns of a CSV or Parquet file, or what a MODEL.toml says (with DATA in its place).
 

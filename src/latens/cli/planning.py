@@ -86,7 +86,9 @@ def run(plan: Plan, flags: dict[str, Any], *, progress: bool) -> Fit:
     """Fit as the plan says, but for what the command line says otherwise."""
     from latens.fitting import fit
 
-    return fit(plan.model, plan.data, weights=plan.weights, progress=progress, **fit_options(plan, flags))
+    return fit(
+        plan.model, plan.data, weights=plan.weights, labels=plan.labels, progress=progress, **fit_options(plan, flags)
+    )
 
 
 def fit_options(plan: Plan, flags: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,18 @@
-"""Columns from CSV and Parquet files."""
+"""Columns from CSV and Parquet files, and tables to them."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latens.data.text import column_of
 from latens.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def columns_in(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
@@ -16,18 +21,7 @@ def columns_in(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
     **Raises:** `DataError` for a file that is absent, malformed or of another kind, for a column
     that is absent and a cell that does not parse.
     """
-    import polars as pl
-
-    if not path.is_file():
-        raise DataError(f"there is no file {path}")
-    readers = {".csv": lambda: pl.read_csv(path, infer_schema_length=None), ".parquet": lambda: pl.read_parquet(path)}
-    if path.suffix.lower() not in readers:
-        raise DataError(f"{path}: expected a .csv or .parquet file")
-    try:
-        frame = readers[path.suffix.lower()]()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path} cannot be read: {first}") from None
+    frame = frame_in(path)
     absent = [c for c in wanted if c not in frame.columns]
     if absent:
         raise DataError(f"{path}: there is no column '{absent[0]}'; it has {', '.join(frame.columns)}")
@@ -36,7 +30,38 @@ def columns_in(path: Path, wanted: Sequence[str] = ()) -> dict[str, Any]:
     return {name: column_of(_plain(chosen[name]), name, f"{path}: ", hint) for name in chosen.columns}
 
 
-def _plain(column: "pl.Series") -> np.ndarray:  # type: ignore[name-defined] # noqa: F821
+def frame_in(path: Path) -> pl.DataFrame:
+    """A CSV or Parquet file as it is; raises `DataError` if it is absent, malformed or of another kind."""
+    import polars as pl
+
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    readers = {".csv": lambda: pl.read_csv(path, infer_schema_length=None), ".parquet": lambda: pl.read_parquet(path)}
+    if path.suffix.lower() not in readers:
+        raise DataError(f"{path}: expected a .csv or .parquet file")
+    try:
+        return readers[path.suffix.lower()]()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"{path} cannot be read: {first}") from None
+
+
+def write_frame(frame: pl.DataFrame, target: str) -> None:
+    """To a .csv or .parquet file, or as CSV to standard output for "-"; raises `DataError` if it cannot be."""
+    path = Path(target)
+    writers: dict[str, Callable[[Path], object]] = {".csv": frame.write_csv, ".parquet": frame.write_parquet}
+    if target == "-":
+        print(frame.write_csv(), end="")
+        return
+    if path.suffix.lower() not in writers:
+        raise DataError(f"{path}: expected a .csv or .parquet file to write")
+    try:
+        writers[path.suffix.lower()](path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _plain(column: pl.Series) -> np.ndarray:
     """Numbers with NaN for null, or texts with None."""
     import polars as pl
 

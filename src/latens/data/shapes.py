@@ -19,10 +19,9 @@ def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -
         if isinstance(rows, Mapping):
             return np.column_stack([np.asarray(rows[c]) for c in columns])
         return np.asarray(rows)
-    arrays = {c: np.asarray(v) for c, v in rows.items()} if isinstance(rows, Mapping) else _split(rows, list(named))
-    for name, column in named.items():
-        if texts and isinstance(column, OneOf) and column.labels and name in arrays:
-            arrays[name] = np.asarray(column.labels, dtype=object)[arrays[name].astype(int)]
+    arrays = as_columns(rows, list(named))
+    if texts:
+        arrays = with_texts(arrays, named)
     if isinstance(data, Mapping):
         return {name: arrays.get(name, column) for name, column in named.items()}
     import narwhals as nw
@@ -32,6 +31,18 @@ def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -
     return frame.with_columns(*filled).to_native()
 
 
-def _split(rows: Any, names: list[str]) -> dict[str, np.ndarray]:
+def as_columns(rows: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Rows as computed as a dict of columns."""
+    if isinstance(rows, Mapping):
+        return {name: np.asarray(rows[name]) for name in names if name in rows}
     array = np.asarray(rows)
     return {names[0]: array} if array.ndim == 1 else {name: array[:, j] for j, name in enumerate(names)}
+
+
+def with_texts(arrays: dict[str, np.ndarray], named: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The texts of categories in place of their codes, where the columns were read from text."""
+    changed = dict(arrays)
+    for name, column in named.items():
+        if isinstance(column, OneOf) and column.labels and name in arrays:
+            changed[name] = np.asarray(column.labels, dtype=object)[arrays[name].astype(int)]
+    return changed

@@ -28,6 +28,7 @@ def record(fit: Fit, method: str | AbstractMethod = "observed") -> dict[str, Any
         "aic": fit.aic,
         "bic": fit.bic,
         "evaluations": fit.evaluations,
+        "half_seen": fit.half_seen,
         "starts": starts,
         "params": {name: value.tolist() for name, value in fit.params.items()},
         **_uncertainty(fit, method),

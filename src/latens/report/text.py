@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Uncertainty = tuple["np.ndarray | None", "np.ndarray | None", "np.ndarray | None"]
 
 MOST_ROWS = 60
+MOST_COLUMNS = 12
 WIDTH = 96
 TABLE_WIDTH = 160  # a row of a table is never broken
 
@@ -99,7 +100,20 @@ def _facts(fit: Fit) -> list[str]:
         f"Log-likelihood  {fit.log_likelihood:.6f}    {free}    AIC {fit.aic:.3f}    BIC {fit.bic:.3f}",
         _wrapped("Status", f"{fit.message} {_evaluations(fit)}."),
     ]
+    if fit.half_seen:
+        lines.append(_wrapped("Half seen", _half_seen(fit)))
     return lines if fit.starts is None else [*lines, _wrapped("Starts", _starts(fit.starts, fit.rows))]
+
+
+def _half_seen(fit: Fit) -> str:
+    """Of every column, how much was not seen exactly; the columns with most first."""
+    sums = sorted(fit.half_seen.items(), key=lambda item: -sum(item[1].values()))
+    parts = [
+        f"{name}: " + ", ".join(f"{number:g} {kind} ({number / fit.n:.0%})" for kind, number in kinds.items())
+        for name, kinds in sums[:MOST_COLUMNS]
+    ]
+    more = len(sums) - len(parts)
+    return "; ".join(parts) + (f"; and {_count(more, 'more column', 'more columns')}" if more else "") + "."
 
 
 def _starts(starts: Starts, rows: int) -> str:
