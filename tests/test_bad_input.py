@@ -30,7 +30,24 @@ DATA = [
     (lt.IID(lt.Geometric()), [1, 0], "row 1.*at least 1"),
     (lt.IID(lt.Categorical(3)), [0, 3], "row 1.*code from 0 to 2"),
     (lt.IID(lt.Multinomial(2)), [[1, NAN]], "row 0, column '1': NaN"),
-    (PLANE, [[1.0, 2.0], [NAN, 3.0], [4.0, 1.0]], "row 1, column '0': NaN"),
+    (PLANE, {"a": [1.0, 2.0, 4.0], "b": [NAN] * 3}, "column 'b': nothing was seen"),
+    (PLANE, lt.interval([[1.0, 2.0]] * 3, [[1.0, 3.0]] * 3), "row 0, column '1': an interval; with a full covariance"),
+    (lt.IID(lt.Exponential()), lt.interval([1.0, -3.0], [1.0, -2.0]), r"row 1.*\[-3, -2\] holds no value"),
+    (lt.IID(lt.Beta()), {"p": lt.interval([0.5, 1.0], [0.5, 2.0])}, r"row 1, column 'p': the interval \[1, 2\]"),
+    (lt.IID(lt.Poisson()), lt.interval([1.0, 2.2], [1.0, 2.8]), r"row 1.*\[2.2, 2.8\] holds no value.*whole number"),
+    (lt.IID(lt.Normal()), lt.right_censored([1.0, 2.0], [0, 0]), "column '0': every value seen is right-censored"),
+    (lt.IID(lt.Normal()), lt.left_censored([1.0, 2.0], [0, 0]), "every value seen is left-censored"),
+    (lt.IID(lt.Normal()), {"x": [None, NAN]}, "column 'x': nothing was seen"),
+    (lt.IID(lt.Categorical(3)), lt.one_of([0, {1, 3}]), "row 1, column '0': 3 is not a code from 0 to 2"),
+    (lt.IID(lt.Categorical(3)), lt.one_of([None, None]), "nothing was seen"),
+    (lt.IID(lt.Normal()), {"x": lt.one_of([0, 1])}, "column 'x' holds categories"),
+    (lt.IID(lt.Truncated(lt.Normal(), lower=0)), [1.0, -1.0], "row 1, column '0': -1 is not a finite number from 0"),
+    (
+        lt.IID(lt.Product({"a": lt.Normal(), "b": lt.Poisson()})),
+        {"a": [1.0, 2.0], "b": [NAN, NAN]},
+        "column 'b': nothing was seen",
+    ),
+    (lt.Mixture(lt.MultivariateNormal(2), 2), np.full((5, 2), NAN), "column '0': nothing was seen"),
     (PLANE, [1.0, 2.0], r"shape \(2,\), the model takes \(n, 2\)"),
     (PLANE, {"a": [1.0, 2.0, 3.0], "b": [2.0, 4.0, 6.0]}, "column 'b' is a linear combination"),
     (PLANE, {"a": [1.0, 2.0, 3.0], "b": [5.0, 5.0, 5.0]}, "column 'b' is constant"),
@@ -52,6 +69,45 @@ DATA = [
 def test_data(model, data, words):
     with pytest.raises(lt.DataError, match=words):
         lt.fit(model, data)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: lt.interval([1.0, 3.0], [2.0, 2.0]), r"row 1: \[3, 2\] is no interval"),
+        (lambda: lt.interval([1.0, NAN], [2.0, 2.0]), "row 1"),
+        (lambda: lt.interval([[1.0, 3.0]], [[2.0, 2.0]]), "row 0, column 1"),
+        (lambda: lt.right_censored([1.0, 2.0], [1, 2]), "row 1: the indicator is 2; it must be 1"),
+        (lambda: lt.left_censored([1.0, 2.0], [1, NAN]), "row 1: the indicator is nan"),
+        (lambda: lt.right_censored([1.0, 2.0], [1]), r"shape \(2,\), the indicator of what was observed \(1,\)"),
+        (lambda: lt.one_of([0, set()]), "row 1: the set is empty"),
+        (lambda: lt.one_of([0, "a"]), "row 1: 'a' is not the code"),
+        (lambda: lt.grouped([0, 1, 1], [2, 3]), "edges 1 and 1"),
+        (lambda: lt.grouped([0, 1, 2], [2]), "3 edges make 2 bins, got 1 counts"),
+        (lambda: lt.read_cells({"x": ["1", "2", "a lot"]}), "row 2, column 'x': 'a lot' is not a number, nor any of"),
+        (lambda: lt.read_cells({"x": ["1", "5..3"]}), "row 1, column 'x': '5..3' has its lower end above"),
+        (lambda: lt.read_cells({"x": ["a", "a|"]}), "row 1, column 'x': 'a|' names an empty category"),
+        (lambda: lt.read_cells({"x": ["1"]}, ["y"]), "there is no column 'y'; there are x"),
+        (lambda: lt.fit(NORMALS, [1.0, 2.0, 5.0], labels=[0, 2, None]), "row 1, labels: 2 is not a code from 0 to 1"),
+        (lambda: lt.fit(NORMALS, [1.0, 2.0, 5.0], labels=[0, 1]), "2 labels for 3 rows"),
+    ],
+)
+def test_sets(make, words):
+    with pytest.raises(lt.DataError, match=words):
+        make()
+
+
+def test_what_was_seen_of_rows_asked_about():
+    fit = lt.fit(PLANE, [[1.0, 2.0], [2.0, 3.5], [3.0, NAN], [4.0, 9.0]])
+    with pytest.raises(lt.DataError, match="there is no column 'z'"):
+        fit.conditional({"z": [1.0]})
+    with pytest.raises(lt.ParameterError, match="draws must be a whole number"):
+        fit.impute([[1.0, NAN]], draws=-1)
+    with pytest.raises(lt.ModelError, match="nothing to impute"):
+        lt.fit(lt.HardyWeinberg("A > a"), {"A": 3, "a": 4}).impute({"A": 3, "a": 4})
+    for estimates in ([1.0], np.zeros((2, 2, 2))):
+        with pytest.raises(lt.ParameterError, match="pool: "):
+            lt.pool(estimates, estimates)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +191,9 @@ def test_cells(cells, seen, parameters, words):
         (lambda: lt.Latent(lambda p, x, z: 0.0, [], {}), "at least one value"),
         (lambda: lt.Latent(lambda p, x, z: 0.0, [0], {"a": 1}), "'a' needs a constraint"),
         (lambda: lt.IID("normal"), "takes a family"),
+        (lambda: lt.Truncated(lt.Normal(), 2, 1), r"lower \(2\) must be below upper \(1\)"),
+        (lambda: lt.Truncated(lt.MultivariateNormal(2), 0), "a family of one number"),
+        (lambda: lt.fit(lt.IID(lt.Normal()), [1.0, 2.0], labels=[0, 0]), "hides no label"),
         (lambda: lt.fit(lt.Normal(), [1.0]), "expected a model"),
     ],
 )

@@ -58,7 +58,8 @@ AbstractAccelerator AbstractExponentialFamily AbstractFamily AbstractModel Berno
 Cells DataError ExactSEM Exponential Fit Gamma Geometric HardyWeinberg IID InferenceError Iterate Latent LatensError
 LogNormal Louis Mixture ModelError Multinomial MultivariateNormal NegativeBinomial Normal OPG Oakes Observed
 ParameterError ParametricBootstrap Plain Poisson Positive PositiveDefinite Product Profile Real SEM Sandwich Simplex
-Squarem Status Stop Unit choose compare fit h_function iterate lower_bound q_function testing
+Squarem Status Stop Truncated Unit Weibull choose compare fit grouped h_function interval iterate left_censored
+lower_bound one_of pool q_function read_cells right_censored testing
 """
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -258,6 +259,55 @@ def test_iris():
     np.testing.assert_allclose(sorted(fit.params["weights"]), [0.2991931921635, 1 / 3, 0.3674734745031], atol=1e-6)
     again = lt.fit(lt.Mixture(lt.MultivariateNormal(4), 3), flowers)
     assert again.log_likelihood == pytest.approx(fit.log_likelihood, abs=1e-6)
+
+
+# survival::aml (Miller 1997): time, and 1 where the end of remission was seen; both groups
+AML_TIME = [9, 13, 13, 18, 23, 28, 31, 34, 45, 48, 161, 5, 5, 8, 8, 12, 16, 23, 27, 30, 33, 43, 45]
+AML_SEEN = [1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1]
+
+
+def test_aml():
+    """R's survival 3.5: exponential rate 18/678; Weibull intercept 3.6425 (.2171), log scale −.0922 (.1695)."""
+    x = lt.right_censored(AML_TIME, AML_SEEN)
+    fit = lt.fit(lt.IID(lt.Exponential()), x, stop=EXACT)
+    assert float(fit.params["rate"]) == pytest.approx(18 / 678, rel=1e-10)
+    assert float(fit.standard_errors()["rate"]) == pytest.approx(18**0.5 / 678, rel=1e-8)
+    assert fit.log_likelihood == pytest.approx(-83.31795954079615, abs=1e-9)
+    fit = lt.fit(lt.IID(lt.Weibull()), x, stop=EXACT)
+    assert fit.log_likelihood == pytest.approx(-83.17866923280523, abs=1e-8)
+
+    def survreg(params):
+        return jnp.stack([jnp.log(params["scale"]), -jnp.log(params["shape"])])
+
+    for method in ("observed", "louis", "oakes", "sem-exact"):
+        found = fit.derive(survreg, method)
+        np.testing.assert_allclose(found.estimate, [3.6424901941, -0.0922227694], atol=1e-6)
+        np.testing.assert_allclose(found.standard_error, [0.2170764965, 0.1694849688], rtol=1e-5)
+
+
+def test_cholesterol():
+    """The R package norm2's guide, §6: log-likelihoods without 2π, from column means and variances (n − 1)."""
+    path = Path(__file__).parents[2] / "shared" / "reference" / "data" / "norm2_cholesterol.csv"
+    if not path.exists():
+        pytest.skip("the cholesterol data may not be committed, and the folder that holds them is absent")
+    table = np.genfromtxt(path, delimiter=",", skip_header=1)
+    start = {"mean": np.nanmean(table, 0), "covariance": np.diag(np.nanvar(table, 0, ddof=1))}
+    constant = 0.5 * np.log(2 * np.pi) * np.count_nonzero(~np.isnan(table))
+    model, stop = lt.IID(lt.MultivariateNormal(3)), lt.Stop(tolerance=0, max_steps=15)
+    steps = list(lt.iterate(model, table, start=start, accelerate=lt.Plain(), stop=stop))
+    printed = [-323.5527, -310.3163, -308.5807, -308.1113, -308.0162, -307.9990, -307.9958, -307.9952, -307.9951]
+    printed += [-307.9950819156, -307.9950767361, -307.9950756336, -307.9950753972, -307.9950753463, -307.9950753353]
+    np.testing.assert_allclose([s.log_likelihood + constant for s in steps[:15]], printed, atol=6e-5)
+    np.testing.assert_allclose(steps[15].params["mean"], [253.9286, 230.6429, 222.2371], atol=6e-5)
+    printed_covariance = [
+        [2194.9949, 1454.6173, 835.3973],
+        [1454.6173, 2127.158, 1515.4584],
+        [835.3973, 1515.458, 1952.2182],
+    ]
+    np.testing.assert_allclose(steps[15].params["covariance"], printed_covariance, atol=6e-4)
+    fit = lt.fit(model, table, stop=EXACT)
+    assert fit.information().fraction_missing == pytest.approx(0.46575161988946334, abs=1e-8)
+    np.testing.assert_allclose(fit.standard_errors()["mean"], [8.85396370, 8.71607325, 9.22163935], rtol=1e-6)
 
 
 def test_carcinoma_is_on_the_boundary():

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.scipy.special import log_ndtr
+from jax.scipy.special import log_ndtr as near_log_ndtr
 
 from latens.numerics.special import logsumexp
 
@@ -26,6 +26,20 @@ def log1mexp(x: Array) -> Array:
     small = jnp.where(near & (x < 0), x, -0.5)
     large = jnp.where(near, -1.0, x)
     return jnp.where(near, jnp.where(x < 0, jnp.log(-jnp.expm1(small)), -jnp.inf), jnp.log1p(-jnp.exp(large)))
+
+
+def log_ndtr(x: Array) -> Array:
+    """log Φ(x). Below −20 by ten terms of Laplace's continued fraction: JAX's own series is good to 4e-9 there.
+
+    **Source:** Abramowitz & Stegun (1964), 26.2.14.
+    """
+    far = x < -20.0
+    t = jnp.where(far, -x, 20.0)
+    fraction = t
+    for k in range(10, 0, -1):
+        fraction = t + k / fraction
+    tail = -0.5 * t * t - 0.5 * np.log(2 * np.pi) - jnp.log(fraction)
+    return jnp.where(far, tail, near_log_ndtr(jnp.where(far, -1.0, x)))
 
 
 def log_difference(large: Array, small: Array) -> Array:
