@@ -113,6 +113,8 @@ TABLE = {
     "kind": RNG.integers(0, 3, 150).astype(float),
 }
 POSITIVE = np.concatenate([RNG.gamma(2, 1, 80), RNG.gamma(12, 1, 80)])
+MISSING = np.where(RNG.random(PLANE.shape) < 0.25, np.nan, PLANE)
+NUMBERS = lt.right_censored(np.minimum(RNG.geometric(0.2, 150), 8), RNG.random(150) < 0.7)
 LINKAGE = lt.Cells(
     {"a": "1/2", "b": "t/4", "c": "(1-t)/4", "d": "(1-t)/4", "e": "t/4"},
     seen={"AB": ["a", "b"], "Ab": ["c"], "aB": ["d"], "ab": ["e"]},
@@ -235,6 +237,34 @@ MODELS = [
             "red.probability": [0.3, 0.6],
             "kind.probabilities": [[0.3, 0.3, 0.4], [0.4, 0.3, 0.3]],
         },
+    ),
+    Model(
+        "weibull-censored",
+        lt.IID(lt.Weibull()),
+        lt.right_censored(np.minimum(POSITIVE, 9.0), POSITIVE <= 9.0),
+        {"shape": 1.0, "scale": 5.0},
+    ),
+    Model(
+        "exponential-truncated-censored",
+        lt.IID(lt.Truncated(lt.Exponential(), lower=1.0)),
+        lt.right_censored(np.clip(POSITIVE, 1.0, 12.0), (POSITIVE > 1.0) & (POSITIVE < 12.0)),
+        {"rate": 1.0},
+    ),
+    Model(
+        "planes-missing-cells",
+        lt.Mixture(lt.MultivariateNormal(2), 2),
+        MISSING,
+        {"weights": HALF, "mean": [[0, 0], [3, 3]], "covariance": [np.eye(2), np.eye(2)]},
+    ),
+    Model(
+        "table-half-seen",
+        lt.IID(lt.Product({"size": lt.Normal(), "kind": lt.Categorical(3), "number": lt.Geometric()})),
+        {
+            "size": lt.interval(np.floor(PAIR), np.where(RNG.random(150) < 0.3, np.inf, np.floor(PAIR) + 1)),
+            "kind": lt.one_of([{int(c), (int(c) + 1) % 3} if i % 3 else None for i, c in enumerate(TABLE["kind"])]),
+            "number": NUMBERS,
+        },
+        {"size.mean": 0.0, "size.variance": 1.0, "kind.probabilities": [0.3, 0.3, 0.4], "number.probability": 0.3},
     ),
     Model(
         "linkage",

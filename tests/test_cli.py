@@ -173,7 +173,7 @@ def test_bad_data_files(capsys, tmp_path):
     (tmp_path / "no.parquet").write_text("not parquet")
     (tmp_path / "x.xlsx").write_text("")
     for name, words in [
-        ("text.csv", "row 0, column 'y': 'a' is not a number; choose the columns to use with --columns"),
+        ("text.csv", "column 'y' holds categories (a, b, ...)"),
         ("ragged.csv", "cannot be read"),
         ("empty.csv", "cannot be read"),
         ("no.parquet", "cannot be read"),
@@ -273,3 +273,106 @@ def test_compare(capsys, tmp_path):
     code, _, err = run(capsys, "compare", tmp_path / "free.toml", EXAMPLES / "linkage.toml")
     assert code == 2
     assert "other data" in err
+
+
+SURVEY = """\
+id,time,kind,n
+a,5.1,x,3
+b,>8,y,?
+c,?,x|z,2
+d,3..4,,5+
+e,2.2,x,1
+f,6.5,y,4
+g,7,z,0
+h,1.5,x,2
+"""
+SURVEY_MODEL = """\
+[model]
+kind = "iid"
+[model.family]
+name = "product"
+columns = { time = "exponential", kind = { name = "categorical", k = 3 }, n = "geometric" }
+[data]
+file = "survey.csv"
+columns = ["time", "kind", "n"]
+"""
+
+
+@pytest.fixture
+def survey(tmp_path):
+    (tmp_path / "survey.csv").write_text(SURVEY.replace(",0\n", ",1\n"))
+    (tmp_path / "model.toml").write_text(SURVEY_MODEL)
+    return tmp_path
+
+
+def test_impute(survey, capsys):
+    out, deviations = survey / "complete.csv", survey / "deviations.parquet"
+    code, printed, _ = run(capsys, "impute", survey / "model.toml", "--out", out, "--deviations", deviations)
+    assert (code, printed) == (0, "")
+    table = pl.read_csv(out)
+    assert table.columns == ["id", "time", "kind", "n"]
+    assert table.null_count().sum_horizontal().item() == 0
+    assert table["time"][1] > 8
+    assert table["kind"][2] in ("x", "z")
+    assert pl.read_parquet(deviations)["time"].to_list()[0] == 0
+    code, printed, _ = run(capsys, "impute", survey / "model.toml", survey / "survey.csv", "--draws", 3, "--seed", 1)
+    assert code == 0
+    rows = printed.splitlines()
+    assert rows[0] == "draw,id,time,kind,n"
+    assert len(rows) == 1 + 3 * 8
+
+
+def test_predict_and_simulate(tmp_path, capsys):
+    out = tmp_path / "labels.csv"
+    model = EXAMPLES / "faithful.toml"
+    assert run(capsys, "predict", model, "--out", out)[0] == 0
+    table = pl.read_csv(out)
+    assert table.columns == ["eruptions", "waiting", "label", "probability[0]", "probability[1]"]
+    assert ((table["label"] == 0) == (table["eruptions"] < 3)).mean() > 0.98
+    new = tmp_path / "new.csv"
+    new.write_text("eruptions,waiting\n2.0,\n4.5,80\n,52\n")
+    code, printed, _ = run(capsys, "predict", model, "--rows", new)
+    assert code == 0
+    assert [line.split(",")[2] for line in printed.splitlines()[1:]] == ["0", "1", "0"]
+    drawn = tmp_path / "drawn.parquet"
+    assert run(capsys, "simulate", model, "--number", 500, "--seed", 2, "--out", drawn)[0] == 0
+    simulated = pl.read_parquet(drawn)
+    assert simulated.shape == (500, 2)
+    assert simulated["waiting"].mean() == pytest.approx(70.9, abs=3)
+
+
+def test_rows_refused(survey, capsys):
+    for arguments, words in [
+        (("impute", survey / "model.toml", "--out", "x.xls"), "expected a .csv or .parquet file to write"),
+        (("impute", survey / "model.toml", "--out", survey / "no" / "x.csv"), "there is no folder"),
+        (("impute", survey / "model.toml", "--rows", survey / "none.csv"), "there is no file"),
+        (("predict", survey / "model.toml"), "no hidden label to predict"),
+        (("impute", EXAMPLES / "moths.toml"), "nothing to impute"),
+        (("simulate", EXAMPLES / "faithful.toml", "--number", 0), "n must be at least 1"),
+    ]:
+        code, _, err = run(capsys, *arguments)
+        assert code == 2
+        assert words in " ".join(err.split())
+
+
+def test_indicators_and_labels_in_a_model_file(tmp_path, capsys):
+    (tmp_path / "aml.csv").write_text("time,status,group\n9,1,\n13,1,a\n13,0,\n18,1,a\n23,1,b\n28,0,\n31,1,b\n")
+    model = tmp_path / "aml.toml"
+    model.write_text(
+        '[model]\nfamily = "exponential"\n[data]\nfile = "aml.csv"\n'
+        'columns = ["time"]\nobserved = { time = "status" }\n'
+    )
+    code, out, _ = run(capsys, "fit", model)
+    assert code == 0
+    assert "time: 2 right-censored (29%)" in out
+    assert f"{5 / 135:.5f}"[:6] in out
+    model.write_text(
+        '[model]\nfamily = "exponential"\ncomponents = 2\n[data]\nfile = "aml.csv"\n'
+        'columns = ["time"]\nlabels = "group"\n'
+    )
+    _, out, _ = run(capsys, "fit", model)
+    assert "labels: 3 missing (43%)" in out
+    model.write_text('[model]\nfamily = "exponential"\n[data]\nfile = "aml.csv"\nobserved = { time = "event" }\n')
+    code, _, err = run(capsys, "fit", model)
+    assert code == 2
+    assert "there is no column 'event'" in err

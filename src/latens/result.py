@@ -36,9 +36,10 @@ class Fit(Estimates):
     trace: np.ndarray
     starts: Starts | None
 
-    def _rows(self, data: Any) -> Problem:
-        """The rows asked about, in the frame of the fit."""
-        return self._problem if data is None else self._problem.elsewhere(data)
+    def _rows(self, data: Any) -> tuple[Problem, np.ndarray]:
+        """The rows asked about, and the estimates in free coordinates there."""
+        rows = self._problem if data is None else self._problem.elsewhere(data)
+        return rows, self._problem.carried(self.last.free, rows)
 
     @double
     def posterior(self, data: Any = None) -> Any:
@@ -50,7 +51,8 @@ class Fit(Estimates):
         **Arguments:** `data`: rows as in `lt.fit`; None for the rows of the fit (of positive weight).
         **Raises:** `DataError`.
         """
-        return self._rows(data).each(posteriors, self.last.free)
+        rows, free = self._rows(data)
+        return rows.each(posteriors, free)
 
     @property
     def entropy(self) -> float:
@@ -75,8 +77,8 @@ class Fit(Estimates):
     @double
     def log_density(self, data: Any = None) -> np.ndarray:
         """(n,) log-likelihood of each row."""
-        rows = self._rows(data)
-        return np.asarray(rows.each(evidences, self.last.free) + rows.row_jacobian)
+        rows, free = self._rows(data)
+        return np.asarray(rows.each(evidences, free) + rows.row_jacobian)
 
     def impute(self, data: Any, draws: int = 0, seed: int = 0) -> Imputation:
         """Every unseen part of the data filled in by its conditional expectation, or by draws.

@@ -113,14 +113,20 @@ class Problem:
 
     @double
     def elsewhere(self, data: Any) -> "Problem":
-        """Other rows, in the same frame, each of weight 1."""
+        """Other rows, each of weight 1; `carried` takes free coordinates there."""
         rows = self.given.read(ungroup(data)[0])
         other = self._emptied()
+        other.frame = self.frame.suiting(rows.xs)
+        other.model = self.given.framed(other.frame)
         n = len(jax.tree.leaves(rows.xs)[0])
         other.weights, other.rows_used = np.ones(n), np.arange(n)
-        other.row_jacobian = self.frame.log_jacobian(rows.xs)
-        other._deal(self.model.observe(self.frame.apply(rows.xs)))
+        other.row_jacobian = other.frame.log_jacobian(rows.xs)
+        other._deal(other.model.observe(other.frame.apply(rows.xs)))
         return other
+
+    def carried(self, free: np.ndarray, other: "Problem") -> np.ndarray:
+        """A point in the free coordinates that the other's frame has."""
+        return free if other.frame is self.frame else other.free(self.params(free), "params")
 
     def _emptied(self) -> "Problem":
         other = copy(self)

@@ -38,6 +38,10 @@ class AbstractFrame(eqx.Module):
     def leave(self, params: Params) -> Params:
         """The inverse of `enter`."""
 
+    def suiting(self, xs: Any) -> "AbstractFrame":
+        """This frame, or for rows of which single cells were not seen one like it that does not mix columns."""
+        return self
+
     @abstractmethod
     def log_jacobian(self, xs: Any) -> np.ndarray | float:
         """(n,) log |∂ frame / ∂ data| per row; add it to a log-density in the frame."""
@@ -88,6 +92,11 @@ class Affine(AbstractFrame):
         if isinstance(xs, Interval):
             return Interval(self.undo(xs.lower), self.undo(xs.upper))
         return self._forward(xs, self._inverse) + self.shift
+
+    def suiting(self, xs: Any) -> AbstractFrame:
+        if self.matrix.ndim < 2 or isinstance(xs, Interval) or not np.isnan(xs).any():
+            return self
+        return Affine(self.shift, 1.0 / np.linalg.norm(np.linalg.inv(self.matrix), axis=1))
 
     @property
     def _inverse(self) -> Array:

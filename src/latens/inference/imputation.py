@@ -68,22 +68,26 @@ class Rows:
     """The rows asked about: as the E-step sees them, and as the user does."""
 
     def __init__(self, problem: Problem, data: Any) -> None:
-        self.problem = problem.elsewhere(data)
+        self.fitted, self.problem = problem, problem.elsewhere(data)
         self.model = problem.given
         self.xs = jax.tree.map(jnp.asarray, self.model.observe(self.model.read(ungroup(data)[0]).xs))
 
     def expected(self, free: np.ndarray) -> tuple[Any, Any]:
         """Posteriors, and `Moments` or `Chances` of all rows."""
-        given = self.problem.each(posteriors, free)
-        params = {n: jnp.asarray(v) for n, v in self.problem.params(free).items()}
-        return given, _expected(self.model, params, jax.tree.map(jnp.asarray, given), self.xs)
+        given, params = self._at(free)
+        return given, _expected(self.model, params, given, self.xs)
 
     def draw(self, free: np.ndarray, seed: int) -> Any:
         """Every row completed by a draw, at these free coordinates."""
-        given = jax.tree.map(jnp.asarray, self.problem.each(posteriors, free))
-        params = {n: jnp.asarray(v) for n, v in self.problem.params(free).items()}
+        given, params = self._at(free)
         keys = jax.random.split(jax.random.key(seed), len(self.problem.weights))
         return _filled(self.model, params, given, keys, self.xs)
+
+    def _at(self, free: np.ndarray) -> tuple[Any, Params]:
+        """Posteriors and params at free coordinates of the fit."""
+        given = self.problem.each(posteriors, self.fitted.carried(free, self.problem))
+        params = {n: jnp.asarray(v) for n, v in self.fitted.params(free).items()}
+        return jax.tree.map(jnp.asarray, given), params
 
 
 @double

@@ -1,0 +1,135 @@
+"""Unseen parts filled in, by expectation and by draws; Rubin's rules; some columns given others; cells as text."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+import latens as lt
+
+NAN, INF = np.nan, np.inf
+RNG = np.random.default_rng(0)
+ROWS = RNG.multivariate_normal([1, 2], [[1.0, 0.7], [0.7, 2.0]], 300)
+HOLES = ROWS.copy()
+HOLES[:90, 1] = NAN
+HOLES[90:150, 0] = NAN
+
+
+def test_what_is_expected_of_a_missing_cell_is_its_regression_on_the_others():
+    fit = lt.fit(lt.IID(lt.MultivariateNormal(2)), HOLES)
+    filled = fit.impute(HOLES)
+    m, s = fit.params["mean"], fit.params["covariance"]
+    np.testing.assert_allclose(filled.values[:90, 1], m[1] + s[0, 1] / s[0, 0] * (HOLES[:90, 0] - m[0]), rtol=1e-10)
+    np.testing.assert_allclose(filled.errors[:90, 1], (s[1, 1] - s[0, 1] ** 2 / s[0, 0]) ** 0.5, rtol=1e-10)
+    seen = ~np.isnan(HOLES)
+    assert (filled.values[seen] == HOLES[seen]).all()
+    assert (filled.errors[seen] == 0).all()
+
+
+def test_draws_are_proper_and_pool_to_the_maximum_likelihood_answer():
+    """Multiple imputation agrees with the fit itself: mean and standard error of the half-seen column."""
+    fit = lt.fit(lt.IID(lt.MultivariateNormal(2)), HOLES)
+    draws = fit.impute(HOLES, draws=60, seed=1).draws
+    seen = ~np.isnan(HOLES)
+    assert all((d[seen] == HOLES[seen]).all() for d in draws)
+    pooled = lt.pool([d[:, 1].mean() for d in draws], [d[:, 1].var(ddof=1) / 300 for d in draws])
+    assert pooled.estimate[0] == pytest.approx(fit.params["mean"][1], abs=0.3 * fit.standard_errors()["mean"][1])
+    assert pooled.standard_error[0] == pytest.approx(fit.standard_errors()["mean"][1], rel=0.15)
+    assert pooled.fraction_missing[0] == pytest.approx(fit.information().fractions[1], abs=0.12)
+    again = fit.impute(HOLES, draws=1, seed=1).draws[0]
+    assert (again == draws[0]).all()
+
+
+def test_pooling_is_rubins():
+    """Rubin (1987), eqs. 3.1.2 to 3.1.6, by hand."""
+    pooled = lt.pool([[1.0, 2.0], [3.0, 2.0]], [[0.5, 1.0], [1.5, 1.0]])
+    assert pooled.estimate.tolist() == [2.0, 2.0]
+    assert pooled.standard_error**2 == pytest.approx([1.0 + 1.5 * 2.0, 1.0])
+    assert pooled.degrees[0] == pytest.approx(1 / (3 / 4) ** 2)
+    assert pooled.degrees[1] == INF
+    low, high = pooled.interval(0.9)[0]
+    assert high - low == pytest.approx(2 * stats.t.ppf(0.95, 16 / 9) * 2.0)
+
+
+@pytest.mark.parametrize(
+    ("family", "law", "start"),
+    [
+        (lt.Normal(), stats.norm(1.0, 2.0), {"mean": 1.0, "variance": 4.0}),
+        (lt.Gamma(), stats.gamma(2.0, scale=1.5), {"shape": 2.0, "rate": 1 / 1.5}),
+        (lt.Weibull(), stats.weibull_min(1.5, scale=3.0), {"shape": 1.5, "scale": 3.0}),
+        (lt.Poisson(), stats.poisson(4.0), {"rate": 4.0}),
+    ],
+    ids=["normal", "gamma", "weibull", "poisson"],
+)
+def test_censored_cells_are_filled_by_what_lies_beyond(family, law, start):
+    """E[Y | Y ≥ 3] and its deviation against SciPy; draws of it follow the conditional distribution."""
+    x = lt.interval([3.0] * 400 + [1.0, 2.0], [INF] * 400 + [1.0, 2.0])
+    fit = lt.fit(lt.IID(family), x, start=start, stop=lt.Stop(max_steps=0))
+    filled = fit.impute(x)
+    discrete = isinstance(family, lt.Poisson)
+    below = law.cdf(2.0 if discrete else 3.0)
+    points = np.arange(3, 60) if discrete else law.ppf(below + (1 - below) * (np.arange(200_000) + 0.5) / 200_000)
+    weights = law.pmf(points) / (1 - below) if discrete else np.full(len(points), 1 / len(points))
+    mean = weights @ points
+    assert filled.values[0] == pytest.approx(mean, rel=1e-4)
+    assert filled.errors[0] == pytest.approx((weights @ (points - mean) ** 2) ** 0.5, rel=1e-3)
+    assert filled.values[400:].tolist() == [1.0, 2.0]
+    if not discrete:
+        drawn = fit._optimum.problem  # the rows as they are, at these params
+        from latens.inference.imputation import Rows
+        from latens.numerics.precision import double
+
+        y = np.asarray(double(lambda: Rows(drawn, x).draw(fit.last.free, 0))())[:400]
+        assert (y >= 3.0).all()
+        assert stats.kstest((law.cdf(y) - below) / (1 - below), "uniform").pvalue > 1e-3
+
+
+def test_regression_by_a_mixture():
+    """Ghahramani & Jordan (1994): the conditional mean mixes the components' regressions."""
+    x = RNG.uniform(-3, 3, 400)
+    rows = {"x": x, "y": np.abs(x) + 0.1 * RNG.normal(size=400)}
+    fit = lt.fit(lt.Mixture(lt.MultivariateNormal(2), 2), rows)
+    given = fit.conditional({"x": [-2.0, 0.5, 2.0]})
+    np.testing.assert_allclose(given.mean["y"], [2.0, 0.5, 2.0], atol=0.25)
+    assert given.weights.shape == (3, 2)
+    assert (given.deviation["y"] > 0).all()
+    assert given.weights[0].argmax() != given.weights[2].argmax()
+    w, m, s = (fit.params[n] for n in ("weights", "mean", "covariance"))
+    joint = w * stats.norm(m[:, 0], s[:, 0, 0] ** 0.5).pdf(0.5)
+    lines = m[:, 1] + s[:, 0, 1] / s[:, 0, 0] * (0.5 - m[:, 0])
+    assert given.mean["y"][1] == pytest.approx((joint / joint.sum()) @ lines, rel=1e-9)
+
+
+def test_a_table_of_text_is_read_and_completed():
+    frame = pl.DataFrame(
+        {
+            "time": ["5.1", ">8", "?", "3..4", "2.2", "6.5", "7", "1.5", "4+", "<=2"],
+            "kind": ["x", "y", "x|z", None, "x", "y", "z", "x", "y", "z"],
+            "n": ["3", "", "2", "5+", "1", "4", "0", "2", "3", "<2"],
+        }
+    )
+    cells = lt.read_cells(frame)
+    assert cells["kind"].labels == ("x", "y", "z")
+    time, number = cells["time"], cells["n"]
+    assert time.lower[[1, 3, 8, 9]].tolist() == [np.nextafter(8, INF), 3.0, 4.0, -INF]
+    assert time.upper[[1, 3, 8, 9]].tolist() == [INF, 4.0, INF, 2.0]
+    assert np.isinf(time.lower[2])
+    assert np.isinf(time.upper[2])
+    assert number.upper[9] == np.nextafter(2, -INF)  # "<2" leaves 0 and 1
+    model = lt.IID(lt.Product({"time": lt.Gamma(), "kind": lt.Categorical(3), "n": lt.Poisson()}))
+    fit = lt.fit(model, cells)
+    assert fit.half_seen["time"] == {"missing": 1.0, "right-censored": 2.0, "left-censored": 1.0, "interval": 1.0}
+    assert fit.half_seen["kind"] == {"missing": 1.0, "subset": 1.0}
+    assert "Half seen" in str(fit)
+    assert fit.to_dict()["half_seen"] == fit.half_seen
+    filled = fit.impute(cells, draws=2)
+    assert filled.values["kind"][2] in ("x", "z")
+    assert filled.values["time"][1] > 8
+    assert 3 <= filled.values["time"][3] <= 4
+    p = fit.params["kind.probabilities"]
+    assert filled.errors["kind"][2] == pytest.approx(1 - max(p[0], p[2]) / (p[0] + p[2]))
+    for drawn in filled.draws:
+        assert drawn["kind"][2] in ("x", "z")
+        assert drawn["n"][9] in (0.0, 1.0)
+        assert drawn["n"][3] >= 5
+        assert 3 <= drawn["time"][3] <= 4
