@@ -128,7 +128,7 @@ def main() -> None:
     for shape in SHAPES:
         lines.append(compare(*shape))
         print(lines[-1], flush=True)
-    lines += ["", script("inference.py"), "", start_up(), ""]
+    lines += ["", script("missing.py"), "", script("against_r.py"), "", script("inference.py"), "", start_up(), ""]
     Path(__file__).with_name("results.md").write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))
 

@@ -285,6 +285,28 @@ def test_aml():
         np.testing.assert_allclose(found.standard_error, [0.2170764965, 0.1694849688], rtol=1e-5)
 
 
+# MASS::motors (Schmee & Hahn 1979), hours to failure, + where the test ended first; survival::tobin (Tobin 1958)
+MOTORS = ["8064+"] * 10 + "1764 2772 3444 3542 3780 4860 5196 5448+ 5448+ 5448+ 408 408 1344 1344 1440".split()
+MOTORS += ["1680+"] * 5 + "408 408 504 504 504".split() + ["528+"] * 5
+TOBIN = [0, 0.7, 0, 0, 0, 0, 0, 3.7, 0, 3, 10.4, 0, 0, 0, 1.5, 0, 0, 3.5, 6.1, 0]
+
+
+def test_motors_and_tobin():
+    """R's survreg (survival 3.5) without covariates, intercept and log scale with their errors."""
+    motors = lt.read_cells({"hours": MOTORS})
+    tobin = lt.left_censored(TOBIN, np.array(TOBIN) > 0)
+    log_scale = 8.63555814629, 0.552007864423, 0.369306557994, 0.18532431056
+    gaussian = -2.22743943982, 1.78259463634, 2.06029833962, 0.308542923766
+    for family, data, log_likelihood, printed in [
+        (lt.LogNormal(), motors, -167.865919968, log_scale),
+        (lt.Normal(), tobin, -29.4921995482, gaussian),
+    ]:
+        fit = lt.fit(lt.IID(family), data, stop=EXACT)
+        assert fit.log_likelihood == pytest.approx(log_likelihood, abs=1e-8)
+        found = fit.derive(lambda p: jnp.stack([p["mean"], 0.5 * jnp.log(p["variance"])]))
+        np.testing.assert_allclose([*found.estimate, *found.standard_error], printed, rtol=1e-7)
+
+
 def test_cholesterol():
     """The R package norm2's guide, §6: log-likelihoods without 2π, from column means and variances (n − 1)."""
     path = Path(__file__).parents[2] / "shared" / "reference" / "data" / "norm2_cholesterol.csv"
