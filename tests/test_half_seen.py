@@ -256,6 +256,19 @@ def test_intervals_of_a_diagonal_mixture():
     assert fit.half_seen["0"]["interval"] == (cut & ~np.isnan(HOLES))[:, 0].sum()
 
 
+def test_successes_known_only_as_a_range():
+    """Coins whose first counts are only known to be at least so many, of so many tosses."""
+    rng = np.random.default_rng(6)
+    heads = rng.binomial(10, np.where(rng.random(80) < 0.5, 0.2, 0.8)).astype(float)
+    top = np.where(np.arange(80) < 10, 10.0, heads)
+    tosses = {"successes": lt.interval(heads, top), "trials": np.full(80, 10.0)}
+    fit = lt.fit(lt.Mixture(lt.Binomial(), 2), tosses, starts=2)
+    w, p = fit.params["weights"], fit.params["probability"]
+    chances = stats.binom(10, p).cdf(top[:, None]) - stats.binom(10, p).cdf(heads[:, None] - 1)
+    assert fit.log_likelihood == pytest.approx(np.log(chances @ w).sum(), rel=1e-10)
+    np.testing.assert_allclose(sorted(p), [0.2, 0.8], atol=0.08)
+
+
 # ---------------------------------------------------------------- labels
 
 

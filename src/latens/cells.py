@@ -166,7 +166,7 @@ def interval(lower: Any, upper: Any) -> Interval:
         >>> import latens as lt
         >>> x = lt.interval([1.0, 2.0, 3.0, 1.0], [1.0, 2.0, float("inf"), 2.0])
         >>> round(float(lt.fit(lt.IID(lt.Exponential()), x).params["rate"]), 4)
-        0.3997
+        0.4018
 
     **Source:** Turnbull (1976), JRSS B 38, 290.
     """

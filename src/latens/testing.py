@@ -19,6 +19,7 @@ from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError, ModelError
 from latens.families.exponential import AbstractExponentialFamily
+from latens.inference.derivatives import once
 from latens.inference.errors import Louis, Oakes, Observed, Optimum
 from latens.inference.information import information
 from latens.inference.sem import SEM, ExactSEM
@@ -136,23 +137,37 @@ def _bound(problem: Problem, at: np.ndarray, seed: int) -> None:
             raise ModelError(
                 "law broken: Jensen's bound stays below the log-likelihood (is log_evidence an integral of exp<φ, S>?)"
             )
-    score = jax.jit(jax.grad(lambda u: _flat_ell(problem, u)))(jnp.asarray(at))
-    slope = jax.jit(jax.grad(lambda u: _flat_q(problem, u, jnp.asarray(at))))(jnp.asarray(at))
+    score = _score(problem.model, jnp.asarray(at), *_rows(problem))
+    slope = _q_slope(problem.model, jnp.asarray(at), jnp.asarray(at), *_rows(problem))
     _law("the score is the gradient of Q (Fisher's identity)", slope, score, 1e-7)
 
 
-def _flat_ell(problem: Problem, free: jax.Array) -> jax.Array:
-    phi = problem.model.potentials(problem.inside(free))
-    return log_likelihood(problem.model, phi, problem.xs, jnp.asarray(problem.weights))
+def _rows(problem: Problem) -> tuple[Any, jax.Array]:
+    return problem.xs, jnp.asarray(problem.weights)
 
 
-def _flat_q(problem: Problem, free: jax.Array, at: jax.Array) -> jax.Array:
-    return surrogate(problem.model, free, at, problem.xs, jnp.asarray(problem.weights))
+def _ell_of(model: AbstractModel, free: jax.Array, xs: Any, weights: jax.Array) -> jax.Array:
+    return log_likelihood(model, model.potentials(Space(model.constraints).params(free)), xs, weights)
+
+
+@once
+def _score(model: AbstractModel, free: jax.Array, xs: Any, weights: jax.Array) -> jax.Array:
+    return jax.grad(_ell_of, 1)(model, free, xs, weights)
+
+
+@once
+def _curvature(model: AbstractModel, free: jax.Array, xs: Any, weights: jax.Array) -> jax.Array:
+    return -jax.hessian(_ell_of, 1)(model, free, xs, weights)
+
+
+@once
+def _q_slope(model: AbstractModel, free: jax.Array, at: jax.Array, xs: Any, weights: jax.Array) -> jax.Array:
+    return jax.grad(surrogate, 1)(model, free, at, xs, weights)
 
 
 def _stationary(problem: Problem, free: np.ndarray) -> None:
     after = jnp.asarray(problem.step(free).free)
-    slope = jax.jit(jax.grad(lambda u: _flat_q(problem, u, jnp.asarray(free))))(after)
+    slope = _q_slope(problem.model, after, jnp.asarray(free), *_rows(problem))
     _law(
         "the M-step is stationary on Q (does estimate maximise <φ, stats>?)",
         slope / problem.n,
@@ -192,19 +207,19 @@ def _rate(problem: Problem, free: np.ndarray) -> None:
     def image(u: jax.Array) -> jax.Array:
         return step(problem.model, u, whole, jnp.asarray(problem.n))[1].free
 
-    jacobian = np.asarray(jax.jit(jax.jacfwd(image))(jnp.asarray(free)))
+    jacobian = np.asarray(once(jax.jacfwd(image))(jnp.asarray(free)))
     _law("the rate of EM is complete⁻¹ · missing information", jacobian, information(problem, free).rate, 1e-5)
 
 
 def _covariances(optimum: Optimum) -> None:
-    hessian = jax.jit(jax.hessian(lambda u: _flat_ell(optimum.problem, u)))(jnp.asarray(optimum.at.free))
+    curvature = _curvature(optimum.problem.model, jnp.asarray(optimum.at.free), *_rows(optimum.problem))
     try:
         observed = optimum.information.observed
         covariance = optimum.errors(Observed()).covariance
         units = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
         scale = np.sqrt(np.diag(observed))
         _law(
-            "the information is −∇²ℓ", -np.asarray(hessian) / np.outer(scale, scale), observed / np.outer(scale, scale)
+            "the information is −∇²ℓ", np.asarray(curvature) / np.outer(scale, scale), observed / np.outer(scale, scale)
         )
         for method, tolerance in ((Louis(), 1e-6), (Oakes(), 1e-6), (ExactSEM(), 1e-6), (SEM(), 1e-3)):
             found = optimum.errors(method).covariance

@@ -177,9 +177,10 @@ class AbstractDatum(AbstractFamily):
         if partly.any():
             row = int(np.argmax(partly))
             column = names[int(np.argmax(sizes[row])) + (1 if self.fields else 0)]
+            instead = ", or make all of it NaN" if self.takes_missing and not self.fields else ""
             raise DataError(
-                f"row {row}, column '{column}': NaN; {type(self).__name__} takes a row as a whole, seen or "
-                "not seen: drop the row, or make all of it NaN"
+                f"row {row}, column '{column}': NaN; {type(self).__name__} takes this part of a row only when seen: "
+                f"drop the row{instead}"
             )
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:

@@ -163,6 +163,5 @@ class Binomial(_Successes):
         successes = jax.random.binomial(key, trials, params["probability"])
         return jnp.stack([successes, trials]) if self.trials is None else successes
 
-    def features(self, x: Any) -> Array:
-        shares = super().features(x)
-        return shares / x[1] if self.trials is None and not hasattr(x, "seen") else shares
+    def features_of(self, y: Array) -> Array:
+        return self.statistic(y) / self.count(y)
