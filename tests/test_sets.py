@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import latens as lt
 from latens.cells import Interval
@@ -283,3 +284,23 @@ def test_wider_sets_have_no_smaller_probability_and_parts_add_up(case, ends):
     assert logs[5] >= logs[4] - 1e-12
     assert logs[6] == 0
     assert np.exp(logs[2:5]).sum() == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("family", "params", "law"),
+    [
+        (lt.Weibull(), {"shape": 1.7, "scale": 3.0}, stats.weibull_min(1.7, scale=3.0)),
+        (
+            lt.Truncated(lt.Normal(), lower=0.5, upper=4.0),
+            {"mean": 1.0, "variance": 4.0},
+            stats.truncnorm(-0.25, 1.5, loc=1.0, scale=2.0),
+        ),
+        (lt.Truncated(lt.Exponential(), lower=2.0), {"rate": 0.5}, stats.expon(loc=2.0, scale=2.0)),
+    ],
+    ids=["weibull", "truncated-normal", "truncated-exponential"],
+)
+def test_densities_and_draws_are_scipys(family, params, law):
+    y = law.ppf(np.linspace(0.001, 0.999, 40))
+    np.testing.assert_allclose(family.log_density(params, y), law.logpdf(y), rtol=1e-10, atol=1e-10)
+    rows = lt.fit(lt.IID(family), y, start=params, stop=lt.Stop(max_steps=0)).sample(2000, seed=1)
+    assert stats.kstest(rows, law.cdf).pvalue > 1e-3
