@@ -12,7 +12,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE.parent / ".pytest_ca
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
 MAPS = Path("/proc/self/maps")
-MOST_MAPS = 25_000  # Linux kills a process beyond 65,530 by default, and every compiled program holds several
+MOST_MAPS = 45_000  # Linux kills a process beyond 65,530 by default, and every compiled program holds several
 
 
 @pytest.fixture(autouse=True)
