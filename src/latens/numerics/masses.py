@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import log_ndtr as near_log_ndtr
 
-from latens.numerics.special import logsumexp
+from latens.numerics.special import TINY, logsumexp
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(20)
 FEW_NODES, FEW_WEIGHTS = np.polynomial.legendre.leggauss(12)
@@ -69,7 +69,7 @@ def normal_mass(lower: Array, upper: Array) -> Array:
     half = jnp.where(narrow, 0.5 * (top - low), 0.25)
     y = jnp.where(narrow, low, 0.0) + half * (1 + FEW_NODES)
     density = logsumexp(-0.5 * y * y + np.log(FEW_WEIGHTS)) - 0.5 * np.log(2 * np.pi)
-    return jnp.where(narrow, density + jnp.log(jnp.where(half > 0, half, 1.0)), wide)
+    return jnp.where(narrow, density + jnp.log(jnp.where(half > 0, half, TINY)), wide)
 
 
 def log_integral(
