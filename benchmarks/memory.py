@@ -7,6 +7,7 @@ at work), and what it adds in a process that has compiled nothing yet, the data 
 import sys
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,13 +21,8 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / 1e6
 
 
-def peak(n: int, d: int, k: int, warm: bool) -> float:
-    """MB at the highest point of a fit, less what was held before it."""
-    rows, start = problem(n, d, k)
-    if warm:
-        ours(*problem(30_000, d, k), 3)
-    else:
-        lt.fit(lt.IID(lt.Normal()), [1.0, 2.0, 4.0])  # loads JAX, compiles next to nothing
+def highest(work: Callable[[], object]) -> float:
+    """MB at the highest point of some work, less what was held before it."""
     before, top, done = resident(), [0.0], threading.Event()
 
     def watch() -> None:
@@ -36,10 +32,20 @@ def peak(n: int, d: int, k: int, warm: bool) -> float:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    ours(rows, start, 3)
+    work()
     done.set()
     watcher.join()
     return top[0] - before
+
+
+def peak(n: int, d: int, k: int, warm: bool) -> float:
+    """MB that a fit adds at its highest point."""
+    rows, start = problem(n, d, k)
+    if warm:
+        ours(*problem(30_000, d, k), 3)
+    else:
+        lt.fit(lt.IID(lt.Normal()), [1.0, 2.0, 4.0])  # loads JAX, compiles next to nothing
+    return highest(lambda: ours(rows, start, 3))
 
 
 if __name__ == "__main__":

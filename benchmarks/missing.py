@@ -4,7 +4,6 @@ python missing.py prints the table; python missing.py memory prints MB beyond th
 """
 
 import sys
-import threading
 import time
 from multiprocessing import get_context
 
@@ -12,7 +11,7 @@ import numpy as np
 
 import latens as lt
 
-from memory import resident
+from memory import highest
 from run import problem
 
 SHORT, LONG, PAIRS = 2, 7, 5
@@ -44,19 +43,7 @@ def peak() -> float:
     rows, start = problem(N, D, K)
     rows = holed(rows)
     seconds(rows[:30_000].copy(), start, 2)
-    before, top, done = resident(), [0.0], threading.Event()
-
-    def watch() -> None:
-        while not done.is_set():
-            top[0] = max(top[0], resident())
-            time.sleep(0.002)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    seconds(rows, start, 3)
-    done.set()
-    watcher.join()
-    return top[0] - before
+    return highest(lambda: seconds(rows, start, 3))
 
 
 def growth() -> str:
