@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from latens.comparison import choose as choose
     from latens.comparison import compare as compare
     from latens.data.text import read_cells as read_cells
-    from latens.engine.accelerators import AbstractAccelerator as AbstractAccelerator
-    from latens.engine.accelerators import Plain as Plain
-    from latens.engine.accelerators import Squarem as Squarem
+    from latens.engine.accelerators.anderson import Anderson as Anderson
+    from latens.engine.accelerators.auto import Auto as Auto
+    from latens.engine.accelerators.base import AbstractAccelerator as AbstractAccelerator
+    from latens.engine.accelerators.base import Plain as Plain
+    from latens.engine.accelerators.parabolic import ParabolicEM as ParabolicEM
+    from latens.engine.accelerators.quasi_newton import QuasiNewton as QuasiNewton
+    from latens.engine.accelerators.squarem import Squarem as Squarem
+    from latens.engine.fixed_point import FixedPoint as FixedPoint
+    from latens.engine.fixed_point import accelerate as accelerate
     from latens.engine.loop import Iterate as Iterate
     from latens.engine.status import Status as Status
     from latens.engine.stop import Stop as Stop
@@ -78,7 +84,13 @@ __version__ = "0.1.0"
 
 _HOME = {
     "data.text": ["read_cells"],
-    "engine.accelerators": ["AbstractAccelerator", "Plain", "Squarem"],
+    "engine.accelerators.anderson": ["Anderson"],
+    "engine.accelerators.auto": ["Auto"],
+    "engine.accelerators.base": ["AbstractAccelerator", "Plain"],
+    "engine.accelerators.parabolic": ["ParabolicEM"],
+    "engine.accelerators.quasi_newton": ["QuasiNewton"],
+    "engine.accelerators.squarem": ["Squarem"],
+    "engine.fixed_point": ["FixedPoint", "accelerate"],
     "engine.loop": ["Iterate"],
     "engine.status": ["Status"],
     "engine.stop": ["Stop"],

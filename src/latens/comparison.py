@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latens.engine.accelerators import Squarem
+from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
@@ -192,7 +192,7 @@ def _short_run(problem: Problem, params: dict[str, np.ndarray], names: Sequence[
     try:
         # twins would stay twins: the frame has unit spread, so this is a fraction of one
         free = problem.free(grown) + np.random.default_rng(c).normal(scale=0.3, size=problem.space.size)
-        *_, last = run(problem, free, Squarem(), SHORT)
+        *_, last = run(problem, free, Auto(), SHORT)
     except LatensError:
         return None
     return None if last.status is Status.DEGENERATE else last

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from latens.engine.accelerators import AbstractAccelerator, Squarem
+from latens.engine.accelerators.auto import Auto
+from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.starts import Starts, search
@@ -44,7 +45,7 @@ def iterate(
         [0.33333, 0.23741, 0.19787]
     """
     problem = Problem(model, data, weights, labels)
-    accelerate, stop = accelerate or Squarem(), stop or Stop()
+    accelerate, stop = accelerate or Auto(), stop or Stop()
     if start is not None:
         return run(problem, problem.free(start), accelerate, stop)
     wanted = model.usual_starts if starts is None else starts
@@ -74,7 +75,8 @@ def fit(
     (n,): frequency weights; `labels` (n,): the hidden label where it is known (a code, or a set of codes),
     None where it is not; `start`: params to begin at; or else `starts`: how many starts to try by
     short runs, of which the best is finished (default: 10 for a mixture, 1 for others), drawn with
-    `seed`; `accelerate`: `lt.Squarem()` (default) or `lt.Plain()`; `stop`: `lt.Stop(...)`;
+    `seed`; `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()`,
+    `lt.ParabolicEM()` or `lt.Plain()`; `stop`: `lt.Stop(...)`;
     `progress`: show a progress line.
     **Returns:** a `Fit`. Ctrl-C ends the iteration and returns the best so far, status "interrupted".
     **Raises:** `DataError`, `ModelError`, `ParameterError`; each names what is wrong and the remedy.
@@ -87,7 +89,7 @@ def fit(
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1.
     """
     problem = Problem(model, data, weights, labels)
-    accelerate, stop = accelerate or Squarem(), stop or Stop()
+    accelerate, stop = accelerate or Auto(), stop or Stop()
     summary: Starts | None = None
     if start is not None:
         if starts is not None:

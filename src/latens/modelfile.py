@@ -1,7 +1,7 @@
 """A model, its data and how to fit it, from one TOML file."""
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,12 @@ from typing import Any
 from latens.cells import right_censored
 from latens.data.files import columns_in
 from latens.data.text import read_cells
-from latens.engine.accelerators import AbstractAccelerator, Plain, Squarem
+from latens.engine.accelerators.anderson import Anderson
+from latens.engine.accelerators.auto import Auto
+from latens.engine.accelerators.base import AbstractAccelerator, Plain
+from latens.engine.accelerators.parabolic import ParabolicEM
+from latens.engine.accelerators.quasi_newton import QuasiNewton
+from latens.engine.accelerators.squarem import Squarem
 from latens.engine.stop import Stop
 from latens.errors import DataError, LatensError, ModelError
 from latens.families.names import family_called
@@ -19,7 +24,15 @@ from latens.models.hardy_weinberg import HardyWeinberg
 from latens.models.iid import IID
 from latens.models.mixture import Mixture
 
-ACCELERATORS: dict[str, type[AbstractAccelerator]] = {"squarem": Squarem, "plain": Plain}
+ACCELERATORS: dict[str, Callable[[], AbstractAccelerator]] = {
+    "auto": Auto,
+    "plain": Plain,
+    "squarem": Squarem,
+    "anderson": Anderson,
+    "daarem": Anderson.daarem,
+    "quasi-newton": QuasiNewton,
+    "parabolic": ParabolicEM,
+}
 
 _MODEL_KEYS = {
     "iid": {"kind", "family"},

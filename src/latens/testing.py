@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import Partial
-from latens.engine.accelerators import Plain
+from latens.engine.accelerators.base import Plain
 from latens.engine.blocks import deal
 from latens.engine.emmap import expect, log_likelihood, one_step, row_step, surrogate
 from latens.engine.loop import run

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from latens.engine.accelerators import AbstractAccelerator
-from latens.engine.problem import Problem, Step
+from latens.engine.accelerators.base import AbstractAccelerator
+from latens.engine.maps import AbstractMap, Step
 from latens.engine.status import Status
-from latens.engine.stop import Projection, Stop, noise
-from latens.errors import ModelError
+from latens.engine.stop import Projection, Stop
+
+SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once
+PATIENCE = 20  # points below the best that an accelerator may go through before it is called back
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Iterate:
     projected distance to the limit, in standard errors; `status`: `RUNNING` until the last.
     """
 
-    problem: Problem
+    problem: Any  # the map: a `Problem`, or a user's own
     free: np.ndarray
     log_likelihood: float
     step: int
@@ -34,7 +37,7 @@ class Iterate:
     reason: str = ""
 
     @cached_property
-    def params(self) -> dict[str, np.ndarray]:
+    def params(self) -> Any:
         """The parameters, in the units of the data."""
         return self.problem.params(self.free)
 
@@ -43,81 +46,121 @@ class Iterate:
         return replace(self, status=status, reason=reason)
 
 
-def run(problem: Problem, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> Iterator[Iterate]:
-    """Iterate EM from free coordinates; the last `Iterate` has a status that is not `RUNNING`."""
-    memory, point, image = accelerate.init(), start, start
-    best: Iterate | None = None
-    projection = Projection(noise(problem.n))
-    evaluations, rejected = 0, 0
-    while True:
-        step = problem.step(point)
-        evaluations += 1
-        extrapolated = point is not image
-        fallen = best is not None and not step.log_likelihood >= best.log_likelihood - _slack(best)
-        if fallen or not np.isfinite(step.log_likelihood):
-            if best is None:
-                raise problem.impossible(point)
-            if not extrapolated:
-                yield _broken(best, point, step)
-                return
-            memory, point, rejected = accelerate.rejected(memory), image, rejected + 1
-            if evaluations > stop.max_steps:
-                yield best.ended(Status.MAX_STEPS)
-                return
-            continue
-        distance = projection.distance(step.length, follows=not extrapolated)
-        best = Iterate(
-            problem,
-            point,
+class Run:
+    """A run under way: evaluate the map at `point`, hand the result to `take`, again and again.
+
+    Whoever holds it decides where and beside what the map is evaluated: one run by itself, or many at once.
+    `best` is what the run has to show so far; the point gone on from may be below it by what the accelerator forgives.
+    """
+
+    def __init__(self, given: AbstractMap, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> None:
+        self.given, self.accelerate, self.stop = given, accelerate, stop
+        self.memory = accelerate.init()
+        self.point = self.image = start
+        self.extrapolated = False  # whether `point` is an accelerated one
+        self.best: Iterate | None = None
+        self.level = self.peak = -np.inf  # the objective at the point gone on from, and the highest so far
+        self.home = start  # the image of the best point
+        self.projection = Projection(given.rounding)
+        self.evaluations = self.rejected = self.steps = self.below = 0
+
+    def take(self, step: Step) -> Iterate | None:
+        """Go on with what the map gave at `point`: the point as a new `Iterate`, or None if it is not one to show."""
+        self.evaluations += 1
+        if self.best is None:
+            if not np.isfinite(step.log_likelihood):
+                raise self.given.unusable(self.point, step)
+        elif not self._holds(step):
+            return self._drop(step)
+        distance = self.projection.distance(self.point, step.free - self.point, step.length)
+        reached = Iterate(
+            self.given,
+            self.point,
             step.log_likelihood,
-            0 if best is None else best.step + 1,
-            evaluations,
-            rejected,
-            extrapolated,
+            self.steps,
+            self.evaluations,
+            self.rejected,
+            self.extrapolated,
             distance,
         )
-        status, reason = _judge(problem, step, distance, evaluations, stop)
-        yield best.ended(status, reason)
-        if status is not Status.RUNNING:
-            return
-        image = step.free
-        memory, point = accelerate.propose(memory, point, image)
-        if not np.isfinite(point).all():
-            memory, point = accelerate.rejected(memory), image
+        status, reason = self._judge(step, distance)
+        if self.best is not None and self.given.rises and step.log_likelihood < self.best.log_likelihood - self._slack:
+            self.below += 1
+            if status is not Status.RUNNING or self.below > PATIENCE:
+                return self._home(status)
+        else:
+            self.best, self.home = reached.ended(status, reason), step.free
+            self.steps, self.below = self.steps + 1, 0
+        self.level, self.image = step.log_likelihood, step.free
+        self.peak = max(self.peak, self.level) if self.given.rises else self.level
+        if status is Status.RUNNING:
+            self._propose()
+        return None if self.below else self.best
+
+    @property
+    def _slack(self) -> float:
+        assert self.best is not None
+        return self.given.slack(self.best.log_likelihood)
+
+    def _holds(self, step: Step) -> bool:
+        """Whether the point may be gone on from."""
+        assert self.best is not None
+        if not np.isfinite(step.log_likelihood):
+            return False
+        if self.extrapolated:
+            return step.log_likelihood >= self.peak - SHARE * self._slack - self.accelerate.forgiven
+        return not self.given.rises or step.log_likelihood >= self.level - self._slack
+
+    def _drop(self, step: Step) -> Iterate | None:
+        """Back to the best point, or an end if it was a plain step that failed."""
+        assert self.best is not None
+        if not self.extrapolated:
+            end = self.given.fallen(self.best.log_likelihood, self.point, step)
+            if isinstance(end, Exception):
+                raise end
+            self.best = self.best.ended(*end)
+            return self.best
+        self.rejected += 1
+        return self._home(Status.RUNNING)
+
+    def _home(self, status: Status) -> Iterate | None:
+        """Go on by plain EM from the best point; or end there if the steps are used up."""
+        assert self.best is not None
+        self.memory = self.accelerate.rejected(self.memory)
+        self.point, self.image, self.extrapolated = self.home, self.home, False
+        self.level, self.below = self.best.log_likelihood, 0
+        if self.evaluations > self.stop.max_steps or status is Status.MAX_STEPS:
+            self.best = self.best.ended(Status.MAX_STEPS)
+            return self.best
+        return None
+
+    def _propose(self) -> None:
+        self.memory, proposed = self.accelerate.propose(self.memory, self.point, self.image)
+        self.point = proposed if proposed is self.image else self.given.admitted(proposed)
+        if not np.isfinite(self.point).all():
+            self.memory, self.point = self.accelerate.rejected(self.memory), self.image
+        self.extrapolated = self.point is not self.image
+
+    def _judge(self, step: Step, distance: float) -> tuple[Status, str]:
+        """Whether this point is the last, and why."""
+        reason = self.given.ailment(self.point, step.health)
+        if not reason and not np.isfinite(step.free).all():
+            reason = self.given.ailment(step.free) or "the M-step has no maximum inside the constraints"
+        if reason:
+            return Status.DEGENERATE, reason
+        if self.stop.tolerance > 0 and distance <= self.stop.tolerance:
+            return Status.CONVERGED, ""
+        if self.evaluations > self.stop.max_steps:
+            return Status.MAX_STEPS, ""
+        return Status.RUNNING, ""
 
 
-def _slack(best: Iterate) -> float:
-    """How far a log-likelihood may fall by rounding alone."""
-    return 1e-10 * (1.0 + abs(best.log_likelihood))
-
-
-def _judge(problem: Problem, step: Step, distance: float, evaluations: int, stop: Stop) -> tuple[Status, str]:
-    """Whether this point is the last, and why."""
-    reason = _ailment(problem, step.health)
-    if not reason and not np.isfinite(step.free).all():
-        reason = _ailment(problem, problem.health(step.free)) or "the M-step has no maximum inside the constraints"
-    if reason:
-        return Status.DEGENERATE, reason
-    if stop.tolerance > 0 and distance <= stop.tolerance:
-        return Status.CONVERGED, ""
-    if evaluations > stop.max_steps:
-        return Status.MAX_STEPS, ""
-    return Status.RUNNING, ""
-
-
-def _ailment(problem: Problem, health: np.ndarray) -> str:
-    """What has degenerated, or nothing."""
-    ill = ~(health >= 1)
-    return problem.model.ailment(int(np.argmax(ill))) if ill.any() else ""
-
-
-def _broken(best: Iterate, point: np.ndarray, step: Step) -> Iterate:
-    """A plain step that lost ground: an end if something degenerated on the way, else a wrong model."""
-    reason = _ailment(best.problem, best.problem.health(point))
-    if reason or not np.isfinite(step.log_likelihood):
-        return best.ended(Status.DEGENERATE, reason or "the log-likelihood is not finite after the next EM step")
-    raise ModelError(
-        f"the log-likelihood fell from {best.log_likelihood:.10g} to {step.log_likelihood:.10g} in a plain EM "
-        "step, which cannot happen if estimate(stats) maximises <potentials(params), stats>: check the "
-        "model with lt.testing.check_model"
-    )
+def run(given: AbstractMap, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> Iterator[Iterate]:
+    """Iterate a map from free coordinates; the last `Iterate` has a status that is not `RUNNING`."""
+    under_way = Run(given, start, accelerate, stop)
+    while True:
+        reached = under_way.take(given.step(under_way.point))
+        if reached is not None:
+            yield reached
+            if reached.status is not Status.RUNNING:
+                return

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,9 @@ from latens.data.sets import allowed, ungroup
 from latens.data.table import frequencies
 from latens.engine.blocks import WORTH_A_CORE, Deal, Shard, cores, deal, finer, rows_of, size_for
 from latens.engine.emmap import evidences, expect, expected_value, one_step, row_step, update, value
+from latens.engine.maps import AbstractMap, Step
+from latens.engine.status import Status
+from latens.engine.stop import noise
 from latens.errors import DataError, ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
@@ -44,16 +47,7 @@ def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Param
     return frame.leave(Space(model.constraints).params(free))
 
 
-class Step(NamedTuple):
-    """One evaluation of the EM map."""
-
-    log_likelihood: float  # at the point it was evaluated at, in the units of the data
-    free: np.ndarray  # (p,) the image
-    length: float  # of the step, in standard errors of the complete data
-    health: np.ndarray  # (m,)
-
-
-class Problem:
+class Problem(AbstractMap):
     """A model, its data in shards, and the map between what users see and what is computed."""
 
     @double
@@ -276,9 +270,27 @@ class Problem:
         found = _to_params(self.model, self.frame, jnp.asarray(free))
         return {name: np.array(found[name]) for name in self.space.shapes}
 
+    @property
+    def rounding(self) -> float:
+        return noise(self.n)
+
+    def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
+        ill = ~((self.health(free) if health is None else health) >= 1)
+        return self.model.ailment(int(np.argmax(ill))) if ill.any() else ""
+
+    def fallen(self, best: float, free: np.ndarray, step: Step) -> tuple[Status, str] | Exception:
+        reason = self.ailment(free)
+        if reason or not np.isfinite(step.log_likelihood):
+            return Status.DEGENERATE, reason or "the log-likelihood is not finite after the next EM step"
+        return ModelError(
+            f"the log-likelihood fell from {best:.10g} to {step.log_likelihood:.10g} in a plain EM "
+            "step, which cannot happen if estimate(stats) maximises <potentials(params), stats>: check the "
+            "model with lt.testing.check_model"
+        )
+
     @double
-    def impossible(self, free: np.ndarray) -> ParameterError:
-        """Why a start cannot be used: the first row it gives no probability to."""
+    def unusable(self, free: np.ndarray, step: Step) -> ParameterError:
+        """The first row that a start gives no probability to."""
         logs = self.each(evidences, free)
         bad = ~np.isfinite(logs)
         where = f"row {self.rows_used[int(np.argmax(bad))]}" if bad.any() else "the data"

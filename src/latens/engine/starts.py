@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from latens.engine.accelerators import AbstractAccelerator
+from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem, to_free
 from latens.engine.status import Status

@@ -4,14 +4,18 @@ from collections import deque
 from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
 
+import numpy as np
+
 from latens.errors import ParameterError
+
+WINDOW = 4  # moves that are looked back on: an accelerated one may hide the slow directions for a step or two
 
 
 @dataclass(frozen=True)
 class Stop:
     """Stop when the projected distance to the limit is small, or after `max_steps` steps of EM.
 
-        distance = √(Δᵀ I_com Δ) / (1 − ρ),   Δ the last EM step, ρ the ratio of successive step lengths
+        distance = √(Δᵀ I_com Δ) / (1 − ρ),   Δ the last EM step, ρ the rate of EM in its slowest direction
 
     The distance is in standard errors (of the complete data), so a tolerance means the same for every
     model, and a slow EM, whose steps are small far from the end, is not taken for a finished one.
@@ -40,22 +44,40 @@ class Stop:
 
 @dataclass
 class Projection:
-    """The distance to the limit, projected from the lengths of EM steps as they come in."""
+    """The distance to the limit, projected from the steps as they come in.
+
+    Between two points of any run, accelerated or not, the residual f = M(θ) − θ turns by Δf ≈ −(I − R) Δθ, R the
+    rate matrix of EM. On the span of the last moves that gives I − R a smallest eigenvalue (a Ritz value), which
+    is 1 − ρ for the slowest direction there; for two plain steps it is 1 less the ratio of their lengths.
+    """
 
     noise: float  # the length that rounding alone gives a step
-    ratios: deque[float] = field(default_factory=lambda: deque(maxlen=4))
-    last: float = inf
+    moves: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    turns: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    last: tuple[np.ndarray, np.ndarray] | None = None
 
-    def distance(self, length: float, *, follows: bool) -> float:
-        """Standard errors left to go; `follows` says that this step began where the last one ended."""
-        if follows and isfinite(self.last) and self.last > 0:
-            self.ratios.append(length / self.last)
-        self.last = length
+    def distance(self, point: np.ndarray, residual: np.ndarray, length: float) -> float:
+        """Standard errors left to go from a point, its residual and the length of that in standard errors."""
+        if self.last is not None:
+            move, turn = point - self.last[0], residual - self.last[1]
+            size = float(np.linalg.norm(move))
+            if 0 < size < inf and np.isfinite(turn).all():
+                self.moves.append(move / size)
+                self.turns.append(turn / size)
+        self.last = (point, residual)
         if length <= self.noise:
             return length
-        # the slowest of the recent rates: an accelerated point may hide it for a step or two
-        rate = max(self.ratios, default=1.0)
-        return length / (1.0 - rate) if rate < 1.0 else inf
+        left = self._slowest()
+        return length / left if left > 0 else inf
+
+    def _slowest(self) -> float:
+        """The smallest eigenvalue of I − R on the span of the last moves; 0 if nothing is known of it."""
+        if not self.moves:
+            return 0.0
+        u, d, vt = np.linalg.svd(np.array(self.moves).T, full_matrices=False)
+        kept = d > 1e-4 * d[0]
+        projected = -u[:, kept].T @ np.array(self.turns).T @ (vt[kept].T / d[kept])
+        return float(np.linalg.eigvals(projected).real.min())
 
 
 def noise(n: float) -> float:

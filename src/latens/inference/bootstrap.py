@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from latens.engine.accelerators import Squarem
+from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import run
 from latens.engine.problem import Problem
@@ -78,7 +78,7 @@ class AbstractBootstrap(AbstractMethod):
         """(P,) the estimates on new data, or None."""
         try:
             problem = self.draw(optimum, replicate)
-            *_, last = run(problem, problem.free(optimum.at.params), Squarem(), CLOSE)
+            *_, last = run(problem, problem.free(optimum.at.params), Auto(), CLOSE)
         except LatensError:
             if replicate == 0:
                 raise  # what stops the first would stop all: a model that cannot be sampled

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from scipy.optimize import brentq
 
-from latens.engine.accelerators import Squarem
+from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import run
 from latens.engine.status import Status
@@ -156,7 +156,7 @@ def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> 
             return ends[pull][0]
         target = np.asarray(centre[0] + side * pull * scale)
         pulled = Pulled(problem.model, problem.frame, np.asarray(index), link, target, strength)
-        *_, last = run(problem.modelled(pulled), free, Squarem(), NEAR)
+        *_, last = run(problem.modelled(pulled), free, Auto(), NEAR)
         if last.status not in (Status.CONVERGED, Status.DEGENERATE):
             raise InferenceError(f"the profile of {problem.names[index]} cannot be followed: {last.status.sentence}")
         free = last.free

@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from latens.engine.accelerators import Plain
+from latens.engine.accelerators.base import Plain
 from latens.engine.emmap import expect
 from latens.engine.loop import run
 from latens.engine.stop import Stop

@@ -1,0 +1,67 @@
+"""What an accelerator is, and the one that does nothing."""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from latens.errors import ParameterError
+
+
+class AbstractAccelerator(eqx.Module):
+    """A rule for the next point, given a point and its image under the EM map.
+
+    To write your own: `init()`, `propose(memory, point, image)` and `rejected(memory)`. The engine
+    compares the log-likelihood at a proposed point with the best so far, at no extra evaluation; one
+    that lost ground is dropped and plain EM goes on, so every accelerator is as safe as EM.
+    """
+
+    @abstractmethod
+    def init(self) -> Any:
+        """The memory to begin with: any tree of arrays and numbers."""
+
+    @abstractmethod
+    def propose(self, memory: Any, point: np.ndarray, image: np.ndarray) -> tuple[Any, np.ndarray]:
+        """(memory, next point); returning `image` itself is a plain step."""
+
+    @abstractmethod
+    def rejected(self, memory: Any) -> Any:
+        """The memory after a proposed point was dropped: EM goes on from the image of the best point."""
+
+    @property
+    def forgiven(self) -> float:
+        """How far below the best a proposed log-likelihood may be and still be gone on from.
+
+        The best is kept: what a fit returns, and its trace, never fall.
+        """
+        return 0.0
+
+
+class Plain(AbstractAccelerator):
+    """EM as it is: the next point is the image.
+
+    **Example:**
+        >>> import latens as lt
+        >>> fit = lt.fit(lt.IID(lt.Exponential()), [5.0, float("nan")], start={"rate": 5.0},
+        ...              accelerate=lt.Plain())
+        >>> fit.converged
+        True
+
+    **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1.
+    """
+
+    def init(self) -> None:
+        return None
+
+    def propose(self, memory: None, point: np.ndarray, image: np.ndarray) -> tuple[None, np.ndarray]:
+        return None, image
+
+    def rejected(self, memory: None) -> None:
+        return None
+
+
+def at_least(what: str, value: float, least: float) -> None:
+    """Raise `ParameterError` for a setting that is too small or no number."""
+    if not value >= least:
+        raise ParameterError(f"{what} must be at least {least:g}, got {value!r}")

@@ -1,0 +1,59 @@
+"""What the loop iterates: a map that an objective does not fall along."""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from latens.engine.status import Status
+
+
+class Step(NamedTuple):
+    """One evaluation of the map."""
+
+    log_likelihood: float  # the objective at the point it was evaluated at
+    free: np.ndarray  # (p,) the image
+    length: float  # of the step, in standard errors of the complete data
+    health: np.ndarray  # (m,) of what can degenerate: below 1 it has
+
+
+class AbstractMap(ABC):
+    """A map in free coordinates, and what to say when it fails."""
+
+    @property
+    @abstractmethod
+    def rounding(self) -> float:
+        """The length that rounding alone gives a step."""
+
+    @abstractmethod
+    def step(self, free: np.ndarray) -> Step:
+        """Evaluate the map."""
+
+    @abstractmethod
+    def params(self, free: np.ndarray) -> Any:
+        """A point as users see it."""
+
+    @abstractmethod
+    def unusable(self, free: np.ndarray, step: Step) -> Exception:
+        """Why the first point cannot be gone on from."""
+
+    @abstractmethod
+    def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
+        """What has degenerated at a point, or nothing."""
+
+    @abstractmethod
+    def fallen(self, best: float, free: np.ndarray, step: Step) -> tuple[Status, str] | Exception:
+        """What it means that a plain step lost ground: an end with its reason, or an error."""
+
+    def slack(self, best: float) -> float:
+        """How far the objective may fall by rounding alone."""
+        return 1e-10 * (1.0 + abs(best))
+
+    @property
+    def rises(self) -> bool:
+        """Whether plain steps never lower the objective."""
+        return True
+
+    def admitted(self, free: np.ndarray) -> np.ndarray:
+        """An accelerated point, moved inside the constraints if that needs doing."""
+        return free
