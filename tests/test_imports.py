@@ -54,12 +54,13 @@ def test_files_are_short():
 
 
 PUBLIC = """
-AbstractAccelerator AbstractExponentialFamily AbstractFamily AbstractModel Bernoulli Beta Binomial Bootstrap Categorical
-Cells DataError ExactSEM Exponential Fit Gamma Geometric HardyWeinberg IID InferenceError Iterate Latent LatensError
-LogNormal Louis Mixture ModelError Multinomial MultivariateNormal NegativeBinomial Normal OPG Oakes Observed
-ParameterError ParametricBootstrap Plain Poisson Positive PositiveDefinite Product Profile Real SEM Sandwich Simplex
-Squarem Status Stop Truncated Unit Weibull choose compare fit grouped h_function interval iterate left_censored
-lower_bound one_of pool q_function read_cells right_censored testing
+AbstractAccelerator AbstractExponentialFamily AbstractFamily AbstractModel Anderson Auto Bernoulli Beta Binomial
+Bootstrap Categorical Cells DataError ExactSEM Exponential Fit FixedPoint Gamma Geometric HardyWeinberg IID
+InferenceError Iterate LatensError Latent LogNormal Louis Mixture ModelError Multinomial MultivariateNormal
+NegativeBinomial Normal OPG Oakes Observed ParabolicEM ParameterError ParametricBootstrap Plain Poisson Positive
+PositiveDefinite Product Profile QuasiNewton Real SEM Sandwich Simplex Squarem Starts Status Stop Truncated Unit
+Weibull accelerate choose compare fit grouped h_function interval iterate left_censored lower_bound one_of pool
+q_function read_cells right_censored testing
 """
 
 

@@ -1,6 +1,6 @@
 """`fit` and `iterate`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -10,7 +10,7 @@ from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
-from latens.engine.starts import Starts, search
+from latens.engine.starts import Met, Starts, among, search
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import ParameterError
@@ -25,8 +25,8 @@ def iterate(
     *,
     weights: Any = None,
     labels: Any = None,
-    start: Params | None = None,
-    starts: int | None = None,
+    start: Params | Sequence[Params] | None = None,
+    starts: int | Starts | None = None,
     seed: int = 0,
     accelerate: AbstractAccelerator | None = None,
     stop: Stop | None = None,
@@ -45,11 +45,8 @@ def iterate(
         [0.33333, 0.23741, 0.19787]
     """
     problem = Problem(model, data, weights, labels)
-    accelerate, stop = accelerate or Auto(), stop or Stop()
-    if start is not None:
-        return run(problem, problem.free(start), accelerate, stop)
-    wanted = model.usual_starts if starts is None else starts
-    return run(problem, search(problem, wanted, seed, accelerate)[0], accelerate, stop)
+    accelerate = accelerate or Auto()
+    return run(problem, _begin(problem, start, starts, seed, accelerate)[0], accelerate, stop or Stop())
 
 
 def fit(
@@ -58,8 +55,8 @@ def fit(
     *,
     weights: Any = None,
     labels: Any = None,
-    start: Params | None = None,
-    starts: int | None = None,
+    start: Params | Sequence[Params] | None = None,
+    starts: int | Starts | None = None,
     seed: int = 0,
     accelerate: AbstractAccelerator | None = None,
     stop: Stop | None = None,
@@ -73,10 +70,11 @@ def fit(
     list, dict of columns, data frame, or counts (`Cells`); NaN where a datum or cell was not seen, and
     `lt.interval`, `lt.right_censored`, `lt.one_of`, `lt.grouped` for what is known only as a set; `weights`
     (n,): frequency weights; `labels` (n,): the hidden label where it is known (a code, or a set of codes),
-    None where it is not; `start`: params to begin at; or else `starts`: how many starts to try by
-    short runs, of which the best is finished (default: 10 for a mixture, 1 for others), drawn with
-    `seed`; `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()`,
-    `lt.ParabolicEM()` or `lt.Plain()`; `stop`: `lt.Stop(...)`;
+    None where it is not; `start`: params to begin at, or a list of such to try; or else `starts`: how many
+    to draw and try (a number or `lt.Starts(...)`; default: 10 for a mixture, 1 for others), with `seed`. Many
+    starts are tried side by side by short runs, the better ones go on longer, and the best is finished;
+    `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()`, `lt.ParabolicEM()` or
+    `lt.Plain()`; `stop`: `lt.Stop(...)`;
     `progress`: show a progress line.
     **Returns:** a `Fit`. Ctrl-C ends the iteration and returns the best so far, status "interrupted".
     **Raises:** `DataError`, `ModelError`, `ParameterError`; each names what is wrong and the remedy.
@@ -90,13 +88,7 @@ def fit(
     """
     problem = Problem(model, data, weights, labels)
     accelerate, stop = accelerate or Auto(), stop or Stop()
-    summary: Starts | None = None
-    if start is not None:
-        if starts is not None:
-            raise ParameterError("give either start (params to begin at) or starts (how many to try), not both")
-        free = problem.free(start)
-    else:
-        free, summary = search(problem, model.usual_starts if starts is None else starts, seed, accelerate)
+    free, met = _begin(problem, start, starts, seed, accelerate)
     steps = run(problem, free, accelerate, stop)
     if progress:
         from latens.report.progress import shown
@@ -114,4 +106,25 @@ def fit(
         last = last.ended(Status.INTERRUPTED)
     assert last is not None
     assert isfinite(last.log_likelihood)
-    return Fit(last, np.array(trace), summary)
+    return Fit(last, np.array(trace), met)
+
+
+def _begin(
+    problem: Problem,
+    start: Params | Sequence[Params] | None,
+    starts: int | Starts | None,
+    seed: int,
+    accelerate: AbstractAccelerator,
+) -> tuple[np.ndarray, Met | None]:
+    """Where to begin, and what was met in finding that."""
+    if start is None:
+        wanted = problem.model.usual_starts if starts is None else starts
+        return search(problem, Starts(wanted) if isinstance(wanted, int) else wanted, seed, accelerate)
+    if starts is not None:
+        raise ParameterError("give either start (params to begin at) or starts (how many to try), not both")
+    if isinstance(start, Mapping):
+        return problem.free(start), None
+    points = [problem.free(params, f"start {i}") for i, params in enumerate(start)]
+    if not points:
+        raise ParameterError("start: the list of params to begin at is empty")
+    return among(problem, points, seed, accelerate)

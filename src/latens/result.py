@@ -7,7 +7,7 @@ import numpy as np
 
 from latens.engine.emmap import evidences, posteriors
 from latens.engine.problem import Problem
-from latens.engine.starts import Starts
+from latens.engine.starts import Met
 from latens.errors import ModelError, ParameterError
 from latens.estimates import Estimates
 from latens.inference.errors import AbstractMethod
@@ -34,7 +34,7 @@ class Fit(Estimates):
     """
 
     trace: np.ndarray
-    starts: Starts | None
+    starts: Met | None
 
     def _rows(self, data: Any) -> tuple[Problem, np.ndarray]:
         """The rows asked about, and the estimates in free coordinates there."""

@@ -12,6 +12,8 @@ from latens.cells import Patterned
 
 CACHE = 1 << 17  # doubles a block may occupy together with its statistics: about half an L2 cache
 WORTH_A_CORE = 20_000  # rows below which a second core costs more than it saves
+FEWEST, MOST = 10_000, 500_000  # rows in a shard
+SHARDS = 16  # unless that would make them larger than the most
 GROUP = 24  # rows that cost as much as integrating the unseen cells out of the potentials
 
 
@@ -32,6 +34,11 @@ class Deal(NamedTuple):
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def shards_for(n: int) -> int:
+    """How many shards: by the rows alone, so that sums, and with them a fit, are the same on any number of cores."""
+    return 1 if n < WORTH_A_CORE else max(min(n // FEWEST, SHARDS), n // MOST)
 
 
 def size_for(doubles_per_row: int) -> int:
@@ -79,9 +86,9 @@ def _rows_together(counts: np.ndarray) -> int:
 
 
 def _spans(blocks: int, shards: int) -> list[slice]:
-    """Blocks of each shard, as evenly as can be."""
+    """Blocks of each shard: as many in every one, the last filled up with padding, so that one program serves all."""
     per = -(-blocks // min(shards, blocks))
-    return [slice(first, min(first + per, blocks)) for first in range(0, blocks, per)]
+    return [slice(first, first + per) for first in range(0, blocks, per)]
 
 
 def _plain(xs: Any, weights: np.ndarray, size: int, span: slice) -> Shard:

@@ -143,16 +143,24 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple
     return log_lik, _move(model, free, maximise(q, free, derivatives=derivatives), q, n)
 
 
+@jax.jit
+def many_steps(model: AbstractModel, free: Array, shards: list[Shard], n: Array) -> tuple[Array, Move]:
+    """E- and M-steps from many points (b, p) at once: rows are read once for all of them."""
+
+    def one(u: Array) -> tuple[Array, Move]:
+        if not model.finite:
+            return row_step(model, u, shards[0], n)
+        log_lik, stats = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *[expect(model, u, s) for s in shards])
+        return log_lik, update(model, u, stats, n)
+
+    return jax.vmap(one)(free)
+
+
 def _move(model: AbstractModel, free: Array, after: Array, q: Callable[[Array], Array], n: Array) -> Move:
-    """Measure the step by the complete information, √(ΔᵀI_com Δ): the same in any coordinates."""
-    delta = after - free
+    """Measure the step Δ by the complete information, √(ΔᵀI_com Δ): the same in any coordinates.
 
-    def along(t: Array) -> Array:
-        return q(free + t * delta)
-
-    def slope(t: Array) -> Array:
-        return jax.jvp(along, (t,), (jnp.ones(()),))[1]
-
-    curvature = jax.jvp(slope, (jnp.zeros(()),), (jnp.ones(()),))[1]
+    Q has its maximum at the end of the step, so to second order its slope at the beginning is ΔᵀI_com Δ.
+    """
+    slope = jax.jvp(q, (free,), (after - free,))[1]
     health = model.health(Space(model.constraints).params(free), n)
-    return Move(after, jnp.sqrt(jnp.abs(curvature)), health)
+    return Move(after, jnp.sqrt(jnp.abs(slope)), health)

@@ -72,7 +72,7 @@ class Run:
                 raise self.given.unusable(self.point, step)
         elif not self._holds(step):
             return self._drop(step)
-        distance = self.projection.distance(self.point, step.free - self.point, step.length)
+        distance = self.projection.distance(self.point, step.free - self.point, step.length, self.stop.tolerance)
         reached = Iterate(
             self.given,
             self.point,
@@ -96,6 +96,13 @@ class Run:
         if status is Status.RUNNING:
             self._propose()
         return None if self.below else self.best
+
+    def resume(self, stop: Stop) -> None:
+        """Go on after max steps, under another rule."""
+        assert self.best is not None
+        self.stop, self.best = stop, replace(self.best, status=Status.RUNNING, reason="")
+        if self.point is self.best.free:  # it ended before a next point was proposed
+            self._propose()
 
     @property
     def _slack(self) -> float:

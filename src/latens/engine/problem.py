@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import cached_property
+from types import CodeType
 from typing import Any
 
 import jax
@@ -11,29 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import OneOf, complete_like, is_half_seen, one_of, shown, without_labels
-from latens.data.sets import allowed, ungroup
-from latens.data.table import frequencies
-from latens.engine.blocks import WORTH_A_CORE, Deal, Shard, cores, deal, finer, rows_of, size_for
-from latens.engine.emmap import evidences, expect, expected_value, one_step, row_step, update, value
+from latens.cells import complete_like, is_half_seen, shown, without_labels
+from latens.data.sets import ungroup
+from latens.engine.blocks import Deal, Shard, cores, deal, finer, rows_of, shards_for, size_for
+from latens.engine.emmap import evidences, expect, expected_value, many_steps, one_step, row_step, update, value
 from latens.engine.maps import AbstractMap, Step
+from latens.engine.reading import bind
 from latens.engine.status import Status
 from latens.engine.stop import noise
-from latens.errors import DataError, ModelError, ParameterError
+from latens.errors import ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
-
-
-def _check_leaves(model: AbstractModel) -> None:
-    """Fields that are no arrays or numbers must be declared static, or JAX cannot compile the model."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(model):
-        if not isinstance(leaf, float | int | complex | np.ndarray | np.generic | jax.Array):
-            raise ModelError(
-                f"{type(model).__name__}{jax.tree_util.keystr(path)} is {leaf!r}: declare a field that is not an "
-                "array or a number as `name: type = equinox.field(static=True)`"
-            )
 
 
 @jax.jit
@@ -47,51 +38,32 @@ def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Param
     return frame.leave(Space(model.constraints).params(free))
 
 
+TOGETHER = 5  # points in one evaluation of the map from many; the same on any number of cores, so that results are
+
+
 class Problem(AbstractMap):
     """A model, its data in shards, and the map between what users see and what is computed."""
 
+    side_by_side = False  # whether one point is evaluated as many are
+
     @double
     def __init__(self, model: AbstractModel, data: Any, weights: Any = None, labels: Any = None) -> None:
-        if not isinstance(model, AbstractModel):
-            raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
-        _check_leaves(model)
-        data, counts = ungroup(data)
-        rows = model.read(data)
-        n = len(jax.tree.leaves(rows.xs)[0])
-        given = frequencies(weights, n)
-        for more in (rows.weights, None if counts is None else frequencies(counts, n)):
-            given = given if more is None else given * more
-        used = given > 0
-        keep = slice(None) if used.all() else used
-        xs = jax.tree.map(lambda leaf: leaf[keep], rows.xs)
-        self.given = model
-        self.columns = rows.columns
-        self.weights = given[keep]
-        self.rows_read, self.rows_used = n, np.flatnonzero(used)
-        model.require(xs, rows.columns)
-        self.frame: AbstractFrame = model.frame(xs, self.weights, rows.columns)
+        read = bind(model, data, weights, labels)
+        self.given, self.columns, self.weights = model, read.columns, read.weights
+        self.rows_read, self.rows_used = read.rows_read, read.rows_used
+        self.frame: AbstractFrame = model.frame(read.xs, self.weights, read.columns)
         self.model = model.framed(self.frame)
-        self.row_jacobian = self.frame.log_jacobian(xs)
+        self.row_jacobian = self.frame.log_jacobian(read.xs)
         self.space = Space(model.constraints)
-        told = None if labels is None else self._told(labels, n)[keep]
+        told = read.labels
         self.exchangeable = model.exchangeable if told is None or told.all() else ()
-        self._deal(model.labelled(model.observe(self.frame.apply(xs)), told))
-
-    def _told(self, labels: Any, n: int) -> np.ndarray:
-        """(n, k) which components each row may come from."""
-        hidden = self.given.hidden
-        if hidden is None or isinstance(labels, str):
-            raise ModelError(f"{type(self.given).__name__} hides no label that labels= could tell")
-        sets = labels if isinstance(labels, OneOf) else one_of(labels)
-        if len(sets) != n:
-            raise DataError(f"{len(sets)} labels for {n} rows: give one for each, None where it is not known")
-        return allowed(sets, len(hidden), "labels")
+        self._deal(model.labelled(model.observe(self.frame.apply(read.xs)), told))
 
     def _deal(self, moved: Any) -> None:
-        single = not self.model.finite or len(self.weights) < WORTH_A_CORE
-        dealt = deal(moved, self.weights, size_for(self._row_size(moved)), 1 if single else cores())
-        self.shards, self.slots = dealt
-        self._pool = ThreadPoolExecutor(len(self.shards)) if len(self.shards) > 1 else None
+        shards = shards_for(len(self.weights)) if self.model.finite else 1
+        self.shards, self.slots = deal(moved, self.weights, size_for(self._row_size(moved)), shards)
+        self._compiled: set[CodeType] = set()
+        self._pool = ThreadPoolExecutor(min(cores(), len(self.shards))) if len(self.shards) > 1 else None
         self.n = float(self.weights.sum())
         self.offset = float(np.sum(self.weights * self.row_jacobian))
         self._total = jnp.asarray(self.n)
@@ -143,6 +115,8 @@ class Problem(AbstractMap):
     @double
     def step(self, free: np.ndarray) -> Step:
         """Evaluate the EM map: the log-likelihood at `free`, and where E and M lead from there."""
+        if self.side_by_side:
+            return self.steps(np.array([free] * TOGETHER))[0]
         point = jnp.asarray(free)
         if self._pool is None:
             whole = one_step if self.model.finite else row_step
@@ -151,6 +125,13 @@ class Problem(AbstractMap):
             log_lik, stats = self.add(lambda shard: expect(self.model, point, shard))
             move = update(self.model, point, stats, self._total)
         return Step(float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health))
+
+    @double
+    def steps(self, points: np.ndarray) -> list[Step]:
+        """The same from many points (b, p) at once; worth it where the data are few."""
+        log_liks, move = many_steps(self.model, jnp.asarray(points), self.shards, self._total)
+        found = (np.asarray(leaf) for leaf in (log_liks + self.offset, *move))
+        return [Step(float(v), free, float(length), health) for v, free, length, health in zip(*found, strict=True)]
 
     @double
     def health(self, free: np.ndarray) -> np.ndarray:
@@ -170,11 +151,16 @@ class Problem(AbstractMap):
         return float(self.add(lambda shard: expected_value(self.model, u, v, shard)))
 
     def add(self, function: Callable[[Shard], Any], shards: list[Shard] | None = None) -> Any:
-        """Σ over shards, one thread each (JAX releases the interpreter lock), added on the host."""
+        """Σ over shards, dealt to threads (JAX releases the interpreter lock), added on the host in their order."""
         shards = self.shards if shards is None else shards
         if self._pool is None:
             return function(shards[0])
-        parts = list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), shards))
+        done = []
+        if function.__code__ not in self._compiled:  # two threads would compile the same program
+            self._compiled.add(function.__code__)
+            done = [jax.block_until_ready(function(shards[0]))]
+        rest = shards[len(done) :]
+        parts = done + list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), rest))
         return jax.tree.map(lambda *leaves: sum(leaves[1:], start=leaves[0]), *parts)
 
     def as_dealt(self, values: np.ndarray, shards: list[Shard] | None = None) -> list[Array]:

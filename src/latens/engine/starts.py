@@ -1,13 +1,16 @@
-"""Many starts: short runs, the best is gone on with."""
+"""Many starts: short runs side by side, the better ones longer; the best is gone on with."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from latens.engine.accelerators.base import AbstractAccelerator
-from latens.engine.loop import Iterate, run
-from latens.engine.problem import Problem, to_free
+from latens.engine.blocks import cores
+from latens.engine.loop import Iterate, Run
+from latens.engine.problem import TOGETHER, Problem, to_free
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import LatensError, ModelError, ParameterError
@@ -15,58 +18,187 @@ from latens.numerics.precision import double
 
 PILOT = 20_000  # rows at most that short runs look at
 SHORT = Stop(tolerance=1e-2, max_steps=60)
+LONGER = (4, 16)  # times as long, for half of the runs that have not settled, and half of those
+SAME = 0.05  # of the range of a parameter over components and ends, within which its values are one
 
 
 @dataclass(frozen=True)
 class Starts:
-    """What many starts met: `tried`; `settled` within their short run; `degenerate` ones; the number of
-    distinct `optima` the settled ones met; how many of those `reached` the best; `rows` looked at."""
+    """How many starts to draw, and how; `fit(..., starts=20)` means `Starts(20)`.
+
+    **Arguments:** `seeded`: by k-means++ for a mixture, by the model's own rule for others; `random`: from
+    seeds that are any rows of the data.
+    **Raises:** `ParameterError` for no start at all.
+    **Example:**
+        >>> import latens as lt
+        >>> data = [0, 1, 1, 2, 6, 7, 8, 9]
+        >>> fit = lt.fit(lt.Mixture(lt.Poisson(), 2), data, starts=lt.Starts(5, random=5))
+        >>> fit.starts.tried
+        10
+    """
+
+    seeded: int = 10
+    random: int = 0
+
+    def __post_init__(self) -> None:
+        if self.seeded < 0 or self.random < 0 or self.seeded + self.random < 1:
+            raise ParameterError(f"starts must be at least 1, got {self.seeded} seeded and {self.random} random")
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """A maximum that starts settled on: the log-likelihood there, and how many did."""
+
+    log_likelihood: float
+    reached: int
+
+
+@dataclass(frozen=True)
+class Met:
+    """What many starts met: `tried`; `settled` within their run; `degenerate` ones; the distinct `optima` of
+    the settled ones, up to relabelling, best first; the number of `rows` looked at."""
 
     tried: int
     settled: int
     degenerate: int
-    optima: int
-    reached: int
+    optima: tuple[Optimum, ...]
     rows: int
 
 
 @double
-def draw(problem: Problem, seed: int, i: int) -> np.ndarray:
+def draw(problem: Problem, seed: int, i: int, *, random: bool = False) -> np.ndarray:
     """The i-th start: free coordinates. The same seed gives the same start."""
     rng = np.random.default_rng([seed, i])
-    params = problem.model.start(problem.xs, jnp.asarray(problem.weights), problem.frame, rng)
+    begin = problem.model.random_start if random else problem.model.start
+    params = begin(problem.xs, jnp.asarray(problem.weights), problem.frame, rng)
     return np.asarray(to_free(problem.model, params))
 
 
 def search(
-    problem: Problem, starts: int, seed: int, accelerate: AbstractAccelerator
-) -> tuple[np.ndarray, Starts | None]:
+    problem: Problem, starts: Starts, seed: int, accelerate: AbstractAccelerator
+) -> tuple[np.ndarray, Met | None]:
     """The best of many short runs, and what they met."""
-    if starts < 1:
-        raise ParameterError(f"starts must be at least 1, got {starts}")
     pilot = _pilot(problem, seed)
-    if starts == 1:
-        return draw(pilot, seed, 0), None
-    ends: list[Iterate] = []
-    trouble: Exception | None = None
-    for i in range(starts):
+    number = starts.seeded + starts.random
+    if number == 1:
+        return draw(pilot, seed, 0, random=starts.random == 1), None
+    points: list[np.ndarray] = []
+    trouble: LatensError | None = None
+    for i in range(number):
         try:
-            *_, last = run(pilot, draw(pilot, seed, i), accelerate, SHORT)
-            ends.append(last)
+            points.append(draw(pilot, seed, i, random=i >= starts.seeded))
         except ModelError:
             raise
         except LatensError as error:
             trouble = error  # another start may do; raised if none does
+    return _best(pilot, points, accelerate, number, trouble)
+
+
+def among(
+    problem: Problem, points: list[np.ndarray], seed: int, accelerate: AbstractAccelerator
+) -> tuple[np.ndarray, Met]:
+    """The best of short runs from given points, and what they met."""
+    return _best(_pilot(problem, seed), points, accelerate, len(points), None)
+
+
+def _best(
+    pilot: Problem,
+    points: list[np.ndarray],
+    accelerate: AbstractAccelerator,
+    number: int,
+    trouble: LatensError | None,
+) -> tuple[np.ndarray, Met]:
+    runs = [Run(pilot, point, accelerate, SHORT) for point in points]
+    trouble = race(pilot, runs) or trouble
+    for times in LONGER:
+        unsettled = [r for r in runs if r.best is not None and r.best.status is Status.MAX_STEPS]
+        unsettled.sort(key=lambda r: -r.best.log_likelihood if r.best else 0.0)
+        longer = unsettled[: (len(unsettled) + 1) // 2]
+        for r in longer:
+            r.resume(Stop(SHORT.tolerance, times * SHORT.max_steps))
+        race(pilot, longer)
+    ends = [r.best for r in runs if r.best is not None]
     if not ends:
         assert trouble is not None
         raise trouble
-    sound = [e for e in ends if e.status is not Status.DEGENERATE]
-    best = max(sound or ends, key=lambda e: e.log_likelihood)
-    settled = sorted((e.log_likelihood for e in sound if e.status is Status.CONVERGED), reverse=True)
-    apart = 1e-3 + 1e-9 * abs(best.log_likelihood)
-    optima = sum(1 for i, v in enumerate(settled) if i == 0 or settled[i - 1] - v > apart)
-    reached = sum(1 for v in settled if settled[0] - v <= apart)
-    return best.free, Starts(starts, len(settled), len(ends) - len(sound), optima, reached, len(pilot.weights))
+    sound = [end for end in ends if end.status is not Status.DEGENERATE]
+    best = max(sound or ends, key=lambda end: end.log_likelihood)
+    settled = [end for end in sound if end.status is Status.CONVERGED]
+    optima = _optima(pilot, settled)
+    pilot.side_by_side = True  # what has been compiled for many points may as well serve one
+    return best.free, Met(number, len(settled), len(ends) - len(sound), optima, len(pilot.weights))
+
+
+def race(problem: Problem, runs: list[Run]) -> LatensError | None:
+    """Take all runs to their ends, some at a time in every evaluation; the error of one that could not begin."""
+    groups = [runs[i : i + TOGETHER] for i in range(0, len(runs), TOGETHER)]
+    if not groups:
+        return None
+    if len(groups) > 1:  # two threads would compile the same program
+        problem.steps(_points(groups[0]))
+    with ThreadPoolExecutor(min(cores(), len(groups))) as pool:
+        found = list(pool.map(lambda group: _side_by_side(problem, group), groups))
+    return next((error for error in found if error is not None), None)
+
+
+def _side_by_side(problem: Problem, runs: list[Run]) -> LatensError | None:
+    alive, trouble = list(runs), None
+    while alive:
+        left = []
+        for r, step in zip(alive, problem.steps(_points(alive)), strict=False):
+            try:
+                r.take(step)
+            except ModelError:
+                raise
+            except LatensError as error:
+                r.best, trouble = None, error
+                continue
+            if r.best is None or r.best.status is Status.RUNNING:
+                left.append(r)
+        alive = left
+    return trouble
+
+
+def _points(runs: list[Run]) -> np.ndarray:
+    """(TOGETHER, p) always, so that one program serves: those of runs that have ended are repeats."""
+    return np.array([r.point for r in runs] + [runs[0].point] * (TOGETHER - len(runs)))
+
+
+def _optima(problem: Problem, settled: list[Iterate]) -> tuple[Optimum, ...]:
+    """The distinct ones, best first: a higher log-likelihood, or the same elsewhere."""
+    found: list[list[Iterate]] = []
+    for end in sorted(settled, key=lambda end: -end.log_likelihood):
+        apart = 1e-3 + 1e-9 * abs(end.log_likelihood)
+        near = [f for f in found if abs(f[0].log_likelihood - end.log_likelihood) <= apart]
+        home = next((f for f in near if _same(problem, f[0].free, end.free)), None)
+        if home is None:
+            found.append([end])
+        else:
+            home.append(end)
+    return tuple(Optimum(f[0].log_likelihood, len(f)) for f in found)
+
+
+def _same(problem: Problem, a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two points are one, up to a relabelling of what is exchangeable."""
+    here, there = problem.params(a), problem.params(b)
+    labelled = [n for n in here if n in problem.exchangeable]
+    if any(not _close(here[n], there[n]).all() for n in here if n not in labelled):
+        return False
+    if not labelled:
+        return True
+    agree = np.logical_and.reduce(
+        [
+            _close(*np.broadcast_arrays(here[n][:, None], there[n][None]))
+            .reshape(len(here[n]), len(there[n]), -1)
+            .all(-1)
+            for n in labelled
+        ]
+    )
+    return bool(agree[linear_sum_assignment(agree, maximize=True)].all())
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(a - b) <= SAME * np.maximum(np.ptp([a, b]), 1e-3 * np.abs(a)))
 
 
 @double

@@ -56,8 +56,11 @@ class Projection:
     turns: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=WINDOW))
     last: tuple[np.ndarray, np.ndarray] | None = None
 
-    def distance(self, point: np.ndarray, residual: np.ndarray, length: float) -> float:
-        """Standard errors left to go from a point, its residual and the length of that in standard errors."""
+    def distance(self, point: np.ndarray, residual: np.ndarray, length: float, tolerance: float) -> float:
+        """Standard errors left to go from a point, its residual and the length of that in standard errors.
+
+        A step that is longer than the tolerance need not be projected well.
+        """
         if self.last is not None:
             move, turn = point - self.last[0], residual - self.last[1]
             size = float(np.linalg.norm(move))
@@ -67,8 +70,12 @@ class Projection:
         self.last = (point, residual)
         if length <= self.noise:
             return length
-        left = self._slowest()
+        left = self._slowest() if length <= tolerance else self._slow()
         return length / left if left > 0 else inf
+
+    def _slow(self) -> float:
+        """No smaller than that eigenvalue, and cheaper: the smallest Rayleigh quotient of a move."""
+        return min((-float(m @ t) for m, t in zip(self.moves, self.turns, strict=True)), default=0.0)
 
     def _slowest(self) -> float:
         """The smallest eigenvalue of I − R on the span of the last moves; 0 if nothing is known of it."""

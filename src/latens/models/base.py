@@ -141,6 +141,10 @@ class AbstractModel(eqx.Module):
         space = Space(self.constraints)
         return space.params(jnp.asarray(rng.normal(size=space.size)))
 
+    def random_start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
+        """Another way to draw a start, which spreads wider, if the model has one."""
+        return self.start(xs, weights, frame, rng)
+
     def labelled(self, xs: Any, labels: np.ndarray | None) -> Any:
         """Rows as observed, together with what is known of their hidden label: (n, k) booleans."""
         if labels is None:

@@ -169,10 +169,19 @@ class Mixture(AbstractModel):
 
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         """k-means++ seeds; every row goes to its nearest; each group a little shrunk towards all."""
+        return self._grouped(xs, weights, frame, rng, apart=True)
+
+    def random_start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
+        """The same from seeds that are any rows."""
+        return self._grouped(xs, weights, frame, rng, apart=False)
+
+    def _grouped(
+        self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator, *, apart: bool
+    ) -> Params:
         # in the columns as given: a frame that whitens them would hide what sets the groups apart
         rows = without_labels(xs)
         features = _features(self, frame, rows)
-        groups = partition(np.asarray(features), np.asarray(weights), self.components.k, rng)
+        groups = partition(np.asarray(features), np.asarray(weights), self.components.k, rng, apart=apart)
         if isinstance(xs, Labelled):
             groups = guided(groups, np.asarray(xs.allowed))
         return _from_groups(self, rows, jnp.asarray(groups * np.asarray(weights)[:, None]))

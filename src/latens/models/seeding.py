@@ -6,11 +6,13 @@ from scipy.optimize import linear_sum_assignment
 SHRINK = 0.1  # share of each group that is the whole sample: keeps every group's estimate inside
 
 
-def partition(features: np.ndarray, weights: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+def partition(
+    features: np.ndarray, weights: np.ndarray, k: int, rng: np.random.Generator, *, apart: bool = True
+) -> np.ndarray:
     """(n, k) memberships that sum to one over groups: mostly the nearest of k seeds.
 
     Seeds are drawn with probability proportional to the squared distance to the nearest one already
-    drawn; distances are taken with every feature in units of its standard deviation.
+    drawn, or if not `apart` uniformly; distances are taken with every feature in units of its standard deviation.
 
     **Source:** Arthur & Vassilvitskii (2007), SODA, 1027.
     """
@@ -22,7 +24,7 @@ def partition(features: np.ndarray, weights: np.ndarray, k: int, rng: np.random.
     distance = ((scaled - scaled[seed]) ** 2).sum(1)
     nearest, groups = distance, np.zeros(n, dtype=int)
     for j in range(1, k):
-        chance = nearest * share
+        chance = nearest * share if apart else share * (nearest > 0)
         chance = chance / chance.sum() if chance.sum() > 0 else share
         seed = rng.choice(n, p=chance)
         distance = ((scaled - scaled[seed]) ** 2).sum(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def record(fit: Fit, method: str | AbstractMethod = "observed") -> dict[str, Any]:
     """What the report shows, ready for JSON: no NaN, no infinity, None where there is no number."""
-    starts = None if fit.starts is None else dict(vars(fit.starts))
+    starts = None if fit.starts is None else asdict(fit.starts)
     return {
         "model": fit.model.title,
         "n": fit.n,

@@ -18,7 +18,7 @@ from latens.inference.methods import method_for
 from latens.report.numbers import alone, decimals, with_error
 
 if TYPE_CHECKING:
-    from latens.engine.starts import Starts
+    from latens.engine.starts import Met
     from latens.inference.errors import AbstractMethod
     from latens.result import Fit
 
@@ -26,6 +26,7 @@ Uncertainty = tuple["np.ndarray | None", "np.ndarray | None", "np.ndarray | None
 
 MOST_ROWS = 60
 MOST_COLUMNS = 12
+MOST_OPTIMA = 6
 WIDTH = 96
 TABLE_WIDTH = 160  # a row of a table is never broken
 
@@ -116,14 +117,15 @@ def _half_seen(fit: Fit) -> str:
     return "; ".join(parts) + (f"; and {_count(more, 'more column', 'more columns')}" if more else "") + "."
 
 
-def _starts(starts: Starts, rows: int) -> str:
-    optima = _count(starts.optima, "distinct optimum", "distinct optima")
-    part = f" (on {starts.rows} of the rows)" if starts.rows < rows else ""
-    lost = f"; {starts.degenerate} degenerated" if starts.degenerate else ""
-    return (
-        f"{starts.tried} tried{part}; {starts.settled} settled in a short run, on {optima}; "
-        f"{starts.reached} reached the best{lost}."
-    )
+def _starts(met: Met, rows: int) -> str:
+    """How many were tried, and the table of optima in a line."""
+    part = f" (on {met.rows} of the rows)" if met.rows < rows else ""
+    lost = f"; {met.degenerate} degenerated" if met.degenerate else ""
+    optima = _count(len(met.optima), "distinct optimum", "distinct optima")
+    shown = ", ".join(f"{found.log_likelihood:.3f} ({found.reached} times)" for found in met.optima[:MOST_OPTIMA])
+    more = ", ..." if len(met.optima) > MOST_OPTIMA else ""
+    table = f", log-likelihood {shown}{more}" if met.optima else ""
+    return f"{met.tried} tried{part}; {met.settled} settled, on {optima}{table}{lost}."
 
 
 def _evaluations(fit: Fit) -> str:

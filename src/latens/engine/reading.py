@@ -1,0 +1,63 @@
+"""From what users hand over to rows that a model takes."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from latens.cells import OneOf, one_of
+from latens.data.sets import allowed, ungroup
+from latens.data.table import frequencies
+from latens.errors import DataError, ModelError
+from latens.models.base import AbstractModel
+
+
+class Bound(NamedTuple):
+    """Rows of positive weight, as the model reads them."""
+
+    xs: Any
+    columns: tuple[str, ...]
+    weights: np.ndarray  # (n,)
+    labels: np.ndarray | None  # (n, k) which components each row may come from
+    rows_read: int
+    rows_used: np.ndarray  # (n,) which of them
+
+
+def bind(model: AbstractModel, data: Any, weights: Any, labels: Any) -> Bound:
+    """Check the model, read the data, multiply the weights, drop rows of weight 0."""
+    if not isinstance(model, AbstractModel):
+        raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
+    _check_leaves(model)
+    data, counts = ungroup(data)
+    rows = model.read(data)
+    n = len(jax.tree.leaves(rows.xs)[0])
+    given = frequencies(weights, n)
+    for more in (rows.weights, None if counts is None else frequencies(counts, n)):
+        given = given if more is None else given * more
+    used = given > 0
+    keep = slice(None) if used.all() else used
+    xs = jax.tree.map(lambda leaf: leaf[keep], rows.xs)
+    model.require(xs, rows.columns)
+    told = None if labels is None else _told(model, labels, n)[keep]
+    return Bound(xs, rows.columns, given[keep], told, n, np.flatnonzero(used))
+
+
+def _told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:
+    """(n, k) which components each row may come from."""
+    hidden = model.hidden
+    if hidden is None or isinstance(labels, str):
+        raise ModelError(f"{type(model).__name__} hides no label that labels= could tell")
+    sets = labels if isinstance(labels, OneOf) else one_of(labels)
+    if len(sets) != n:
+        raise DataError(f"{len(sets)} labels for {n} rows: give one for each, None where it is not known")
+    return allowed(sets, len(hidden), "labels")
+
+
+def _check_leaves(model: AbstractModel) -> None:
+    """Fields that are no arrays or numbers must be declared static, or JAX cannot compile the model."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(model):
+        if not isinstance(leaf, float | int | complex | np.ndarray | np.generic | jax.Array):
+            raise ModelError(
+                f"{type(model).__name__}{jax.tree_util.keystr(path)} is {leaf!r}: declare a field that is not an "
+                "array or a number as `name: type = equinox.field(static=True)`"
+            )
