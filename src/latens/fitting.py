@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
-from latens.engine.loop import Iterate, run
+from latens.engine.checkpoint import Checkpoint
+from latens.engine.loop import Iterate, Run, drive, run
 from latens.engine.problem import Problem
 from latens.engine.starts import Met, Starts, among, search
 from latens.engine.status import Status
@@ -61,6 +63,7 @@ def fit(
     accelerate: AbstractAccelerator | None = None,
     stop: Stop | None = None,
     progress: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Fit:
     """Maximum likelihood by EM.
 
@@ -75,7 +78,8 @@ def fit(
     starts are tried side by side by short runs, the better ones go on longer, and the best is finished;
     `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()`, `lt.ParabolicEM()` or
     `lt.Plain()`; `stop`: `lt.Stop(...)`;
-    `progress`: show a progress line.
+    `progress`: show a progress line; `checkpoint`: a file to keep the iteration in, every few seconds and at the end,
+    so that the same call after an interruption goes on from there to the identical result.
     **Returns:** a `Fit`. Ctrl-C ends the iteration and returns the best so far, status "interrupted".
     **Raises:** `DataError`, `ModelError`, `ParameterError`; each names what is wrong and the remedy.
     **Example:** two normals with a common known variance:
@@ -88,25 +92,31 @@ def fit(
     """
     problem = Problem(model, data, weights, labels)
     accelerate, stop = accelerate or Auto(), stop or Stop()
-    free, met = _begin(problem, start, starts, seed, accelerate)
-    steps = run(problem, free, accelerate, stop)
+    kept = None if checkpoint is None else Checkpoint(checkpoint, problem)
+    if kept is not None and kept.state is not None:
+        met = kept.met
+        under_way = kept.restore(Run(problem, np.zeros(problem.space.size), accelerate, stop))
+    else:
+        free, met = _begin(problem, start, starts, seed, accelerate)
+        under_way = Run(problem, free, accelerate, stop)
+    steps = drive(under_way)
+    if kept is not None:
+        steps = kept.keep(under_way, steps, met)
     if progress:
         from latens.report.progress import shown
 
         steps = shown(steps, stop)
-    trace: list[float] = []
-    last: Iterate | None = None
+    last = under_way.best
     try:
-        for last in steps:
-            if last.step == len(trace):
-                trace.append(last.log_likelihood)
+        for last in steps:  # noqa: B007
+            pass
     except KeyboardInterrupt:
         if last is None:
             raise
         last = last.ended(Status.INTERRUPTED)
     assert last is not None
     assert isfinite(last.log_likelihood)
-    return Fit(last, np.array(trace), met)
+    return Fit(last, tuple(under_way.path), met)
 
 
 def _begin(

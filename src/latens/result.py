@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.engine.emmap import evidences, posteriors
+from latens.engine.loop import Passed
 from latens.engine.problem import Problem
 from latens.engine.starts import Met
 from latens.errors import ModelError, ParameterError
@@ -22,7 +23,7 @@ class Fit(Estimates):
 
     `model`; `params`: name → array; `log_likelihood`: at exactly those params; `status`: how it ended
     (`status.sentence` in words) and `reason`: why, if degenerate; `evaluations`: of the EM map, over the
-    final run; `trace`: (steps,) log-likelihoods, never falling; `n`: the total weight; `names`: a label
+    final run; `trace`, `accelerated`, `rejected`: (steps,) of its points; `n`: the total weight; `names`: a label
     for every scalar; `starts`: what many starts met, or None. Uncertainty: `information`, `errors`,
     `standard_errors`, `covariance`, `confidence_intervals`, `derive`, `wald_test`, `likelihood_ratio`.
 
@@ -33,8 +34,23 @@ class Fit(Estimates):
         (0.2, 0.1155)
     """
 
-    trace: np.ndarray
+    path: tuple[Passed, ...]
     starts: Met | None
+
+    @property
+    def trace(self) -> np.ndarray:
+        """(steps,) the log-likelihood at every point gone on from; it never falls."""
+        return np.array([passed.log_likelihood for passed in self.path])
+
+    @property
+    def accelerated(self) -> np.ndarray:
+        """(steps,) which of those points were extrapolated, and not images of EM."""
+        return np.array([passed.accelerated for passed in self.path])
+
+    @property
+    def rejected(self) -> np.ndarray:
+        """(steps,) how many extrapolated points were dropped before each."""
+        return np.array([passed.rejected for passed in self.path])
 
     def _rows(self, data: Any) -> tuple[Problem, np.ndarray]:
         """The rows asked about, and the estimates in free coordinates there."""

@@ -9,7 +9,20 @@ from typing import Any
 import click
 
 from latens import __version__
-from latens.cli.planning import ERRORS, FITTING, MODEL, OUTPUT, SOURCES, fit_options, options, plan_of, put, run
+from latens.cli.caching import keep_programs
+from latens.cli.planning import (
+    CHECKPOINT,
+    ERRORS,
+    FITTING,
+    MODEL,
+    OUTPUT,
+    SOURCES,
+    fit_options,
+    options,
+    plan_of,
+    put,
+    run,
+)
 
 COMPONENTS = click.option("--components", type=int, help="Number of components of a mixture.")
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -20,8 +33,10 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def latens() -> None:
     """Maximum likelihood from half-seen data by Expectation-Maximization.
 
-    Exit status: 0 converged, 1 fitted but not converged or degenerate, 2 bad input.
+    Exit status: 0 converged, 1 fitted but not converged or degenerate, 2 bad input. What is compiled for a model is
+    kept for the next run in the user's cache folder (LATENS_CACHE: another folder, or off).
     """
+    keep_programs()
 
 
 @latens.command()
@@ -50,7 +65,7 @@ def demo(name: str | None) -> int:
 
 
 @latens.command()
-@options(SOURCES, MODEL, COMPONENTS, FITTING, ERRORS, OUTPUT)
+@options(SOURCES, MODEL, COMPONENTS, FITTING, CHECKPOINT, ERRORS, OUTPUT)
 def fit(source: Path, data: Path | None, errors: str, json_to: str | None, quiet: bool, **flags: Any) -> int:
     """Fit the columns of a CSV or Parquet file, or what a MODEL.toml says (with DATA in its place).
 

@@ -30,9 +30,12 @@ MODEL = (
 FITTING = (
     click.option("--starts", type=int, help="How many starts to try (default: 10 for a mixture)."),
     click.option("--seed", type=int, help="Seed of the starts (default: 0)."),
-    click.option("--accelerate", help="squarem (default) or plain."),
+    click.option("--accelerate", help="auto (default), plain, squarem, anderson, daarem, quasi-newton or parabolic."),
     click.option("--tolerance", type=float, help="Stop this many standard errors from the limit (default: 1e-6)."),
     click.option("--max-steps", type=int, help="Most steps of EM (default: 10000)."),
+)
+CHECKPOINT = click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="Keep the iteration in this file, and go on from it."
 )
 ERRORS = click.option(
     "--errors",
@@ -101,6 +104,8 @@ def fit_options(plan: Plan, flags: dict[str, Any]) -> dict[str, Any]:
     found = plan.options | {name: flags[name] for name in ("starts", "seed") if flags.get(name) is not None}
     if flags.get("starts") is not None:
         found.pop("start", None)
+    if flags.get("checkpoint") is not None:
+        found["checkpoint"] = flags["checkpoint"]
     if flags.get("accelerate") is not None:
         found["accelerate"] = accelerator(flags["accelerate"])
     rule = {name: flags[name] for name in ("tolerance", "max_steps") if flags.get(name) is not None}

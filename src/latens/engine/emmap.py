@@ -24,6 +24,7 @@ class Move(NamedTuple):
 
 def over_blocks(function: Callable[[Any, Array], Any], shard: Shard) -> Any:
     """Σ over blocks of a function of (rows, weights): memory stays that of one block."""
+    function = jax.jit(function)  # traced once, for its shapes and for the sum
 
     def body(total: Any, block: tuple[Any, Array]) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, function(*block)), None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,14 @@ class Iterate:
         return replace(self, status=status, reason=reason)
 
 
+class Passed(NamedTuple):
+    """A point that was gone on from: the objective there, whether it was accelerated, points dropped before it."""
+
+    log_likelihood: float
+    accelerated: bool
+    rejected: int
+
+
 class Run:
     """A run under way: evaluate the map at `point`, hand the result to `take`, again and again.
 
@@ -63,9 +71,17 @@ class Run:
         self.home = start  # the image of the best point
         self.projection = Projection(given.rounding)
         self.evaluations = self.rejected = self.steps = self.below = 0
+        self.path: list[Passed] = []
+        self.busy = False  # whether the state is being changed
 
     def take(self, step: Step) -> Iterate | None:
         """Go on with what the map gave at `point`: the point as a new `Iterate`, or None if it is not one to show."""
+        self.busy = True
+        reached = self._take(step)
+        self.busy = False
+        return reached
+
+    def _take(self, step: Step) -> Iterate | None:
         self.evaluations += 1
         if self.best is None:
             if not np.isfinite(step.log_likelihood):
@@ -91,6 +107,7 @@ class Run:
         else:
             self.best, self.home = reached.ended(status, reason), step.free
             self.steps, self.below = self.steps + 1, 0
+            self.path.append(Passed(step.log_likelihood, self.extrapolated, self.rejected))
         self.level, self.image = step.log_likelihood, step.free
         self.peak = max(self.peak, self.level) if self.given.rises else self.level
         if status is Status.RUNNING:
@@ -164,9 +181,16 @@ class Run:
 
 def run(given: AbstractMap, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> Iterator[Iterate]:
     """Iterate a map from free coordinates; the last `Iterate` has a status that is not `RUNNING`."""
-    under_way = Run(given, start, accelerate, stop)
+    return drive(Run(given, start, accelerate, stop))
+
+
+def drive(under_way: Run) -> Iterator[Iterate]:
+    """Take a run to its end, if it has not come there."""
+    if under_way.best is not None and under_way.best.status is not Status.RUNNING:
+        yield under_way.best
+        return
     while True:
-        reached = under_way.take(given.step(under_way.point))
+        reached = under_way.take(under_way.given.step(under_way.point))
         if reached is not None:
             yield reached
             if reached.status is not Status.RUNNING:

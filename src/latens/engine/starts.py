@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.blocks import cores
@@ -14,6 +13,7 @@ from latens.engine.problem import TOGETHER, Problem, to_free
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import LatensError, ModelError, ParameterError
+from latens.numerics.matching import matching
 from latens.numerics.precision import double
 
 PILOT = 20_000  # rows at most that short runs look at
@@ -194,7 +194,7 @@ def _same(problem: Problem, a: np.ndarray, b: np.ndarray) -> bool:
             for n in labelled
         ]
     )
-    return bool(agree[linear_sum_assignment(agree, maximize=True)].all())
+    return bool(agree[np.arange(len(agree)), matching(~agree)].all())
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
@@ -18,6 +17,7 @@ from latens.engine.stop import Stop
 from latens.errors import InferenceError, LatensError, ParameterError
 from latens.inference.errors import AbstractMethod, Errors, Optimum
 from latens.inference.simulation import simulate
+from latens.numerics.matching import matching
 from latens.numerics.precision import double
 
 CLOSE = Stop(tolerance=1e-4, max_steps=5000)
@@ -148,7 +148,7 @@ def aligned(optimum: Optimum, replicates: np.ndarray) -> np.ndarray:
     weight = 1 / np.maximum(spread, 1e-12 * (1 + np.abs(here)))
     for b, found in enumerate(there):
         cost = (np.abs(found[None] - here[:, None]) * weight[:, None]).sum(-1)
-        order = linear_sum_assignment(cost)[1]
+        order = matching(cost)
         if (order != np.arange(k)).any():
             params = space.unflat(replicates[b])
             changed = params | {n: params[n][order] for n in names}

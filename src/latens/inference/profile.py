@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy.optimize import brentq
 
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
@@ -178,6 +177,8 @@ def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> 
             low, high = high, 1.5 * high
             if high > FAR or (bounded and abs(centre[0] + side * high * scale) > 4 * EDGE):
                 raise _Open
+        from scipy.optimize import brentq  # half a second that other methods need not wait for
+
         root = high if excess(high) == 0 else brentq(excess, low, high, xtol=1e-8 * high, rtol=1e-8)
         end = ends[min(ends, key=lambda pull: abs(pull - root))][1]
     except _Open:

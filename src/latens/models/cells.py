@@ -175,13 +175,25 @@ class Cells(AbstractModel):
                     raise ModelError(f"group '{group}' names the cell '{cell}'; there are {', '.join(self.hidden)}")
             if not members:
                 raise ModelError(f"group '{group}' has no cells")
-        space, rng = Space(self.constraints), np.random.default_rng(0)
-        for _ in range(5):
-            params = space.params(jnp.asarray(rng.normal(size=space.size)))
-            values = np.asarray(self._probabilities(params))
+        points = jnp.asarray(np.random.default_rng(0).normal(size=(5, Space(self.constraints).size)))
+        all_params, all_values = jax.tree.map(np.asarray, _cells_at(self, points))
+        for i, values in enumerate(all_values):
+            params = {n: v[i] for n, v in all_params.items()}
             at = ", ".join(f"{n} = {float(v):.3g}" for n, v in params.items())
             if (values < 0).any():
                 cell = self.hidden[int(np.argmax(values < 0))]
                 raise ModelError(f"cell '{cell}' is negative ({values.min():.4g}) at {at}")
             if not abs(values.sum() - 1) < 1e-9:
                 raise ModelError(f"the cells sum to {values.sum():.6g}, not to one, at {at}")
+
+
+@jax.jit
+def _cells_at(model: Cells, points: Array) -> tuple[Params, Array]:
+    """Params and probabilities of the cells at several points (m, p) of the free coordinates."""
+
+    def at(free: Array) -> tuple[Params, Array]:
+        params = Space(model.constraints).params(free)
+        return params, model._probabilities(params)
+
+    found: tuple[Params, Array] = jax.vmap(at)(points)
+    return found

@@ -1,7 +1,8 @@
 """Starts for mixtures: k-means++ seeds and soft groups around them."""
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+
+from latens.numerics.matching import matching
 
 SHRINK = 0.1  # share of each group that is the whole sample: keeps every group's estimate inside
 
@@ -40,6 +41,6 @@ def guided(groups: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """(n, k) memberships that respect labels: groups renamed to agree with them, and ruled-out ones emptied."""
     told = allowed & ~allowed.all(1, keepdims=True)
     agreement = groups.T @ (told / np.maximum(told.sum(1, keepdims=True), 1))
-    renamed = groups[:, np.argsort(linear_sum_assignment(-agreement)[1])]
+    renamed = groups[:, np.argsort(matching(-agreement))]
     kept = np.where(allowed, renamed + 1e-3 * told, 0.0)
     return np.asarray(kept / kept.sum(1, keepdims=True))
