@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from latens.engine.fixed_point import FixedPoint as FixedPoint
     from latens.engine.fixed_point import accelerate as accelerate
     from latens.engine.loop import Iterate as Iterate
+    from latens.engine.prior import Prior as Prior
     from latens.engine.starts import Starts as Starts
     from latens.engine.status import Status as Status
     from latens.engine.stop import Stop as Stop
@@ -93,6 +94,7 @@ _HOME = {
     "engine.accelerators.squarem": ["Squarem"],
     "engine.fixed_point": ["FixedPoint", "accelerate"],
     "engine.loop": ["Iterate"],
+    "engine.prior": ["Prior"],
     "engine.starts": ["Starts"],
     "engine.status": ["Status"],
     "engine.stop": ["Stop"],

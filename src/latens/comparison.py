@@ -12,6 +12,7 @@ from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
+from latens.engine.same import same_data
 from latens.engine.starts import SHORT
 from latens.engine.status import Status
 from latens.errors import DataError, LatensError, ModelError, ParameterError
@@ -71,7 +72,7 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
     for name, other in named.items():
         if not isinstance(other, Fit):
             raise ParameterError(f"compare takes fits, got {other!r}")
-        if not first.last.problem.same_data(other.last.problem):
+        if not same_data(first.last.problem, other.last.problem):
             raise DataError(f"'{name}' was fitted to other data than '{next(iter(named))}': compare fits of the same")
     table = {name: _row(each) for name, each in named.items()}
     sound = [name for name, each in named.items() if each.converged]

@@ -9,6 +9,7 @@ import numpy as np
 
 from latens.data.tally import Tally, tally
 from latens.engine.loop import Iterate
+from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.status import Status
 from latens.inference.criteria import CRITERIA
@@ -44,6 +45,16 @@ class Estimates:
     @property
     def log_likelihood(self) -> float:
         """At exactly these params."""
+        return self.last.log_likelihood - self._problem.log_prior(self.last.free)
+
+    @property
+    def prior(self) -> Prior | None:
+        """The prior of a maximum a posteriori fit."""
+        return self._problem.prior
+
+    @property
+    def log_posterior(self) -> float:
+        """log-likelihood + log-prior (up to a constant) at these params: what was maximised."""
         return self.last.log_likelihood
 
     @property

@@ -41,7 +41,7 @@ _MODEL_KEYS = {
     "hardy-weinberg": {"kind", "alleles", "phenotypes"},
 }
 _DATA_KEYS = {"file", "columns", "counts", "values", "weights", "observed", "labels"}
-_FIT_KEYS = {"start", "starts", "seed", "accelerate", "tolerance", "max_steps"}
+_FIT_KEYS = {"start", "starts", "prior", "seed", "accelerate", "tolerance", "max_steps"}
 _PUBLISHED_KEYS = {"parameter", "estimate", "error"}
 
 
@@ -154,7 +154,7 @@ def _data(spec: Mapping[str, Any], path: Path | None) -> tuple[dict[str, Any], A
 
 def _options(spec: Mapping[str, Any]) -> dict[str, Any]:
     _only(spec, _FIT_KEYS, "[fit]")
-    options = {key: spec[key] for key in ("start", "starts", "seed") if key in spec}
+    options = {key: spec[key] for key in ("start", "starts", "seed", "prior") if key in spec}
     if "accelerate" in spec:
         options["accelerate"] = accelerator(spec["accelerate"])
     rule = {key: spec[key] for key in ("tolerance", "max_steps") if key in spec}

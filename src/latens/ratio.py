@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from latens.engine.blocks import cores
+from latens.engine.same import same_data
 from latens.errors import DataError, InferenceError, LatensError, ParameterError
 from latens.estimates import Estimates
 from latens.fitting import fit
@@ -21,9 +22,11 @@ def likelihood_ratio(one: Estimates, other: Estimates, replicates: int, seed: in
     parameters and from its usual starts, and p = (1 + #{larger or equal}) / (1 + replicates).
     """
     for each in (one, other):
+        if each.prior is not None:
+            raise InferenceError("likelihood_ratio: a fit with a prior is not at the maximum of its likelihood")
         if not each.converged:
             raise InferenceError(f"likelihood_ratio: the fit of {each.model.title} has not converged")
-    if not one.last.problem.same_data(other.last.problem):
+    if not same_data(one.last.problem, other.last.problem):
         raise DataError("likelihood_ratio: the two fits are of different data")
     small, large = sorted((one, other), key=lambda each: each.free_parameters)
     df = large.free_parameters - small.free_parameters

@@ -39,7 +39,7 @@ class Fit(Estimates):
 
     @property
     def trace(self) -> np.ndarray:
-        """(steps,) the log-likelihood at every point gone on from; it never falls."""
+        """(steps,) the log-likelihood (log-posterior) at every point gone on from; it never falls."""
         return np.array([passed.log_likelihood for passed in self.path])
 
     @property

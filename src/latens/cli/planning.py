@@ -30,6 +30,7 @@ MODEL = (
 FITTING = (
     click.option("--starts", type=int, help="How many starts to try (default: 10 for a mixture)."),
     click.option("--seed", type=int, help="Seed of the starts (default: 0)."),
+    click.option("--prior", type=float, help="Weight of a prior, in observations like all rows taken together."),
     click.option("--accelerate", help="auto (default), plain, squarem, anderson, daarem, quasi-newton or parabolic."),
     click.option("--tolerance", type=float, help="Stop this many standard errors from the limit (default: 1e-6)."),
     click.option("--max-steps", type=int, help="Most steps of EM (default: 10000)."),
@@ -101,7 +102,7 @@ def fit_options(plan: Plan, flags: dict[str, Any]) -> dict[str, Any]:
     from latens.engine.stop import Stop
     from latens.modelfile import accelerator
 
-    found = plan.options | {name: flags[name] for name in ("starts", "seed") if flags.get(name) is not None}
+    found = plan.options | {name: flags[name] for name in ("starts", "seed", "prior") if flags.get(name) is not None}
     if flags.get("starts") is not None:
         found.pop("start", None)
     if flags.get("checkpoint") is not None:

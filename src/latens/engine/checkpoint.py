@@ -136,7 +136,7 @@ def _mark(problem: Problem) -> str:
     """A digest of the model, the rows and their weights."""
     leaves, tree = jax.tree.flatten((problem.model, problem.frame))
     digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", str(tree)).encode())
-    for leaf in [*leaves, problem.weights, *jax.tree.leaves(problem.shards)]:
+    for leaf in [*leaves, problem.weights, *jax.tree.leaves(problem.dealt.shards)]:
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()
 

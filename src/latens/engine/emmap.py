@@ -102,7 +102,17 @@ def expected_value(model: AbstractModel, free: Array, at: Array, shard: Shard) -
 def expect(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]:
     """(log-likelihood, expected statistics): the E-step, one value-and-gradient per block."""
     potentials = model.potentials(Space(model.constraints).params(free))
-    return over_blocks(lambda xs, w: jax.value_and_grad(log_likelihood, 1)(model, potentials, xs, w), shard)
+
+    def rounded(phi: Any, xs: Any, w: Array) -> Array:
+        return log_likelihood(model, as_precise(phi, xs), xs, w)
+
+    return over_blocks(lambda xs, w: jax.value_and_grad(rounded)(potentials, xs, w), shard)
+
+
+def as_precise(potentials: Any, xs: Any) -> Any:
+    """Potentials in the precision of the rows; sums of what is computed from them stay in double."""
+    single = any(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(xs))
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), potentials) if single else potentials
 
 
 @jax.jit
@@ -119,9 +129,18 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
 
 
 @jax.jit
-def one_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple[Array, Move]:
+def with_prior(model: AbstractModel, free: Array, found: tuple[Array, Any], prior: Any) -> tuple[Array, Any]:
+    """(ℓ + <φ, prior>, statistics + prior): a conjugate prior is statistics that were seen before the data."""
+    if prior is None:
+        return found
+    potentials = model.potentials(Space(model.constraints).params(free))
+    return found[0] + inner(potentials, prior), jax.tree.map(jnp.add, found[1], prior)
+
+
+@jax.jit
+def one_step(model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any = None) -> tuple[Array, Move]:
     """E- and M-step in one program, for data in one shard."""
-    log_lik, stats = expect(model, free, shard)
+    log_lik, stats = with_prior(model, free, expect(model, free, shard), prior)
     return log_lik, update(model, free, stats, n)
 
 
@@ -145,13 +164,16 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple
 
 
 @jax.jit
-def many_steps(model: AbstractModel, free: Array, shards: list[Shard], n: Array) -> tuple[Array, Move]:
+def many_steps(
+    model: AbstractModel, free: Array, shards: list[Shard], n: Array, prior: Any = None
+) -> tuple[Array, Move]:
     """E- and M-steps from many points (b, p) at once: rows are read once for all of them."""
 
     def one(u: Array) -> tuple[Array, Move]:
         if not model.finite:
             return row_step(model, u, shards[0], n)
-        log_lik, stats = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *[expect(model, u, s) for s in shards])
+        found = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *[expect(model, u, s) for s in shards])
+        log_lik, stats = with_prior(model, u, found, prior)
         return log_lik, update(model, u, stats, n)
 
     return jax.vmap(one)(free)

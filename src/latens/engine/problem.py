@@ -1,10 +1,8 @@
 """Data bound to a model, in the coordinates the computation runs in."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import cached_property
-from types import CodeType
 from typing import Any
 
 import jax
@@ -12,11 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import complete_like, is_half_seen, shown, without_labels
+from latens.cells import complete_like, without_labels
 from latens.data.sets import ungroup
-from latens.engine.blocks import Deal, Shard, cores, deal, finer, rows_of, shards_for, size_for
-from latens.engine.emmap import evidences, expect, expected_value, many_steps, one_step, row_step, update, value
+from latens.engine.blocks import Shard, size_for
+from latens.engine.dealt import Dealt
+from latens.engine.emmap import (
+    evidences,
+    expect,
+    expected_value,
+    many_steps,
+    one_step,
+    row_step,
+    update,
+    value,
+    with_prior,
+)
 from latens.engine.maps import AbstractMap, Step
+from latens.engine.prior import Prior, prior_of
 from latens.engine.reading import bind
 from latens.engine.status import Status
 from latens.engine.stop import noise
@@ -38,6 +48,7 @@ def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Param
     return frame.leave(Space(model.constraints).params(free))
 
 
+SINGLE = 1e7  # times as much rounding as in double precision, about
 TOGETHER = 5  # points in one evaluation of the map from many; the same on any number of cores, so that results are
 
 
@@ -47,7 +58,18 @@ class Problem(AbstractMap):
     side_by_side = False  # whether one point is evaluated as many are
 
     @double
-    def __init__(self, model: AbstractModel, data: Any, weights: Any = None, labels: Any = None) -> None:
+    def __init__(
+        self,
+        model: AbstractModel,
+        data: Any,
+        weights: Any = None,
+        labels: Any = None,
+        prior: Prior | float | None = None,
+        precision: str = "double",
+    ) -> None:
+        if precision not in ("double", "single"):
+            raise ParameterError(f"precision must be 'double' or 'single', got {precision!r}")
+        self.single = precision == "single"
         read = bind(model, data, weights, labels)
         self.given, self.columns, self.weights = model, read.columns, read.weights
         self.rows_read, self.rows_used = read.rows_read, read.rows_used
@@ -58,20 +80,25 @@ class Problem(AbstractMap):
         told = read.labels
         self.exchangeable = model.exchangeable if told is None or told.all() else ()
         self._deal(model.labelled(model.observe(self.frame.apply(read.xs)), told))
+        self.prior = prior_of(prior)
+        self.pseudo = self.prior and self.prior.statistics(self.model, self.frame, self.xs, self.weights)
 
     def _deal(self, moved: Any) -> None:
-        shards = shards_for(len(self.weights)) if self.model.finite else 1
-        self.shards, self.slots = deal(moved, self.weights, size_for(self._row_size(moved)), shards)
-        self._compiled: set[CodeType] = set()
-        self._pool = ThreadPoolExecutor(min(cores(), len(self.shards))) if len(self.shards) > 1 else None
-        self.n = float(self.weights.sum())
-        self.offset = float(np.sum(self.weights * self.row_jacobian))
+        """Put rows in the frame where they are computed with."""
+        if self.single:
+            moved = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, moved)
+        self.dealt = Dealt(moved, self.weights, size_for(self._row_size(moved)), one=not self.model.finite)
+        self._weigh(self.weights)
+
+    def _weigh(self, weights: np.ndarray) -> None:
+        self.weights, self.n = weights, float(weights.sum())
+        self.offset = float(np.sum(weights * self.row_jacobian))
         self._total = jnp.asarray(self.n)
 
     @double
     def part(self, rows: np.ndarray) -> "Problem":
         """The same problem on some of its rows, in the same frame."""
-        part = self._emptied()
+        part = copy(self)
         part.weights, part.rows_used = self.weights[rows], self.rows_used[rows]
         part.row_jacobian = np.broadcast_to(self.row_jacobian, self.weights.shape)[rows]
         part._deal(jax.tree.map(lambda leaf: np.asarray(leaf[rows]), self.xs))
@@ -81,7 +108,7 @@ class Problem(AbstractMap):
     def elsewhere(self, data: Any) -> "Problem":
         """Other rows, each of weight 1; `carried` takes free coordinates there."""
         rows = self.given.read(ungroup(data)[0])
-        other = self._emptied()
+        other = copy(self)
         other.frame = self.frame.suiting(rows.xs)
         other.model = self.given.framed(other.frame)
         n = len(jax.tree.leaves(rows.xs)[0])
@@ -93,12 +120,6 @@ class Problem(AbstractMap):
     def carried(self, free: np.ndarray, other: "Problem") -> np.ndarray:
         """A point in the free coordinates that the other's frame has."""
         return free if other.frame is self.frame else other.free(self.params(free), "params")
-
-    def _emptied(self) -> "Problem":
-        other = copy(self)
-        for name in ("xs", "sizes", "_moments"):
-            other.__dict__.pop(name, None)
-        return other
 
     def _row_size(self, xs: Any) -> int:
         """Doubles that one row and what is computed from it occupy: about a block of potentials."""
@@ -118,18 +139,20 @@ class Problem(AbstractMap):
         if self.side_by_side:
             return self.steps(np.array([free] * TOGETHER))[0]
         point = jnp.asarray(free)
-        if self._pool is None:
-            whole = one_step if self.model.finite else row_step
-            log_lik, move = whole(self.model, point, self.shards[0], self._total)
+        if len(self.dealt.shards) == 1:
+            if self.model.finite:
+                log_lik, move = one_step(self.model, point, self.dealt.shards[0], self._total, self.pseudo)
+            else:
+                log_lik, move = row_step(self.model, point, self.dealt.shards[0], self._total)
         else:
-            log_lik, stats = self.add(lambda shard: expect(self.model, point, shard))
+            log_lik, stats = self.expected(free)
             move = update(self.model, point, stats, self._total)
         return Step(float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health))
 
     @double
     def steps(self, points: np.ndarray) -> list[Step]:
         """The same from many points (b, p) at once; worth it where the data are few."""
-        log_liks, move = many_steps(self.model, jnp.asarray(points), self.shards, self._total)
+        log_liks, move = many_steps(self.model, jnp.asarray(points), self.dealt.shards, self._total, self.pseudo)
         found = (np.asarray(leaf) for leaf in (log_liks + self.offset, *move))
         return [Step(float(v), free, float(length), health) for v, free, length, health in zip(*found, strict=True)]
 
@@ -139,48 +162,36 @@ class Problem(AbstractMap):
         return np.asarray(self.model.health(self.inside(jnp.asarray(free)), self._total))
 
     @double
+    def expected(self, free: np.ndarray) -> tuple[Array, Any]:
+        """(objective, expected statistics) at free coordinates, those of the prior included."""
+        point = jnp.asarray(free)
+        found = self.dealt.add(lambda shard: expect(self.model, point, shard))
+        return with_prior(self.model, point, found, self.pseudo)
+
+    @double
+    def log_prior(self, free: np.ndarray) -> float:
+        """log p(θ) up to a constant; 0 without a prior."""
+        nothing = (jnp.zeros(()), self.pseudo)
+        return float(with_prior(self.model, jnp.asarray(free), nothing, self.pseudo)[0]) if self.prior else 0.0
+
+    @double
     def log_likelihood(self, free: np.ndarray) -> float:
         """ℓ at free coordinates, in the units of the data."""
         u = jnp.asarray(free)
-        return float(self.add(lambda shard: value(self.model, u, shard))) + self.offset
+        return float(self.dealt.add(lambda shard: value(self.model, u, shard))) + self.offset
 
     @double
     def surrogate(self, free: np.ndarray, at: np.ndarray) -> float:
         """Σ w Q(free | at), up to a term that `free` does not enter."""
         u, v = jnp.asarray(free), jnp.asarray(at)
-        return float(self.add(lambda shard: expected_value(self.model, u, v, shard)))
-
-    def add(self, function: Callable[[Shard], Any], shards: list[Shard] | None = None) -> Any:
-        """Σ over shards, dealt to threads (JAX releases the interpreter lock), added on the host in their order."""
-        shards = self.shards if shards is None else shards
-        if self._pool is None:
-            return function(shards[0])
-        done = []
-        if function.__code__ not in self._compiled:  # two threads would compile the same program
-            self._compiled.add(function.__code__)
-            done = [jax.block_until_ready(function(shards[0]))]
-        rest = shards[len(done) :]
-        parts = done + list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), rest))
-        return jax.tree.map(lambda *leaves: sum(leaves[1:], start=leaves[0]), *parts)
-
-    def as_dealt(self, values: np.ndarray, shards: list[Shard] | None = None) -> list[Array]:
-        """(n,) values of the rows, cut and padded with zeros as the shards are."""
-        shapes = [s.weights.shape for s in (self.shards if shards is None else shards)]
-        sizes = [int(np.prod(shape)) for shape in shapes]
-        padded = np.zeros(sum(sizes), dtype=values.dtype)
-        padded[self.slots] = values
-        cuts = np.cumsum(sizes)[:-1]
-        return [jnp.asarray(part.reshape(s)) for part, s in zip(np.split(padded, cuts), shapes, strict=True)]
+        return float(self.dealt.add(lambda shard: expected_value(self.model, u, v, shard)))
 
     @double
     def reweighted(self, weights: np.ndarray) -> "Problem":
         """The same rows with other weights, in the same frame."""
         other = copy(self)
-        other.weights, other.n = weights, float(weights.sum())
-        other.offset = float(np.sum(weights * self.row_jacobian))
-        pairs = zip(self.shards, self.as_dealt(weights), strict=True)
-        other.shards = [Shard(shard.xs, dealt) for shard, dealt in pairs]
-        other._total = jnp.asarray(other.n)
+        other.dealt = self.dealt.reweighted(weights)
+        other._weigh(weights)
         return other
 
     def modelled(self, model: AbstractModel) -> "Problem":
@@ -194,37 +205,15 @@ class Problem(AbstractMap):
         """A label for every scalar."""
         return self.space.names(self.model.axes(self.columns))
 
-    @cached_property
-    @double
-    def _moments(self) -> np.ndarray:
-        """Weight, and weighted sums of every column and its square in the units of the data, sorted."""
-        rows = self.frame.undo(without_labels(self.xs))
-        found = [np.array([self.n])]
-        for leaf in jax.tree.leaves(jax.tree.map(shown, rows, is_leaf=is_half_seen)):
-            given = np.asarray(leaf, dtype=float).reshape(len(self.weights), -1)
-            flat = np.where(np.isfinite(given), given, 0.0)
-            found += [self.weights @ flat, self.weights @ flat**2]
-        return np.sort(np.concatenate(found))
-
-    def same_data(self, other: "Problem") -> bool:
-        """Whether the other's rows and weights are these, in any order."""
-        a, b = self._moments, other._moments
-        return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-7))
-
-    def finer(self, p: int) -> list[Shard]:
-        """The same shards in smaller blocks, for work that holds p numbers for every row and component."""
-        return [finer(shard, (1 << 18) // p) for shard in self.shards]
-
-    @cached_property
+    @property
     def sizes(self) -> Any:
         """Rows to take trials and exposures from when sampling."""
         return complete_like(without_labels(self.xs))
 
-    @cached_property
+    @property
     def xs(self) -> Any:
         """Rows in the frame, as `log_evidence` takes them."""
-        with jax.ensure_compile_time_eval():  # kept, so it must be arrays even if first asked for in a trace
-            return rows_of(Deal(self.shards, self.slots))
+        return self.dealt.xs
 
     @double
     def free(self, params: Params, what: str = "start") -> np.ndarray:
@@ -232,15 +221,8 @@ class Problem(AbstractMap):
         return np.asarray(to_free(self.model, self.frame.enter(self.space.check(params, what))))
 
     def each(self, function: Callable[[AbstractModel, Array, Shard], Any], free: np.ndarray) -> Any:
-        """A function of the rows, block by block: its results in the order of the rows, as NumPy arrays."""
-        point = jnp.asarray(free)
-        found = [jax.tree.map(np.asarray, function(self.model, point, shard)) for shard in self.shards]
-        depth = self.shards[0].weights.ndim
-
-        def lay(*leaves: np.ndarray) -> np.ndarray:
-            return np.concatenate([leaf.reshape(-1, *leaf.shape[depth:]) for leaf in leaves])[self.slots]
-
-        return jax.tree.map(lay, *found)
+        """A function of the rows: its results in their order, as NumPy arrays."""
+        return self.dealt.each(function, self.model, jnp.asarray(free))
 
     def inside(self, free: Array) -> Params:
         """Free coordinates → params in the frame."""
@@ -258,7 +240,10 @@ class Problem(AbstractMap):
 
     @property
     def rounding(self) -> float:
-        return noise(self.n)
+        return noise(self.n) * (SINGLE if self.single else 1.0)
+
+    def slack(self, best: float) -> float:
+        return super().slack(best) * (SINGLE / 1e3 if self.single else 1.0)
 
     def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
         ill = ~((self.health(free) if health is None else health) >= 1)

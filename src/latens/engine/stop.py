@@ -69,7 +69,7 @@ class Projection:
                 self.turns.append(turn / size)
         self.last = (point, residual)
         if length <= self.noise:
-            return length
+            return 0.0  # that is as near as the arithmetic can see
         left = self._slowest() if length <= tolerance else self._slow()
         return length / left if left > 0 else inf
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.errors import ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.precision import double
@@ -108,6 +109,10 @@ class AbstractFamily(eqx.Module):
     @abstractmethod
     def fill(self, params: Params, key: Array, x: Any) -> Any:
         """A draw of ONE datum given what was seen of it: what was seen stays."""
+
+    def mean_totals(self, params: Params) -> Array:
+        """(1 + p,) E[S(Y)] of one complete datum."""
+        raise ModelError(f"{self.title} has no expected totals of a complete datum, so no prior of that kind")
 
     def framed(self, frame: AbstractFrame) -> "AbstractFamily":
         """The family as it is for data in the frame, where the family holds numbers in units of the data."""

@@ -81,6 +81,9 @@ class AbstractExponentialFamily(AbstractDatum):
         """E[T | params] = ∇A(η): (p,)."""
         return jax.grad(self.log_partition)(self.natural(params))
 
+    def mean_totals(self, params: Params) -> Array:
+        return jnp.concatenate([jnp.ones(1), self.mean(params)])
+
     def exact_kernel(self, potential: Array, y: Array) -> Array:
         return potential @ self.complete(y) + self.log_base(y)
 

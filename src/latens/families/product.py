@@ -86,6 +86,9 @@ class Product(AbstractFamily):
     def potential(self, params: Params) -> Array:
         return jnp.concatenate([f.potential(self._own(params, c)) for c, f in self.families.items()])
 
+    def mean_totals(self, params: Params) -> Array:
+        return jnp.concatenate([f.mean_totals(self._own(params, c)) for c, f in self.families.items()])
+
     def log_kernel(self, potential: Array, x: Any) -> Array:
         own = self._split(potential)
         return jnp.stack([f.log_kernel(own[c], x[c]) for c, f in self.families.items()]).sum()

@@ -119,7 +119,11 @@ class ParametricBootstrap(AbstractBootstrap):
         problem = optimum.problem
         rng = np.random.default_rng([self.seed, replicate])
         seed = int(rng.integers(2**31))
-        return Problem(problem.given, simulate(problem, optimum.at.params, rows_like(problem), seed, unseen=True))
+        return Problem(
+            problem.given,
+            simulate(problem, optimum.at.params, rows_like(problem), seed, unseen=True),
+            prior=problem.prior,
+        )
 
 
 def rows_like(problem: Problem) -> np.ndarray:

@@ -180,9 +180,9 @@ class Louis(AbstractMethod):
             stats, half = score_covariance(problem, point, jnp.eye(len(along)))
             complete, missing = curvature(problem.model, point, stats), half @ along
         else:
-            shards = problem.finer(len(point))
+            shards = problem.dealt.finer(len(point))
             complete = jnp.asarray(information.complete)
-            missing = problem.add(lambda shard: row_covariance(problem.model, point, shard), shards)
+            missing = problem.dealt.add(lambda shard: row_covariance(problem.model, point, shard), shards)
         return Errors(self.name, information.delta(inverse(complete - missing, self.name)))
 
 
@@ -200,12 +200,12 @@ class Oakes(AbstractMethod):
     @double
     def errors(self, optimum: Optimum) -> Errors:
         problem, point = optimum.problem, jnp.asarray(optimum.at.free)
-        shards, information = problem.finer(len(point)), optimum.information
+        shards, information = problem.dealt.finer(len(point)), optimum.information
         if problem.model.finite:
-            moved = problem.add(lambda shard: filled(problem.model, point, shard), shards)
+            moved = problem.dealt.add(lambda shard: filled(problem.model, point, shard), shards)
             cross = slopes(problem.model, point).T @ moved
         else:
-            cross = problem.add(lambda shard: row_cross(problem.model, point, shard), shards)
+            cross = problem.dealt.add(lambda shard: row_cross(problem.model, point, shard), shards)
         return Errors(self.name, information.delta(inverse(information.complete - cross, self.name)))
 
 

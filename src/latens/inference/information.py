@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -101,8 +102,8 @@ def information(problem: Problem, free: np.ndarray) -> Information:
         complete = curvature(model, point, stats)
         observed = complete - (half if few else half @ along)
     else:
-        shards = problem.finer(len(free))
-        complete, observed = problem.add(lambda shard: row_curvatures(model, point, shard), shards)
+        shards = problem.dealt.finer(len(free))
+        complete, observed = problem.dealt.add(lambda shard: row_curvatures(model, point, shard), shards)
     labels = [f"free[{i}]" for i in range(len(free))]
     outer = jacobian(model, problem.frame, point)
     return Information(labels, np.asarray(complete), np.asarray(observed), np.asarray(outer))
@@ -110,6 +111,8 @@ def information(problem: Problem, free: np.ndarray) -> Information:
 
 def score_covariance(problem: Problem, point: Array, directions: Array) -> tuple[Any, Array]:
     """Σ E[S given x] as a tree, and (∂φ/∂θ)ᵀ Σ Cov[S given x] · directions: (p, m)."""
-    shards = problem.finer(directions.shape[1])
-    stats, covariance = problem.add(lambda shard: turned(problem.model, point, directions, shard), shards)
+    shards = problem.dealt.finer(directions.shape[1])
+    stats, covariance = problem.dealt.add(lambda shard: turned(problem.model, point, directions, shard), shards)
+    if problem.pseudo is not None:
+        stats = jax.tree.map(jnp.add, stats, problem.pseudo)
     return stats, slopes(problem.model, point).T @ covariance

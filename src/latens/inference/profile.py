@@ -144,7 +144,7 @@ def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> 
     scale = float(np.clip(spread * slope[0], 1e-12, WIDE if bounded else np.inf))
     if links[0] == "logit" and abs(centre[0]) > EDGE / 2:
         scale = WIDE  # on the boundary the curvature says nothing of how far to look
-    best = problem.log_likelihood(optimum.at.free)
+    best = problem.log_likelihood(optimum.at.free) + problem.log_prior(optimum.at.free)
     link, strength = np.asarray(LINKS.index(links[0])), np.asarray(PULL / scale**2 / problem.n)
     free, ends = optimum.at.free, {0.0: (-z, float(centre[0]))}
 
@@ -159,7 +159,7 @@ def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> 
         if last.status not in (Status.CONVERGED, Status.DEGENERATE):
             raise InferenceError(f"the profile of {problem.names[index]} cannot be followed: {last.status.sentence}")
         free = last.free
-        deviance = 2 * (best - problem.log_likelihood(free))
+        deviance = 2 * (best - problem.log_likelihood(free) - problem.log_prior(free))
         if deviance < -1e-4:
             raise InferenceError(
                 f"the profile of {problem.names[index]} leads to a log-likelihood higher by {-deviance / 2:.4g}: the "

@@ -51,10 +51,11 @@ class Sandwich(AbstractMethod):
             return Errors(self.name, information.delta(bread @ _products(optimum) @ bread))
         labels, number = self._labels(optimum)
         problem, point = optimum.problem, jnp.asarray(optimum.at.free)
-        shards = problem.finer(len(point))
-        dealt = problem.as_dealt(labels, shards)
+        rows = problem.dealt.apart.reweighted(problem.weights)  # identical rows may be of different clusters
+        shards = rows.finer(len(point))
+        dealt = rows.spread(labels, shards)
         cut = [shard._replace(xs=(shard.xs, ids)) for shard, ids in zip(shards, dealt, strict=True)]
-        scores = np.asarray(problem.add(lambda shard: cluster_scores(problem.model, point, shard, number), cut))
+        scores = np.asarray(rows.add(lambda shard: cluster_scores(problem.model, point, shard, number), cut))
         meat = scores.T @ scores * number / (number - 1)
         notes: tuple[str, ...] = (f"{number} clusters",)
         if number <= len(point):
@@ -75,6 +76,6 @@ class Sandwich(AbstractMethod):
 
 def _products(optimum: Optimum) -> np.ndarray:
     problem, point = optimum.problem, jnp.asarray(optimum.at.free)
-    shards = problem.finer(len(point))
-    total: jax.Array = problem.add(lambda shard: outer_product(problem.model, point, shard), shards)
+    shards = problem.dealt.finer(len(point))
+    total: jax.Array = problem.dealt.add(lambda shard: outer_product(problem.model, point, shard), shards)
     return np.asarray(total)

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.engine.accelerators.base import Plain
-from latens.engine.emmap import expect
 from latens.engine.loop import run
 from latens.engine.stop import Stop
 from latens.errors import InferenceError
@@ -108,12 +107,12 @@ class ExactSEM(AbstractMethod):
         problem, point = optimum.problem, jnp.asarray(optimum.at.free)
         n, scale = jnp.asarray(problem.n), 1 / np.sqrt(np.diag(optimum.information.complete))
         if problem.model.finite:
-            shards = problem.finer(len(point))
-            _, stats = problem.add(lambda shard: expect(problem.model, point, shard))
-            moves = problem.add(lambda shard: filled(problem.model, point, shard), shards)
+            shards = problem.dealt.finer(len(point))
+            _, stats = problem.expected(optimum.at.free)
+            moves = problem.dealt.add(lambda shard: filled(problem.model, point, shard), shards)
             rate = through(problem.model, point, stats, moves, n)
         else:
-            rate = row_through(problem.model, point, problem.shards[0], n)
+            rate = row_through(problem.model, point, problem.dealt.shards[0], n)
         return _supplemented(self.name, optimum, np.asarray(rate) * scale / scale[:, None], scale, "")
 
 

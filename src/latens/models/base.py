@@ -141,6 +141,14 @@ class AbstractModel(eqx.Module):
         space = Space(self.constraints)
         return space.params(jnp.asarray(rng.normal(size=space.size)))
 
+    def mean_statistics(self, params: Params) -> Any:
+        """E[S(Y)] of one complete observation, shaped like φ: what a conjugate prior is made of."""
+        raise ModelError(f"{type(self).__name__} does not say what its statistics are expected to be: no prior for it")
+
+    def pooled(self, xs: Any, weights: Array) -> Params:
+        """Params of all rows taken together, as if nothing were hidden."""
+        raise ModelError(f"{type(self).__name__} has no usual prior: give the params of one, lt.Prior(weight, params)")
+
     def random_start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         """Another way to draw a start, which spreads wider, if the model has one."""
         return self.start(xs, weights, frame, rng)

@@ -107,6 +107,9 @@ class Cells(AbstractModel):
         constants = jnp.array([m.constant for m in monomials])
         return safe_log(constants) + self._powers(factors) @ jnp.stack([logs[f] for f in factors])
 
+    def mean_statistics(self, params: Params) -> Array:
+        return self._probabilities(params)
+
     def log_evidence(self, potentials: Array, x: Array) -> Array:
         members = [[cell in group for cell in self.hidden] for _, group in self.seen]
         return logsumexp(jnp.where(jnp.asarray(members)[x], potentials, -jnp.inf))

@@ -72,6 +72,10 @@ class AbstractComponents(eqx.Module):
         """params → potentials of all components."""
 
     @abstractmethod
+    def mean_totals(self, params: Params, shares: Array) -> Any:
+        """Expected totals of `shares` (k,) complete data of each component, shaped like the potentials."""
+
+    @abstractmethod
     def log_kernels(self, potentials: Any, x: Any) -> Array:
         """(k,) log-densities of one datum."""
 
@@ -177,6 +181,10 @@ class Alike(AbstractComponents):
     def potentials(self, params: Params) -> Array:
         own = {n: params[n] for n in self.family.constraints}
         return jax.vmap(self.family.potential, (self._over(own),))(own)
+
+    def mean_totals(self, params: Params, shares: Array) -> Array:
+        own = {n: params[n] for n in self.family.constraints}
+        return shares[:, None] * jax.vmap(self.family.mean_totals, (self._over(own),))(own)
 
     def log_kernels(self, potentials: Array, x: Any) -> Array:
         return jax.vmap(self.family.log_kernel, (0, None))(potentials, x)

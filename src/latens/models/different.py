@@ -62,6 +62,9 @@ class Different(AbstractComponents):
     def potentials(self, params: Params) -> tuple[Array, ...]:
         return tuple(f.potential(self._own(params, j)) for j, f in enumerate(self.families))
 
+    def mean_totals(self, params: Params, shares: Array) -> tuple[Array, ...]:
+        return tuple(shares[j] * f.mean_totals(self._own(params, j)) for j, f in enumerate(self.families))
+
     def log_kernels(self, potentials: tuple[Array, ...], x: Any) -> Array:
         return jnp.stack([f.log_kernel(p, x) for f, p in zip(self.families, potentials, strict=True)])
 

@@ -83,6 +83,12 @@ class IID(AbstractModel):
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         return _begin(self.family, xs, weights)
 
+    def mean_statistics(self, params: Params) -> Array:
+        return self.family.mean_totals(params)
+
+    def pooled(self, xs: Any, weights: Array) -> Params:
+        return _begin(self.family, xs, weights)
+
     def health(self, params: Params, n: Array) -> Array:
         return self.family.spread(params)[None] / POINT
 

@@ -186,6 +186,15 @@ class Mixture(AbstractModel):
             groups = guided(groups, np.asarray(xs.allowed))
         return _from_groups(self, rows, jnp.asarray(groups * np.asarray(weights)[:, None]))
 
+    def mean_statistics(self, params: Params) -> dict[str, Any]:
+        shares = params["weights"] if self.known is None else jnp.asarray(self.known)
+        return {"weights": shares, "components": self.components.mean_totals(params, shares)}
+
+    def pooled(self, xs: Any, weights: Array) -> Params:
+        """Every component as all rows together, all equally likely."""
+        k = self.components.k
+        return _from_groups(self, without_labels(xs), jnp.repeat(weights[:, None] / k, k, 1))
+
     def labelled(self, xs: Any, labels: np.ndarray | None) -> Any:
         return xs if labels is None else Labelled(xs, labels)
 
@@ -208,7 +217,9 @@ class Mixture(AbstractModel):
     def ailment(self, part: int) -> str:
         k = self.components.k
         if part >= k:
-            remedy = "try other starts (starts=20), fewer components, or a shared variance (shared=...)"
+            remedy = (
+                "try other starts (starts=20), fewer components, a shared variance (shared=...) or a prior (prior=1)"
+            )
             return collapsed(f"component {part - k}", remedy)
         return (
             f"component {part} has died: it expects fewer than {FEWEST:g} rows; "

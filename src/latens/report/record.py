@@ -25,6 +25,7 @@ def record(fit: Fit, method: str | AbstractMethod = "observed") -> dict[str, Any
         "converged": fit.converged,
         "message": fit.message,
         "log_likelihood": fit.log_likelihood,
+        "prior": None if fit.prior is None else {"weight": fit.prior.weight, "log_posterior": fit.log_posterior},
         "free_parameters": fit.free_parameters,
         "aic": fit.aic,
         "bic": fit.bic,

@@ -101,9 +101,20 @@ def _facts(fit: Fit) -> list[str]:
         f"Log-likelihood  {fit.log_likelihood:.6f}    {free}    AIC {fit.aic:.3f}    BIC {fit.bic:.3f}",
         _wrapped("Status", f"{fit.message} {_evaluations(fit)}."),
     ]
+    if fit.prior is not None:
+        lines.append(_wrapped("Prior", _prior(fit)))
     if fit.half_seen:
         lines.append(_wrapped("Half seen", _half_seen(fit)))
     return lines if fit.starts is None else [*lines, _wrapped("Starts", _starts(fit.starts, fit.rows))]
+
+
+def _prior(fit: Fit) -> str:
+    assert fit.prior is not None
+    like = "all rows taken together" if fit.prior.params is None else "params that were given"
+    return (
+        f"worth {fit.prior.weight:g} observations like {like}: the estimates are maximum a posteriori (MAP), "
+        f"log-posterior {fit.log_posterior:.6f} up to a constant; log-likelihood and criteria are of the data alone."
+    )
 
 
 def _half_seen(fit: Fit) -> str:

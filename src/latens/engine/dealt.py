@@ -1,0 +1,91 @@
+"""The rows of a problem, dealt to shards and looked at by threads."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from functools import cached_property
+from types import CodeType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.engine.blocks import Deal, Shard, cores, deal, finer, rows_of, shards_for
+from latens.engine.repeats import repeats
+from latens.models.base import AbstractModel
+from latens.numerics.precision import double
+
+
+class Dealt:
+    """Rows in shards: row i stands at `slots[i]` of the shards laid end to end; identical rows share a slot."""
+
+    def __init__(self, xs: Any, weights: np.ndarray, size: int, *, one: bool, together: bool = True) -> None:
+        """`size` of a block; `one` shard only; identical rows `together`, their weights added."""
+        same = repeats(xs) if together else None
+        self.size, self.one = size, one
+        if same is not None:
+            xs = jax.tree.map(lambda leaf: leaf[same.first], xs)
+            weights = np.bincount(same.which, weights)
+        self.shards, slots = deal(xs, weights, size, 1 if one else shards_for(len(weights)))
+        self.slots = slots if same is None else slots[same.which]
+        self._compiled: set[CodeType] = set()
+        self._pool = ThreadPoolExecutor(min(cores(), len(self.shards))) if len(self.shards) > 1 else None
+
+    @cached_property
+    def xs(self) -> Any:
+        """The rows in order, as `log_evidence` takes them."""
+        with jax.ensure_compile_time_eval():  # kept, so it must be arrays even if first asked for in a trace
+            return rows_of(Deal(self.shards, self.slots))
+
+    @cached_property
+    def apart(self) -> "Dealt":
+        """The same with a slot for every row, also for identical ones."""
+        if len(np.unique(self.slots)) == len(self.slots):
+            return self
+        xs = jax.tree.map(np.asarray, self.xs)
+        return Dealt(xs, np.ones(len(self.slots)), self.size, one=self.one, together=False)
+
+    def add(self, function: Callable[[Shard], Any], shards: list[Shard] | None = None) -> Any:
+        """Σ over shards, dealt to threads (JAX releases the interpreter lock), added on the host in their order."""
+        shards = self.shards if shards is None else shards
+        if self._pool is None:
+            return function(shards[0])
+        done = []
+        if function.__code__ not in self._compiled:  # two threads would compile the same program
+            self._compiled.add(function.__code__)
+            done = [jax.block_until_ready(function(shards[0]))]
+        rest = shards[len(done) :]
+        parts = done + list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), rest))
+        return jax.tree.map(lambda *leaves: sum(leaves[1:], start=leaves[0]), *parts)
+
+    def each(self, function: Callable[[AbstractModel, Array, Shard], Any], model: AbstractModel, point: Array) -> Any:
+        """A function of the rows, block by block: its results in the order of the rows, as NumPy arrays."""
+        found = [jax.tree.map(np.asarray, function(model, point, shard)) for shard in self.shards]
+        depth = self.shards[0].weights.ndim
+
+        def lay(*leaves: np.ndarray) -> np.ndarray:
+            return np.concatenate([leaf.reshape(-1, *leaf.shape[depth:]) for leaf in leaves])[self.slots]
+
+        return jax.tree.map(lay, *found)
+
+    def finer(self, p: int) -> list[Shard]:
+        """The same shards in smaller blocks, for work that holds p numbers for every row and component."""
+        return [finer(shard, (1 << 18) // p) for shard in self.shards]
+
+    def spread(self, values: np.ndarray, shards: list[Shard] | None = None) -> list[Array]:
+        """(n,) values of the rows, cut and padded with zeros as the shards are; those of identical rows add up."""
+        shapes = [s.weights.shape for s in (self.shards if shards is None else shards)]
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        padded = np.zeros(sum(sizes), dtype=values.dtype)
+        np.add.at(padded, self.slots, values)
+        cuts = np.cumsum(sizes)[:-1]
+        return [jnp.asarray(part.reshape(s)) for part, s in zip(np.split(padded, cuts), shapes, strict=True)]
+
+    def reweighted(self, weights: np.ndarray) -> "Dealt":
+        """The same rows with other weights."""
+        other = copy(self)
+        pairs = zip(self.shards, self.spread(weights), strict=True)
+        other.shards = [Shard(shard.xs, dealt) for shard, dealt in pairs]
+        return other
