@@ -48,7 +48,7 @@ def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Param
     return frame.leave(Space(model.constraints).params(free))
 
 
-SINGLE = 1e7  # times as much rounding as in double precision, about
+SINGLE = 1e6  # times as much rounding as in double precision, about
 TOGETHER = 5  # points in one evaluation of the map from many; the same on any number of cores, so that results are
 
 
