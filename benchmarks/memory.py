@@ -1,4 +1,4 @@
-"""Peak memory of one fit beyond what the process held before it, in MB: python memory.py N D K.
+"""Peak memory of one fit beyond what the process held before it, in MB: python memory.py N D K [COVARIANCE].
 
 Prints two numbers: what a fit adds once the same model has been fitted to a few rows (so the compiler has been
 at work), and what it adds in a process that has compiled nothing yet, the data excluded from both.
@@ -38,11 +38,11 @@ def highest(work: Callable[[], object]) -> float:
     return top[0] - before
 
 
-def peak(n: int, d: int, k: int, warm: bool) -> float:
+def peak(n: int, d: int, k: int, covariance: str, warm: bool) -> float:
     """MB that a fit adds at its highest point."""
-    rows, start = problem(n, d, k)
+    rows, start = problem(n, d, k, covariance)
     if warm:
-        ours(*problem(30_000, d, k), 3)
+        ours(*problem(30_000, d, k, covariance), 3)
     else:
         lt.fit(lt.IID(lt.Normal()), [1.0, 2.0, 4.0])  # loads JAX, compiles next to nothing
     return highest(lambda: ours(rows, start, 3))
@@ -50,5 +50,6 @@ def peak(n: int, d: int, k: int, warm: bool) -> float:
 
 if __name__ == "__main__":
     n, d, k = (int(word) for word in sys.argv[1:4])
+    covariance = sys.argv[4] if len(sys.argv) > 4 else "full"
     with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        print(*(round(pool.apply(peak, (n, d, k, warm))) for warm in (True, False)))
+        print(*(round(pool.apply(peak, (n, d, k, covariance, warm))) for warm in (True, False)))

@@ -1,0 +1,329 @@
+"""Starts side by side, checkpoints, priors, identical rows, single precision, remaining time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import latens as lt
+from latens.engine import blocks, checkpoint, dealt, repeats, starts
+from latens.engine.problem import Problem
+from latens.report import progress
+
+from registry import COUNTS, MODELS, PAIR, PLANE
+
+POISSONS = lt.Mixture(lt.Poisson(), 2)
+NORMALS = lt.Mixture(lt.Normal(), 2)
+BEGIN = {"weights": [0.5, 0.5], "mean": [-1.0, 1.0], "variance": [1.0, 1.0]}
+THREE = np.concatenate([PAIR, PAIR + 9])
+
+# -- many starts ------------------------------------------------------------------------------------
+
+
+def test_starts_meet_optima_and_say_how_often():
+    fit = lt.fit(lt.Mixture(lt.Normal(), 3), THREE, starts=lt.Starts(6, random=6), seed=2)
+    met = fit.starts
+    assert met.tried == 12
+    assert met.settled <= 12 - met.degenerate
+    assert sum(found.reached for found in met.optima) == met.settled
+    values = [found.log_likelihood for found in met.optima]
+    assert values == sorted(values, reverse=True)
+    assert fit.log_likelihood >= values[0] - 1e-6
+    assert f"log-likelihood {values[0]:.3f} ({met.optima[0].reached} times)" in " ".join(str(fit).split())
+    assert fit.to_dict()["starts"]["optima"][0]["reached"] == met.optima[0].reached
+
+
+def test_relabelled_ends_are_one_optimum():
+    swapped = {name: values[::-1] for name, values in BEGIN.items()}
+    fit = lt.fit(NORMALS, PAIR, start=[BEGIN, swapped, BEGIN])
+    assert [found.reached for found in fit.starts.optima] == [3]
+
+
+def test_equal_heights_elsewhere_are_two_optima():
+    """Murray (1977): maxima at ρ = ±1/2, equally high."""
+    rows = np.array(
+        [[1, 1], [1, -1], [-1, 1], [-1, -1]] + [[2, np.nan], [-2, np.nan]] * 2 + [[np.nan, 2], [np.nan, -2]] * 2
+    )
+    start = [{"mean": [0.0, 0.0], "covariance": [[2.0, r], [r, 2.0]]} for r in (0.4, -0.4)]
+    fit = lt.fit(lt.IID(lt.MultivariateNormal(2)), rows, start=start)
+    assert [found.reached for found in fit.starts.optima] == [1, 1]
+
+
+def test_the_same_on_any_number_of_cores(monkeypatch):
+    rows = np.concatenate([PLANE + 0.01 * i for i in range(140)])  # 21,000: several shards
+    model = lt.Mixture(lt.MultivariateNormal(2), 2)
+    found = []
+    for number in (1, 2, 5):
+        for module in (blocks, dealt, starts):
+            monkeypatch.setattr(module, "cores", lambda number=number: number)
+        found.append(lt.fit(model, rows, starts=6, seed=3, stop=lt.Stop(max_steps=5)))
+    assert len(found[0].last.problem.dealt.shards) == 2
+    for other in found[1:]:
+        assert np.array_equal(found[0].trace, other.trace)
+        assert found[0].starts == other.starts
+        for name, value in found[0].params.items():
+            assert np.array_equal(value, other.params[name])
+
+
+def test_starts_that_cannot_be():
+    for make, words in (
+        (lambda: lt.Starts(0), "at least 1"),
+        (lambda: lt.Starts(-1, random=3), "at least 1"),
+        (lambda: lt.fit(NORMALS, PAIR, start=[]), "empty"),
+        (lambda: lt.fit(NORMALS, PAIR, start=[BEGIN, {"mean": [0, 1]}]), "start 1: parameter"),
+        (lambda: lt.fit(NORMALS, PAIR, start=[BEGIN], starts=3), "not both"),
+    ):
+        with pytest.raises(lt.ParameterError, match=words):
+            make()
+
+
+# -- checkpoints ------------------------------------------------------------------------------------
+
+RULES = [lt.Auto(), lt.Squarem(cap=1.0), lt.Anderson.daarem(), lt.QuasiNewton(), lt.ParabolicEM(), lt.Plain()]
+
+
+@pytest.mark.parametrize("accelerate", RULES, ids=lambda a: type(a).__name__)
+def test_an_interrupted_fit_goes_on_to_the_identical_result(accelerate, tmp_path, monkeypatch):
+    options = {"starts": 3, "seed": 1, "accelerate": accelerate}
+    whole = lt.fit(NORMALS, PAIR, **options)
+    path, step, calls = tmp_path / "fit.npz", Problem.step, []
+
+    def broken(self, free):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return step(self, free)
+
+    monkeypatch.setattr(Problem, "step", broken)
+    part = lt.fit(NORMALS, PAIR, checkpoint=path, **options)
+    assert part.status is lt.Status.INTERRUPTED
+    assert part.evaluations < whole.evaluations
+    for _ in range(2):  # the second time there is nothing left to do
+        rest = lt.fit(NORMALS, PAIR, checkpoint=path, **options)
+        assert np.array_equal(rest.trace, whole.trace)
+        assert np.array_equal(rest.accelerated, whole.accelerated)
+        assert rest.evaluations == whole.evaluations
+        assert rest.starts == whole.starts
+        for name, value in whole.params.items():
+            assert np.array_equal(rest.params[name], value)
+
+
+KILLED = """
+import latens as lt, numpy as np, sys
+import latens.engine.checkpoint as checkpoint
+from latens.engine.problem import Problem
+checkpoint.SECONDS, step = 0.0, Problem.step
+def slow(self, free):
+    import time; time.sleep(0.05)
+    return step(self, free)
+Problem.step = slow
+print("ready", flush=True)
+lt.fit(lt.Mixture(lt.Poisson(), 2), np.arange(10.0), weights=np.array({days}), start={start}, accelerate=lt.Plain(),
+       checkpoint=sys.argv[1])
+"""
+
+
+def test_a_killed_fit_goes_on(tmp_path):
+    days, start = [162, 267, 271, 185, 111, 61, 27, 8, 3, 1.0], {"weights": [0.3, 0.7], "rate": [1.0, 2.5]}
+    path = tmp_path / "fit.npz"
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED.format(days=days, start=start), path], stdout=subprocess.PIPE
+    )
+    process.stdout.readline()
+    deadline = time.monotonic() + 120
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    options = {"weights": days, "start": start, "accelerate": lt.Plain()}
+    with np.load(path, allow_pickle=False) as file:
+        done = json.loads(str(file["json"]))["evaluations"]
+    rest = lt.fit(POISSONS, np.arange(10.0), checkpoint=path, **options)
+    whole = lt.fit(POISSONS, np.arange(10.0), **options)
+    assert 0 < done < whole.evaluations
+    assert np.array_equal(rest.trace, whole.trace)
+
+
+def test_after_max_steps_it_goes_on_under_the_new_rule(tmp_path):
+    path, options = tmp_path / "fit.npz", {"start": BEGIN, "accelerate": lt.Squarem()}
+    whole = lt.fit(NORMALS, PAIR, **options)
+    part = lt.fit(NORMALS, PAIR, checkpoint=path, stop=lt.Stop(max_steps=4), **options)
+    assert part.status is lt.Status.MAX_STEPS
+    rest = lt.fit(NORMALS, PAIR, checkpoint=path, **options)
+    assert rest.converged
+    assert np.array_equal(rest.trace, whole.trace)
+
+
+def test_checkpoints_that_are_refused(tmp_path):
+    path = tmp_path / "fit.npz"
+    lt.fit(NORMALS, PAIR, start=BEGIN, checkpoint=path)
+    for call, words in (
+        (lambda: lt.fit(NORMALS, PAIR + 1, start=BEGIN, checkpoint=path), "checkpoint of another fit"),
+        (lambda: lt.fit(NORMALS, PAIR, weights=np.full(150, 2.0), start=BEGIN, checkpoint=path), "another fit"),
+        (
+            lambda: lt.fit(NORMALS, PAIR, accelerate=lt.Plain(), start=BEGIN, checkpoint=path),
+            "used Auto, this one Plain",
+        ),
+        (lambda: lt.fit(NORMALS, PAIR, start=BEGIN, checkpoint=tmp_path / "no" / "fit.npz"), "cannot be written"),
+    ):
+        with pytest.raises(lt.DataError, match=words):
+            call()
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(lt.DataError, match="no checkpoint that can be read"):
+        lt.fit(NORMALS, PAIR, start=BEGIN, checkpoint=tmp_path / "text")
+    assert (tmp_path / "text").read_text() == "hello"
+
+
+def test_a_disk_that_fills_up_does_not_end_the_fit(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.np, "savez", full)
+    with pytest.warns(UserWarning, match="was not saved"):
+        assert lt.fit(NORMALS, PAIR, start=BEGIN, checkpoint=tmp_path / "fit.npz").converged
+
+
+# -- priors -----------------------------------------------------------------------------------------
+
+
+def test_a_prior_is_observations_seen_before():
+    data = [2.0, 4.0, 3.0]
+    fit = lt.fit(lt.IID(lt.Poisson()), data, prior=lt.Prior(2.0, {"rate": 6.0}))
+    rate = (9 + 2 * 6) / 5
+    assert float(fit.params["rate"]) == pytest.approx(rate)
+    assert float(fit.standard_errors()["rate"]) == pytest.approx((rate / 5) ** 0.5)
+    alone = lt.fit(lt.IID(lt.Poisson()), data, start=fit.params, stop=lt.Stop(max_steps=0))
+    assert fit.log_likelihood == pytest.approx(alone.log_likelihood)
+    assert fit.log_posterior - fit.log_likelihood == pytest.approx(2 * (6 * np.log(rate) - rate))
+    assert "maximum a posteriori (MAP)" in " ".join(str(fit).split())
+    assert fit.to_dict()["prior"]["weight"] == 2.0
+    assert "Prior" not in str(alone)
+
+
+def test_a_prior_keeps_a_component_alive():
+    data, start = [*PAIR, 30.0, 30.0], {"weights": [0.9, 0.1], "mean": [0.0, 30.0], "variance": [1.0, 0.1]}
+    lost = lt.fit(NORMALS, data, start=start)
+    assert lost.status is lt.Status.DEGENERATE
+    assert "component 1 has collapsed" in lost.message
+    assert "prior=" in lost.message
+    kept = lt.fit(NORMALS, data, start=start, prior=1)
+    assert kept.converged
+    assert kept.params["variance"].min() > 0.1
+    assert np.all(np.diff(kept.trace) >= -1e-10 * (1 + np.abs(kept.trace[1:])))
+    errors = kept.standard_errors()["mean"]
+    for method in ("louis", "oakes", "sem-exact"):
+        np.testing.assert_allclose(kept.standard_errors(method)["mean"], errors, rtol=1e-5)
+    with pytest.raises(lt.InferenceError, match="prior"):
+        kept.likelihood_ratio(kept)
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in MODELS if c.name in ("table", "moths", "planes", "different")], ids=lambda c: c.name
+)
+def test_the_mode_of_a_heavy_prior_is_its_params(name):
+    case = next(c for c in MODELS if c.name == name)
+    fit = lt.fit(case.model, case.data, start=case.start, prior=lt.Prior(1e9, case.start), stop=lt.Stop(max_steps=50))
+    for name, value in case.start.items():
+        np.testing.assert_allclose(fit.params[name], value, rtol=1e-5, atol=1e-5)
+
+
+def test_priors_that_cannot_be():
+    for call, kind, words in (
+        (lambda: lt.Prior(0.0), lt.ParameterError, "positive number"),
+        (lambda: lt.fit(NORMALS, PAIR, prior=-1), lt.ParameterError, "positive number"),
+        (lambda: lt.fit(NORMALS, PAIR, prior=lt.Prior(1, {"mean": 1})), lt.ParameterError, "prior: parameter"),
+        (lambda: lt.fit(lt.IID(lt.Weibull()), [1.0, 2.0], prior=1), lt.ModelError, "no conjugate prior"),
+        (lambda: lt.fit(MODELS[-2].model, MODELS[-2].data, prior=1), lt.ModelError, "give the params"),
+    ):
+        with pytest.raises(kind, match=words):
+            call()
+
+
+# -- identical rows and single precision ------------------------------------------------------------
+
+
+def test_identical_rows_are_looked_at_once(monkeypatch):
+    monkeypatch.setattr(repeats, "FEWEST", 50)
+    fit = lt.fit(POISSONS, COUNTS, start={"weights": [0.5, 0.5], "rate": [1.0, 5.0]})
+    problem = fit.last.problem
+    assert len(np.unique(problem.dealt.slots)) == len(np.unique(COUNTS))
+    clusters = np.arange(len(COUNTS)) // 3
+    together = fit.standard_errors(lt.Sandwich(clusters=clusters)), fit.standard_errors("opg"), fit.posterior()
+    boot = fit.standard_errors(lt.Bootstrap(20, seed=1))
+    monkeypatch.setattr(repeats, "FEWEST", 10**9)
+    each = lt.fit(POISSONS, COUNTS, start={"weights": [0.5, 0.5], "rate": [1.0, 5.0]})
+    assert len(np.unique(each.last.problem.dealt.slots)) == len(COUNTS)
+    assert fit.log_likelihood == pytest.approx(each.log_likelihood, rel=1e-12)
+    apart = each.standard_errors(lt.Sandwich(clusters=clusters)), each.standard_errors("opg"), each.posterior()
+    for a, b in zip(together[:2], apart[:2], strict=True):
+        np.testing.assert_allclose(a["rate"], b["rate"], rtol=1e-6)
+    np.testing.assert_allclose(together[2], apart[2], atol=1e-7)
+    np.testing.assert_allclose(boot["rate"], each.standard_errors(lt.Bootstrap(20, seed=1))["rate"], rtol=1e-5)
+    np.testing.assert_allclose(fit.log_density(), each.log_density(), atol=1e-8)
+
+
+def test_rows_that_differ_are_left_alone():
+    rng = np.random.default_rng(0)
+    assert repeats.repeats(rng.normal(size=(5000, 2))) is None
+    table = {"a": rng.integers(0, 3, 5000).astype(float), "b": np.where(rng.random(5000) < 0.1, np.nan, 1.0)}
+    found = repeats.repeats(table)
+    assert len(found.first) == 6
+    for column in table.values():
+        np.testing.assert_array_equal(column[found.first][found.which], column)
+
+
+def test_single_precision_is_near_and_says_what_it_is():
+    rows = np.concatenate([PLANE + 0.01 * i for i in range(20)])
+    model = lt.Mixture(lt.MultivariateNormal(2), 2)
+    start = {"weights": [0.5, 0.5], "mean": [[0, 0], [3, 3]], "covariance": [np.eye(2)] * 2}
+    double = lt.fit(model, rows, start=start)
+    single = lt.fit(model, rows, start=start, precision="single")
+    assert single.last.problem.dealt.shards[0].xs.dtype == np.float32
+    assert single.converged
+    assert single.log_likelihood == pytest.approx(double.log_likelihood, rel=1e-7)
+    np.testing.assert_allclose(single.params["mean"], double.params["mean"], atol=2e-3)
+    again = lt.fit(model, rows, start=single.params, stop=lt.Stop(max_steps=0))
+    assert single.log_likelihood == pytest.approx(again.log_likelihood, rel=1e-7)
+    with pytest.raises(lt.ParameterError, match="'double' or 'single'"):
+        lt.fit(model, rows, start=start, precision="half")
+
+
+# -- the command line -------------------------------------------------------------------------------
+
+
+def test_compiled_programs_are_kept_between_runs(tmp_path):
+    command = [sys.executable, "-m", "latens", "demo", "exponential"]
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("JAX_")} | {
+        "LATENS_CACHE": str(tmp_path / "c")
+    }
+    for _ in range(2):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        kept = sorted(path.name for path in (tmp_path / "c").iterdir() if path.name.endswith("-cache"))
+        assert len(kept) > 5
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert kept == sorted(path.name for path in (tmp_path / "c").iterdir() if path.name.endswith("-cache"))
+    (tmp_path / "file").write_text("")
+    environment["LATENS_CACHE"] = str(tmp_path / "file" / "c")
+    done = subprocess.run([*command[:-1]], env=environment, capture_output=True, text=True, check=True)
+    assert "compiled programs cannot be kept" in done.stderr
+
+
+def test_remaining_time():
+    problem = lt.fit(NORMALS, PAIR, start=BEGIN).last.problem
+
+    def at(evaluations, distance):
+        return lt.Iterate(problem, np.zeros(5), 0.0, 0, evaluations, 0, False, distance)
+
+    seen = [(0.0, at(10, 1e-2)), (10.0, at(20, 1e-4))]
+    assert progress.remaining(seen, lt.Stop(1e-6)) == pytest.approx(10.0)
+    assert progress.remaining(seen, lt.Stop(0, max_steps=119)) == pytest.approx(100.0)
+    assert progress.remaining(seen[:1], lt.Stop()) == float("inf")
+    assert [progress.duration(s) for s in (0.2, 90, 200, 9000, 3e5)] == ["1 s", "90 s", "3 min", "2 h", "3 d"]
