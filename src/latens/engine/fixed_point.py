@@ -15,7 +15,7 @@ from latens.engine.loop import Iterate, run
 from latens.engine.maps import AbstractMap, Step
 from latens.engine.status import Status
 from latens.engine.stop import Stop
-from latens.errors import ModelError, ParameterError
+from latens.errors import LatensError, ModelError, ParameterError
 
 ROUNDING = 1e-15
 GROWTH = 10.0  # of the residual that an accelerated point may have, if there is no objective to judge it by
@@ -63,9 +63,9 @@ class Given(AbstractMap):
         project: Callable[[Any], Any] | None,
     ) -> None:
         self.function, self.objective, self.project = function, objective, project
-        leaves, self.tree = jax.tree.flatten(jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), start))
-        self.shapes = [leaf.shape for leaf in leaves]
-        self.cuts = np.cumsum([leaf.size for leaf in leaves])[:-1]
+        leaves, self.tree = jax.tree.flatten(start, is_leaf=_is_list)
+        self.shapes = [np.shape(leaf) for leaf in leaves]
+        self.cuts = np.cumsum([np.size(leaf) for leaf in leaves])[:-1]
         self.start = self._flat(start, "start")
         self.trouble, self.count = "", 0
         if not np.isfinite(self.start).all():
@@ -76,7 +76,7 @@ class Given(AbstractMap):
         return jax.tree.unflatten(self.tree, [part.reshape(shape).copy() for part, shape in parts])
 
     def _flat(self, value: Any, what: str) -> np.ndarray:
-        leaves, tree = jax.tree.flatten(value)
+        leaves, tree = jax.tree.flatten(value, is_leaf=_is_list)
         shapes = [np.shape(leaf) for leaf in leaves] if str(tree) == str(self.tree) else None
         if shapes != self.shapes:
             raise ModelError(
@@ -113,6 +113,8 @@ class Given(AbstractMap):
                 self.trouble = f"the objective is {value} at evaluation {self.count}"
             elif np.abs(self.admitted(image) - image).max(initial=0.0) > 1e-8 * (1.0 + np.abs(image).max(initial=0.0)):
                 self.trouble, inside = f"the map left its constraints at evaluation {self.count}", False
+        except LatensError:
+            raise
         except OUTSIDE as error:
             self.trouble = f"{type(error).__name__} at evaluation {self.count}: {error}"
         residual = float(np.linalg.norm(image - free))
@@ -135,6 +137,11 @@ class Given(AbstractMap):
         )
 
 
+def _is_list(value: Any) -> bool:
+    """A list of numbers is an array; a dict or tuple holds arrays."""
+    return isinstance(value, list)
+
+
 def accelerate(
     function: Callable[[Any], Any],
     start: Any,
@@ -148,7 +155,7 @@ def accelerate(
 
         θ ← M(θ),  repeated,  with extrapolation between; an accelerated point that lost ground is dropped
 
-    **Arguments:** `function`: M, from an array (or a dict or list of arrays) to one of the same shapes, such as
+    **Arguments:** `function`: M, from an array (or a dict or tuple of arrays) to one of the same shapes, such as
     your own EM step in NumPy; `start`: where to begin; `objective`: what M never lowers, such as the
     log-likelihood: with it the result is never worse than that of M alone; without it points are judged by the
     residual |M(θ) − θ|; `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, ...; `stop`:

@@ -71,6 +71,7 @@ class Run:
         self.home = start  # the image of the best point
         self.projection = Projection(given.rounding)
         self.evaluations = self.rejected = self.steps = self.below = 0
+        self.stale = 0  # evaluations since the objective was highest
         self.path: list[Passed] = []
         self.busy = False  # whether the state is being changed
 
@@ -109,7 +110,7 @@ class Run:
             self.steps, self.below = self.steps + 1, 0
             self.path.append(Passed(step.log_likelihood, self.extrapolated, self.rejected))
         self.level, self.image = step.log_likelihood, step.free
-        self.peak = max(self.peak, self.level) if self.given.rises else self.level
+        self.peak, self.stale = max(self.peak, self.level), 0 if self.level > self.peak else self.stale + 1
         if status is Status.RUNNING:
             self._propose()
         return None if self.below else self.best
@@ -132,7 +133,8 @@ class Run:
         if not np.isfinite(step.log_likelihood):
             return False
         if self.extrapolated:
-            return step.log_likelihood >= self.peak - SHARE * self._slack - self.accelerate.forgiven
+            lost = SHARE * self._slack + self.accelerate.forgiven if self.stale <= PATIENCE else 0.0
+            return step.log_likelihood >= self.peak - lost
         return not self.given.rises or step.log_likelihood >= self.level - self._slack
 
     def _drop(self, step: Step) -> Iterate | None:
