@@ -1,4 +1,8 @@
-"""Compiled programs are shared by the workers of a run, and kept for the next one."""
+"""Compiled programs are shared by the workers of a run, and kept for the next one.
+
+Nearly all the time of the tests goes into compiling programs that run once, so they are compiled in the quickest way;
+the benchmarks and the measured coverage run what users run.
+"""
 
 import os
 import sys
@@ -10,6 +14,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE.parent / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 45_000  # Linux kills a process beyond 65,530 by default, and every compiled program holds several

@@ -12,7 +12,7 @@ from latens.cells import Patterned
 
 CACHE = 1 << 17  # doubles a block may occupy together with its statistics: about half an L2 cache
 WORTH_A_CORE = 20_000  # rows below which a second core costs more than it saves
-FEWEST, MOST = 10_000, 500_000  # rows in a shard
+FEWEST, MOST = 50_000, 500_000  # rows in a shard, about: fewer cost more to hand out than they take
 SHARDS = 16  # unless that would make them larger than the most
 GROUP = 24  # rows that cost as much as integrating the unseen cells out of the potentials
 
@@ -38,7 +38,10 @@ def cores() -> int:
 
 def shards_for(n: int) -> int:
     """How many shards: by the rows alone, so that sums, and with them a fit, are the same on any number of cores."""
-    return 1 if n < WORTH_A_CORE else max(min(n // FEWEST, SHARDS), n // MOST)
+    if n < WORTH_A_CORE:
+        return 1
+    # a power of two, which cores share evenly
+    return max(2 ** int(np.log2(np.clip(n // FEWEST, 2, SHARDS))), n // MOST)
 
 
 def size_for(doubles_per_row: int) -> int:

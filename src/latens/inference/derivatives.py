@@ -15,7 +15,8 @@ from latens.models.base import AbstractModel, inner
 from latens.numerics.space import Space
 
 # for what runs once over no data: it is its compilation that takes time, less so unoptimised
-once = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+once = partial(jax.jit, compiler_options=QUICK)
 
 
 def _flat(model: AbstractModel, free: Array) -> Array:
