@@ -143,5 +143,10 @@ class AbstractFamily(eqx.Module):
             -2.0
         """
         xs = self.observe(self.read(y)[0])
-        potential = self.potential({n: jnp.asarray(v, dtype=jnp.float64) for n, v in params.items()})
-        return np.asarray(jax.vmap(self.log_kernel, (None, 0))(potential, xs))
+        return np.asarray(_log_densities(self, {n: jnp.asarray(v, dtype=jnp.float64) for n, v in params.items()}, xs))
+
+
+@jax.jit
+def _log_densities(family: AbstractFamily, params: Params, xs: Any) -> Array:
+    found: Array = jax.vmap(family.log_kernel, (None, 0))(family.potential(params), xs)
+    return found
