@@ -224,9 +224,7 @@ def test_a_prior_keeps_a_component_alive():
         kept.likelihood_ratio(kept)
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in MODELS if c.name in ("table", "moths", "planes", "different")], ids=lambda c: c.name
-)
+@pytest.mark.parametrize("name", ["table", "moths", "planes", "different"])
 def test_the_mode_of_a_heavy_prior_is_its_params(name):
     case = next(c for c in MODELS if c.name == name)
     fit = lt.fit(case.model, case.data, start=case.start, prior=lt.Prior(1e9, case.start), stop=lt.Stop(max_steps=50))

@@ -119,7 +119,7 @@ class Run:
         """Go on after max steps, under another rule."""
         assert self.best is not None
         self.stop, self.best = stop, replace(self.best, status=Status.RUNNING, reason="")
-        if self.point is self.best.free:  # it ended before a next point was proposed
+        if np.array_equal(self.point, self.best.free):  # it ended before a next point was proposed
             self._propose()
 
     @property
