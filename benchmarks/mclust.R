@@ -9,7 +9,7 @@ unit <- array(diag(d), c(d, d, k))
 variance <- if (full) list(modelName = "VVV", d = d, G = k, sigma = unit, cholsigma = unit) else
   list(modelName = "VVI", d = d, G = k, sigma = unit, scale = rep(1, k), shape = matrix(1, d, k))
 start <- list(pro = rep(1 / k, k), mean = t(rows[1:k, , drop = FALSE]), variance = variance)
-run <- function(iterations) em(if (full) "VVV" else "VVI", rows, start,
+run <- function(iterations) em(modelName = if (full) "VVV" else "VVI", data = rows, parameters = start,
                                control = emControl(tol = c(0, 0), itmax = c(iterations, iterations), eps = 0))
 seconds <- function(iterations) system.time(found <<- suppressWarnings(run(iterations)))[["elapsed"]]
 for (i in seq_len(steps[3])) {

@@ -18,7 +18,7 @@ import latens as lt
 from maps import REFERENCE
 
 STARTS = 20
-TOL = 1e-11  # of scikit-learn, in log-likelihood per row
+TOL = 1e-9  # of scikit-learn, in log-likelihood per row
 
 
 def data(name: str) -> tuple[np.ndarray, int]:
@@ -26,7 +26,7 @@ def data(name: str) -> tuple[np.ndarray, int]:
     if name == "faithful":
         return np.loadtxt(REFERENCE / "faithful.csv", delimiter=",", skiprows=1)[:, -2:], 2
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(6, 4)) * 1.5
+    centres = rng.normal(size=(6, 4)) * 2.0
     return centres[rng.integers(6, size=10_000)] + rng.normal(size=(10_000, 4)), 6
 
 
@@ -62,7 +62,7 @@ def theirs(name: str) -> tuple[float, float]:
             means_init=start["mean"],
             precisions_init=np.linalg.inv(start["covariance"]),
             init_params="random_from_data",
-            max_iter=20_000,
+            max_iter=5_000,
             tol=TOL,
             reg_covar=0,
         )

@@ -243,7 +243,7 @@ class Problem(AbstractMap):
         return noise(self.n) * (SINGLE if self.single else 1.0)
 
     def slack(self, best: float) -> float:
-        return super().slack(best) * (SINGLE / 1e3 if self.single else 1.0)
+        return super().slack(best) * (SINGLE / 1e2 if self.single else 1.0)
 
     def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
         ill = ~((self.health(free) if health is None else health) >= 1)

@@ -1,11 +1,10 @@
-"""The default: secants while they serve, squared extrapolation while they do not."""
+"""The default: a quasi-Newton rule while it serves, squared extrapolation while it does not."""
 
 from typing import NamedTuple
 
 import equinox as eqx
 import numpy as np
 
-from latens.engine.accelerators.anderson import ridge
 from latens.engine.accelerators.base import AbstractAccelerator, at_least
 from latens.engine.accelerators.secants import Secants
 from latens.engine.accelerators.squarem import Memory as Cycle
@@ -23,11 +22,13 @@ class Memory(NamedTuple):
 
 
 class Auto(AbstractAccelerator):
-    """Anderson's extrapolation every second step, until one is dropped; then SQUAREM, until one is dropped; and so on.
+    """A quasi-Newton step every second time, until one is dropped; then SQUAREM, until one is dropped; and so on:
 
-    Secants are quicker near a maximum inside the constraints, squared extrapolation far from it and towards
-    a boundary; which of them it is shows in which of them is dropped. On the maps of `benchmarks/results.md`
-    this came out best.
+        θ' = M(θ) − (ΔX + ΔF) c,   (ΔXᵀ ΔF) c = ΔXᵀ f,   f = M(θ) − θ
+
+    ΔX are the last moves, under either rule, and ΔF the turns of f along them. The first rule is quicker near a
+    maximum inside the constraints, squared extrapolation far from it and towards a boundary; which of them is
+    right shows in which is dropped. On the maps of `benchmarks/results.md` this came out best.
 
     **Arguments:** `order`: how many pairs the secants are.
     **Raises:** `ParameterError` for an order below 1.
@@ -38,12 +39,12 @@ class Auto(AbstractAccelerator):
         >>> round(float(fit.params["rate"]), 8)
         0.2
 
-    **Source:** the two rules are those of `lt.Anderson` and `lt.Squarem`.
+    **Source:** Fang & Saad (2009), Numer. Linear Algebra Appl. 16, 197 (type I); `lt.Squarem`.
     """
 
     order: int = eqx.field(static=True)
 
-    def __init__(self, order: int = 10) -> None:
+    def __init__(self, order: int = 5) -> None:
         at_least("Auto: order", order, 1)
         self.order = order
 
@@ -58,7 +59,8 @@ class Auto(AbstractAccelerator):
         if memory.wait > 0 or not secants.moves:
             return Memory(secants, max(memory.wait - 1, 0), None), image
         moves, turns = secants.matrices()
-        return Memory(secants, 1, None), image - (moves + turns) @ ridge(turns, image - point, 1.0)
+        inside = np.linalg.lstsq(moves.T @ turns, moves.T @ (image - point), rcond=1e-12)[0]
+        return Memory(secants, 1, None), image - (moves + turns) @ inside
 
     def rejected(self, memory: Memory) -> Memory:
         secants = memory.secants._replace(point=None, residual=None)
