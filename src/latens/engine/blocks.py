@@ -12,8 +12,8 @@ from latens.cells import Patterned
 
 CACHE = 1 << 17  # doubles a block may occupy together with its statistics: about half an L2 cache
 WORTH_A_CORE = 20_000  # rows below which a second core costs more than it saves
-FEWEST, MOST = 50_000, 500_000  # rows in a shard, about: fewer cost more to hand out than they take
-SHARDS = 16  # unless that would make them larger than the most
+FEWEST, MOST = 50_000, 250_000  # rows in a shard, about: handing one out costs half a millisecond and more
+SHARDS = 4  # unless that would make them larger than the most
 GROUP = 24  # rows that cost as much as integrating the unseen cells out of the potentials
 
 
