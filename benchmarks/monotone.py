@@ -18,7 +18,7 @@ from latens.engine.problem import Problem
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from registry import MODELS, Model
+from registry import MODELS
 
 ACCELERATORS = {
     "Auto": lt.Auto(),
@@ -54,13 +54,14 @@ def finish(problem: Problem, free: np.ndarray, accelerate: lt.AbstractAccelerato
     return last, bool((np.diff(values) < -1e-10 * (1 + np.abs(values[1:]))).any())
 
 
-def one(case: Model, repeats: int, seed: int) -> dict[str, np.ndarray]:
-    """Counts by accelerator, in the order of HEAD."""
+def one(index: int, repeats: int) -> dict[str, np.ndarray]:
+    """Counts of one model by accelerator, in the order of HEAD."""
+    case = MODELS[index]
     counts = {name: np.zeros(len(HEAD), int) for name in ("plain", *ACCELERATORS)}
     given = Problem(case.model, case.data, case.weights)
     begin = given.free(case.start)
     for i in range(repeats):
-        rng = np.random.default_rng([seed, i])
+        rng = np.random.default_rng([index, i])
         problem = given.reweighted(given.weights * rng.exponential(size=len(given.weights)))
         start = begin + rng.normal(scale=rng.choice([0.1, 0.5, 1.0]), size=begin.shape)
         try:
@@ -97,7 +98,7 @@ def main() -> None:
     repeats = -(-fits // ((len(ACCELERATORS) + 1) * len(MODELS)))
     began, total = time.perf_counter(), {}
     with get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=4) as pool:
-        jobs = [(case.name, pool.apply_async(one, (MODELS[i], repeats, i))) for i, case in enumerate(MODELS)]
+        jobs = [(case.name, pool.apply_async(one, (i, repeats))) for i, case in enumerate(MODELS)]
         for name, job in jobs:
             for accelerator, counts in job.get().items():
                 total[accelerator] = total.get(accelerator, 0) + counts
