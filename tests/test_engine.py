@@ -169,8 +169,10 @@ def test_checkpoints_that_are_refused(tmp_path):
         (lambda: lt.fit(NORMALS, PAIR, weights=np.full(150, 2.0), start=BEGIN, checkpoint=path), "another fit"),
         (
             lambda: lt.fit(NORMALS, PAIR, accelerate=lt.Plain(), start=BEGIN, checkpoint=path),
-            "used Auto, this one Plain",
+            "used Auto",
         ),
+        (lambda: lt.fit(NORMALS, PAIR, accelerate=lt.Auto(3), start=BEGIN, checkpoint=path), "used Auto"),
+        (lambda: lt.fit(NORMALS, PAIR, start=BEGIN, prior=1, checkpoint=path), "another fit"),
         (lambda: lt.fit(NORMALS, PAIR, start=BEGIN, checkpoint=tmp_path / "no" / "fit.npz"), "cannot be written"),
     ):
         with pytest.raises(lt.DataError, match=words):

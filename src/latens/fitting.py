@@ -1,5 +1,6 @@
 """`fit` and `iterate`."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
@@ -114,15 +115,16 @@ def fit(
         from latens.report.progress import shown
 
         steps = shown(steps, stop)
-    last = under_way.best
+    status = None
     try:
-        for last in steps:  # noqa: B007
-            pass
+        deque(steps, maxlen=0)
     except KeyboardInterrupt:
-        if last is None:
+        if under_way.best is None:
             raise
-        last = last.ended(Status.INTERRUPTED)
+        status = Status.INTERRUPTED
+    last = under_way.best
     assert last is not None
+    last = last if status is None else last.ended(status)
     assert isfinite(last.log_likelihood)
     if problem.single:  # what is reported is summed in double precision
         last = replace(last, log_likelihood=problem.log_likelihood(last.free) + problem.log_prior(last.free))

@@ -12,7 +12,7 @@ import numpy as np
 
 from latens.cells import Partial
 from latens.engine.accelerators.base import Plain
-from latens.engine.blocks import Shard, deal
+from latens.engine.blocks import deal
 from latens.engine.emmap import expect, log_likelihood, one_step, row_step, surrogate
 from latens.engine.loop import run
 from latens.engine.problem import Problem
@@ -196,18 +196,14 @@ def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
     # in lots of n rows, as many as there are, so that one program serves; what fills the last one up weighs nothing
     padded = np.resize(repeated, -(-len(repeated) // n) * n).reshape(-1, n)
     counted = (np.arange(padded.size) < len(repeated)).astype(float).reshape(-1, n)
-    size = max(n // 3, 1)
-    lots = [
-        deal(jax.tree.map(lambda leaf: leaf[rows], xs), ones, size, 1).shards[0]  # noqa: B023
-        for rows, ones in zip(padded, counted, strict=True)
-    ]
-    weighted = deal(xs, times.astype(float), size, 1).shards[0]
-    u = jnp.asarray(free)
 
-    def flat(shard: Shard) -> np.ndarray:
-        return np.concatenate([np.ravel(v) for v in jax.tree.leaves(expect(problem.model, u, shard))])
+    def flat(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        shard = deal(jax.tree.map(lambda leaf: leaf[rows], xs), weights, max(n // 3, 1), 1).shards[0]
+        found = expect(problem.model, jnp.asarray(free), shard)
+        return np.concatenate([np.ravel(v) for v in jax.tree.leaves(found)])
 
-    _law("weights are repetitions, in any order and blocks", flat(weighted), sum(flat(lot) for lot in lots))
+    lots = sum(map(flat, padded, counted))
+    _law("weights are repetitions, in any order and blocks", flat(np.arange(n), times.astype(float)), lots)
 
 
 def _no_recompilation(problem: Problem, free: np.ndarray) -> None:

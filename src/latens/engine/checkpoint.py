@@ -16,6 +16,7 @@ import numpy as np
 
 from latens.engine.loop import Iterate, Passed, Run
 from latens.engine.problem import Problem
+from latens.engine.secants import Secants
 from latens.engine.starts import Met, Optimum
 from latens.engine.status import Status
 from latens.errors import DataError, ModelError
@@ -47,7 +48,7 @@ class Checkpoint:
         """A new run taken to where the saved one was."""
         assert self.state is not None
         saved, arrays = self.state
-        rule = type(under_way.accelerate).__name__
+        rule = repr(under_way.accelerate)
         if saved["accelerate"] != rule:
             raise DataError(f"{self.path}: the saved fit used {saved['accelerate']}, this one {rule}: use the same")
         known = _kinds(type(under_way.memory))
@@ -58,9 +59,7 @@ class Checkpoint:
         under_way.memory = _decode(saved["memory"], arrays, known)
         columns = (arrays[f"path_{n}"].tolist() for n in Passed._fields)
         under_way.path = [Passed(*each) for each in zip(*columns, strict=True)]
-        under_way.projection.moves.extend(arrays["moves"])
-        under_way.projection.turns.extend(arrays["turns"])
-        under_way.projection.last = tuple(arrays["last"]) if len(arrays["last"]) else None
+        under_way.projection.secants = _decode(saved["secants"], arrays, _kinds(Secants))
         best = saved["best"] | {"free": arrays["best"], "status": Status(saved["best"]["status"])}
         under_way.best = Iterate(self.problem, **best)
         self.problem.side_by_side = saved["side_by_side"]
@@ -84,20 +83,20 @@ class Checkpoint:
         best = under_way.best
         if best is None or under_way.busy:  # broken off between two states: what was saved before stands
             return
-        moves, turns, last = under_way.projection.moves, under_way.projection.turns, under_way.projection.last
         arrays: dict[str, Any] = {name: getattr(under_way, name) for name in ARRAYS}
         columns = zip(Passed._fields, zip(*under_way.path, strict=True), strict=True)
         arrays |= {f"path_{name}": np.array(column) for name, column in columns}
-        arrays |= {"moves": np.array(moves), "turns": np.array(turns), "last": np.array(last or []), "best": best.free}
+        arrays["best"] = best.free
         state = {name: getattr(under_way, name) for name in PLAIN} | {
             "format": FORMAT,
             "mark": self.mark,
             "title": self.problem.model.title,
             "rows": len(self.problem.weights),
-            "accelerate": type(under_way.accelerate).__name__,
+            "accelerate": repr(under_way.accelerate),
             "side_by_side": self.problem.side_by_side,
             "met": met and asdict(met),
             "memory": _encode(under_way.memory, arrays, _kinds(type(under_way.memory))),
+            "secants": _encode(under_way.projection.secants, arrays, _kinds(Secants)),
             "best": {n: getattr(best, n) for n in BEST} | {"status": best.status.value},
         }
         beside = self.path.with_name(f".{self.path.name}-{os.getpid()}")
@@ -118,7 +117,7 @@ class Checkpoint:
         if state.get("format") != FORMAT or state["mark"] != self.mark:
             raise DataError(
                 f"{self.path} is the checkpoint of another fit ({state.get('title')}, {state.get('rows')} rows; model, "
-                "data and weights must be the same): give another path, or delete it to begin anew"
+                "data, weights and prior must be the same): give another path, or delete it to begin anew"
             )
         return state, arrays
 
@@ -133,8 +132,8 @@ class Checkpoint:
 
 
 def _mark(problem: Problem) -> str:
-    """A digest of the model, the rows and their weights."""
-    leaves, tree = jax.tree.flatten((problem.model, problem.frame))
+    """A digest of the model, the prior, the rows and their weights."""
+    leaves, tree = jax.tree.flatten((problem.model, problem.frame, problem.pseudo))
     digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", str(tree)).encode())
     for leaf in [*leaves, problem.weights, *jax.tree.leaves(problem.dealt.shards)]:
         digest.update(np.ascontiguousarray(leaf).tobytes())

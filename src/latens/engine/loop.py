@@ -89,7 +89,7 @@ class Run:
                 raise self.given.unusable(self.point, step)
         elif not self._holds(step):
             return self._drop(step)
-        distance = self.projection.distance(self.point, step.free - self.point, step.length, self.stop.tolerance)
+        distance = self.projection.distance(self.point, step.free, step.length, self.stop.tolerance)
         reached = Iterate(
             self.given,
             self.point,

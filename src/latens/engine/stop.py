@@ -1,11 +1,11 @@
 """When to stop."""
 
-from collections import deque
 from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
 
 import numpy as np
 
+from latens.engine.secants import Secants
 from latens.errors import ParameterError
 
 WINDOW = 4  # moves that are looked back on: an accelerated one may hide the slow directions for a step or two
@@ -52,22 +52,14 @@ class Projection:
     """
 
     noise: float  # the length that rounding alone gives a step
-    moves: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    turns: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    last: tuple[np.ndarray, np.ndarray] | None = None
+    secants: Secants = field(default_factory=Secants)
 
-    def distance(self, point: np.ndarray, residual: np.ndarray, length: float, tolerance: float) -> float:
-        """Standard errors left to go from a point, its residual and the length of that in standard errors.
+    def distance(self, point: np.ndarray, image: np.ndarray, length: float, tolerance: float) -> float:
+        """Standard errors left to go from a point, its image and the length of that step in standard errors.
 
         A step that is longer than the tolerance need not be projected well.
         """
-        if self.last is not None:
-            move, turn = point - self.last[0], residual - self.last[1]
-            size = float(np.linalg.norm(move))
-            if 0 < size < inf and np.isfinite(turn).all():
-                self.moves.append(move / size)
-                self.turns.append(turn / size)
-        self.last = (point, residual)
+        self.secants = self.secants.with_pair(point, image, WINDOW)
         if length <= self.noise:
             return 0.0  # that is as near as the arithmetic can see
         left = self._slowest() if length <= tolerance else self._slow()
@@ -75,15 +67,16 @@ class Projection:
 
     def _slow(self) -> float:
         """No smaller than that eigenvalue, and cheaper: the smallest Rayleigh quotient of a move."""
-        return min((-float(m @ t) for m, t in zip(self.moves, self.turns, strict=True)), default=0.0)
+        return min((-float(m @ t) for m, t in zip(self.secants.moves, self.secants.turns, strict=True)), default=0.0)
 
     def _slowest(self) -> float:
         """The smallest eigenvalue of I − R on the span of the last moves; 0 if nothing is known of it."""
-        if not self.moves:
+        if not self.secants.moves:
             return 0.0
-        u, d, vt = np.linalg.svd(np.array(self.moves).T, full_matrices=False)
+        moves, turns = self.secants.matrices()
+        u, d, vt = np.linalg.svd(moves, full_matrices=False)
         kept = d > 1e-4 * d[0]
-        projected = -u[:, kept].T @ np.array(self.turns).T @ (vt[kept].T / d[kept])
+        projected = -u[:, kept].T @ turns @ (vt[kept].T / d[kept])
         return float(np.linalg.eigvals(projected).real.min())
 
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator, at_least
-from latens.engine.accelerators.secants import Secants
+from latens.engine.secants import Secants
 
 KAPPA, ALPHA, HALVINGS = 25.0, 1.2, 60  # of the published damping schedule
 

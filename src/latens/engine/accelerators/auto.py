@@ -6,9 +6,9 @@ import equinox as eqx
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator, at_least
-from latens.engine.accelerators.secants import Secants
 from latens.engine.accelerators.squarem import Memory as Cycle
 from latens.engine.accelerators.squarem import Squarem
+from latens.engine.secants import Secants
 
 SQUAREM = Squarem()
 
