@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import latens as lt
-from latens.engine import blocks, checkpoint, dealt, repeats, starts
+from latens.engine import blocks, checkpoint, dealt, race, repeats, starts
+from latens.engine.loop import Run, drive
 from latens.engine.problem import Problem
 from latens.report import progress
 
@@ -59,7 +60,7 @@ def test_the_same_on_any_number_of_cores(monkeypatch):
     model = lt.Mixture(lt.MultivariateNormal(2), 2)
     found = []
     for number in (1, 2, 5):
-        for module in (blocks, dealt, starts):
+        for module in (blocks, dealt, race):
             monkeypatch.setattr(module, "cores", lambda number=number: number)
         found.append(lt.fit(model, rows, starts=6, seed=3, stop=lt.Stop(max_steps=5)))
     assert len(found[0].last.problem.dealt.shards) == 2
@@ -68,6 +69,29 @@ def test_the_same_on_any_number_of_cores(monkeypatch):
         assert found[0].starts == other.starts
         for name, value in found[0].params.items():
             assert np.array_equal(value, other.params[name])
+
+
+def test_a_burst_is_squarem():
+    """The compiled rule takes the steps of `lt.Squarem`, from every point at once, also past a dropped point."""
+    problem = Problem(lt.Mixture(lt.Normal(), 3), THREE)
+    points = [starts.draw(problem, 0, i, random=True) for i in range(6)]
+    for evaluations in (1, 2, 3, 4, 7, 30):
+        found = problem.burst(points, evaluations)
+        for i, point in enumerate(points):
+            begun, under_way = problem.step(point), Run(problem, point, lt.Squarem(), lt.Stop(0, evaluations - 1))
+            *_, last = drive(under_way)
+            assert found.log_likelihood[i] + problem.offset == pytest.approx(begun.log_likelihood, rel=1e-12)
+            assert found.length[i] == pytest.approx(begun.length, rel=1e-9)
+            assert found.level[i] + problem.offset == pytest.approx(last.log_likelihood, rel=1e-9)
+            np.testing.assert_allclose(found.home[i], under_way.home, rtol=1e-5, atol=1e-6)
+
+
+def test_a_burst_that_fails_says_so():
+    """A component that dies on the way is found when the run is looked at, not taken for the end of it."""
+    far = {"weights": [0.999, 0.001], "mean": [0.0, 40.0], "variance": [1.0, 1e-6]}
+    fit = lt.fit(NORMALS, np.r_[PAIR, 40.0], start=[far])
+    assert fit.starts.degenerate == 1
+    assert fit.status is lt.Status.DEGENERATE
 
 
 def test_starts_that_cannot_be():
@@ -89,8 +113,9 @@ RULES = [lt.Auto(), lt.Squarem(cap=1.0), lt.Anderson.daarem(), lt.QuasiNewton(),
 
 @pytest.mark.parametrize("accelerate", RULES, ids=lambda a: type(a).__name__)
 def test_an_interrupted_fit_goes_on_to_the_identical_result(accelerate, tmp_path, monkeypatch):
+    model = lt.Mixture(lt.Normal(), 3)
     options = {"starts": 3, "seed": 1, "accelerate": accelerate}
-    whole = lt.fit(NORMALS, PAIR, **options)
+    whole = lt.fit(model, PAIR, **options)
     path, step, calls = tmp_path / "fit.npz", Problem.step, []
 
     def broken(self, free):
@@ -100,11 +125,11 @@ def test_an_interrupted_fit_goes_on_to_the_identical_result(accelerate, tmp_path
         return step(self, free)
 
     monkeypatch.setattr(Problem, "step", broken)
-    part = lt.fit(NORMALS, PAIR, checkpoint=path, **options)
+    part = lt.fit(model, PAIR, checkpoint=path, **options)
     assert part.status is lt.Status.INTERRUPTED
     assert part.evaluations < whole.evaluations
     for _ in range(2):  # the second time there is nothing left to do
-        rest = lt.fit(NORMALS, PAIR, checkpoint=path, **options)
+        rest = lt.fit(model, PAIR, checkpoint=path, **options)
         assert np.array_equal(rest.trace, whole.trace)
         assert np.array_equal(rest.accelerated, whole.accelerated)
         assert rest.evaluations == whole.evaluations

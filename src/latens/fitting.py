@@ -53,7 +53,7 @@ def iterate(
     """
     problem = Problem(model, data, weights, labels, prior, precision)
     accelerate = accelerate or Auto()
-    return run(problem, _begin(problem, start, starts, seed, accelerate)[0], accelerate, stop or Stop())
+    return run(problem, _begin(problem, start, starts, seed)[0], accelerate, stop or Stop())
 
 
 def fit(
@@ -106,7 +106,7 @@ def fit(
         met = kept.met
         under_way = kept.restore(Run(problem, np.zeros(problem.space.size), accelerate, stop))
     else:
-        free, met = _begin(problem, start, starts, seed, accelerate)
+        free, met = _begin(problem, start, starts, seed)
         under_way = Run(problem, free, accelerate, stop)
     steps = drive(under_way)
     if kept is not None:
@@ -136,12 +136,11 @@ def _begin(
     start: Params | Sequence[Params] | None,
     starts: int | Starts | None,
     seed: int,
-    accelerate: AbstractAccelerator,
 ) -> tuple[np.ndarray, Met | None]:
     """Where to begin, and what was met in finding that."""
     if start is None:
         wanted = problem.model.usual_starts if starts is None else starts
-        return search(problem, Starts(wanted) if isinstance(wanted, int) else wanted, seed, accelerate)
+        return search(problem, Starts(wanted) if isinstance(wanted, int) else wanted, seed)
     if starts is not None:
         raise ParameterError("give either start (params to begin at) or starts (how many to try), not both")
     if isinstance(start, Mapping):
@@ -149,4 +148,4 @@ def _begin(
     points = [problem.free(params, f"start {i}") for i, params in enumerate(start)]
     if not points:
         raise ParameterError("start: the list of params to begin at is empty")
-    return among(problem, points, seed, accelerate)
+    return among(problem, points, seed)

@@ -13,7 +13,7 @@ import numpy as np
 from latens.cells import Partial
 from latens.engine.accelerators.base import Plain
 from latens.engine.blocks import deal
-from latens.engine.emmap import expect, log_likelihood, one_step, row_step, surrogate
+from latens.engine.emmap import expect, log_likelihood, step_over, surrogate
 from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.status import Status
@@ -207,11 +207,10 @@ def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
 
 
 def _no_recompilation(problem: Problem, free: np.ndarray) -> None:
-    step = one_step if problem.model.finite else row_step
     problem.step(free)
-    before = step._cache_size()  # type: ignore[attr-defined]
+    before = step_over._cache_size()  # type: ignore[attr-defined]
     problem.step(free + 1e-3)
-    if step._cache_size() != before:  # type: ignore[attr-defined]
+    if step_over._cache_size() != before:  # type: ignore[attr-defined]
         raise ModelError("law broken: a second call does not compile again (keep arrays out of static fields)")
 
 

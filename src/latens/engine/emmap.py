@@ -138,13 +138,6 @@ def with_prior(model: AbstractModel, free: Array, found: tuple[Array, Any], prio
 
 
 @jax.jit
-def one_step(model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any = None) -> tuple[Array, Move]:
-    """E- and M-step in one program, for data in one shard."""
-    log_lik, stats = with_prior(model, free, expect(model, free, shard), prior)
-    return log_lik, update(model, free, stats, n)
-
-
-@jax.jit
 def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple[Array, Move]:
     """E- and M-step of a model without a finite statistic: damped Newton on Q, over the same blocks."""
     space = Space(model.constraints)
@@ -164,19 +157,13 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple
 
 
 @jax.jit
-def many_steps(
-    model: AbstractModel, free: Array, shards: list[Shard], n: Array, prior: Any = None
-) -> tuple[Array, Move]:
-    """E- and M-steps from many points (b, p) at once: rows are read once for all of them."""
-
-    def one(u: Array) -> tuple[Array, Move]:
-        if not model.finite:
-            return row_step(model, u, shards[0], n)
-        found = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *[expect(model, u, s) for s in shards])
-        log_lik, stats = with_prior(model, u, found, prior)
-        return log_lik, update(model, u, stats, n)
-
-    return jax.vmap(one)(free)
+def step_over(model: AbstractModel, free: Array, shards: list[Shard], n: Array, prior: Any) -> tuple[Array, Move]:
+    """(log-likelihood, E- and M-step) over some shards in one program."""
+    if not model.finite:
+        return row_step(model, free, shards[0], n)
+    found = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *[expect(model, free, s) for s in shards])
+    log_lik, stats = with_prior(model, free, found, prior)
+    return log_lik, update(model, free, stats, n)
 
 
 def _move(model: AbstractModel, free: Array, after: Array, q: Callable[[Array], Array], n: Array) -> Move:

@@ -13,14 +13,14 @@ from jax import Array
 from latens.cells import complete_like, without_labels
 from latens.data.sets import ungroup
 from latens.engine.blocks import Shard, size_for
+from latens.engine.burst import Burst, burst
 from latens.engine.dealt import Dealt
 from latens.engine.emmap import (
+    Move,
     evidences,
     expect,
     expected_value,
-    many_steps,
-    one_step,
-    row_step,
+    step_over,
     update,
     value,
     with_prior,
@@ -49,13 +49,13 @@ def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Param
 
 
 SINGLE = 1e6  # times as much rounding as in double precision, about
-TOGETHER = 5  # points in one evaluation of the map from many; the same on any number of cores, so that results are
+TOGETHER, FEW = 10, 2_000  # points side by side in one program, if rows are no more than that: else they cost more
 
 
 class Problem(AbstractMap):
     """A model, its data in shards, and the map between what users see and what is computed."""
 
-    side_by_side = False  # whether one point is evaluated as many are
+    side_by_side = False  # whether one step is evaluated as many are
 
     @double
     def __init__(
@@ -137,24 +137,28 @@ class Problem(AbstractMap):
     def step(self, free: np.ndarray) -> Step:
         """Evaluate the EM map: the log-likelihood at `free`, and where E and M lead from there."""
         if self.side_by_side:
-            return self.steps(np.array([free] * TOGETHER))[0]
-        point = jnp.asarray(free)
-        if len(self.dealt.shards) == 1:
-            if self.model.finite:
-                log_lik, move = one_step(self.model, point, self.dealt.shards[0], self._total, self.pseudo)
-            else:
-                log_lik, move = row_step(self.model, point, self.dealt.shards[0], self._total)
+            found = self.burst([free], 1)
+            log_lik, move = found.log_likelihood[0], Move(found.home[0], found.length[0], found.health[0])
+        elif len(self.dealt.shards) == 1:
+            log_lik, move = step_over(self.model, free, self.dealt.shards, self._total, self.pseudo)
         else:
             log_lik, stats = self.expected(free)
-            move = update(self.model, point, stats, self._total)
+            move = update(self.model, free, stats, self._total)
         return Step(float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health))
 
     @double
-    def steps(self, points: np.ndarray) -> list[Step]:
-        """The same from many points (b, p) at once; worth it where the data are few."""
-        log_liks, move = many_steps(self.model, jnp.asarray(points), self.dealt.shards, self._total, self.pseudo)
-        found = (np.asarray(leaf) for leaf in (log_liks + self.offset, *move))
-        return [Step(float(v), free, float(length), health) for v, free, length, health in zip(*found, strict=True)]
+    def burst(self, points: list[np.ndarray], evaluations: int) -> Burst:
+        """Short runs from `together` points at most."""
+        # one program serves any number of points: the last is repeated
+        filled = np.array(points + points[-1:] * (self.together - len(points)))
+        found = burst(self.model, filled, self.dealt.shards, self._total, self.pseudo, evaluations)
+        fetched: Burst = jax.device_get(found)
+        return fetched
+
+    @property
+    def together(self) -> int:
+        """Points in one program; the same on any number of cores, so that results are."""
+        return TOGETHER if len(self.weights) <= FEW else 1
 
     @double
     def health(self, free: np.ndarray) -> np.ndarray:

@@ -1,15 +1,14 @@
 """Many starts: short runs side by side, the better ones longer; the best is gone on with."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
 
-from latens.engine.accelerators.base import AbstractAccelerator
-from latens.engine.blocks import cores
+from latens.engine.accelerators.base import Plain
 from latens.engine.loop import Iterate, Run
-from latens.engine.problem import TOGETHER, Problem, to_free
+from latens.engine.problem import Problem, to_free
+from latens.engine.race import Bursts, race
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import LatensError, ModelError, ParameterError
@@ -17,7 +16,7 @@ from latens.numerics.matching import matching
 from latens.numerics.precision import double
 
 PILOT = 20_000  # rows at most that short runs look at
-SHORT = Stop(tolerance=1e-2, max_steps=60)
+SHORT = Stop(tolerance=1e-2, max_steps=5)  # bursts
 LONGER = (4, 16)  # times as long, for half of the runs that have not settled, and half of those
 SAME = 0.05  # of the range of a parameter over components and ends, within which its values are one
 
@@ -74,9 +73,7 @@ def draw(problem: Problem, seed: int, i: int, *, random: bool = False) -> np.nda
     return np.asarray(to_free(problem.model, params))
 
 
-def search(
-    problem: Problem, starts: Starts, seed: int, accelerate: AbstractAccelerator
-) -> tuple[np.ndarray, Met | None]:
+def search(problem: Problem, starts: Starts, seed: int) -> tuple[np.ndarray, Met | None]:
     """The best of many short runs, and what they met."""
     pilot = _pilot(problem, seed)
     number = starts.seeded + starts.random
@@ -91,32 +88,25 @@ def search(
             raise
         except LatensError as error:
             trouble = error  # another start may do; raised if none does
-    return _best(pilot, points, accelerate, number, trouble)
+    return _best(pilot, points, number, trouble)
 
 
-def among(
-    problem: Problem, points: list[np.ndarray], seed: int, accelerate: AbstractAccelerator
-) -> tuple[np.ndarray, Met]:
+def among(problem: Problem, points: list[np.ndarray], seed: int) -> tuple[np.ndarray, Met]:
     """The best of short runs from given points, and what they met."""
-    return _best(_pilot(problem, seed), points, accelerate, len(points), None)
+    return _best(_pilot(problem, seed), points, len(points), None)
 
 
-def _best(
-    pilot: Problem,
-    points: list[np.ndarray],
-    accelerate: AbstractAccelerator,
-    number: int,
-    trouble: LatensError | None,
-) -> tuple[np.ndarray, Met]:
-    runs = [Run(pilot, point, accelerate, SHORT) for point in points]
-    trouble = race(pilot, runs) or trouble
+def _best(pilot: Problem, points: list[np.ndarray], number: int, trouble: LatensError | None) -> tuple[np.ndarray, Met]:
+    bursts = Bursts(pilot)
+    runs = [Run(bursts, point, Plain(), SHORT) for point in points]
+    trouble = race(bursts, runs) or trouble
     for times in LONGER:
         unsettled = [r for r in runs if r.best is not None and r.best.status is Status.MAX_STEPS]
         unsettled.sort(key=lambda r: -r.best.log_likelihood if r.best else 0.0)
         longer = unsettled[: (len(unsettled) + 1) // 2]
         for r in longer:
             r.resume(Stop(SHORT.tolerance, times * SHORT.max_steps))
-        race(pilot, longer)
+        race(bursts, longer)
     ends = [r.best for r in runs if r.best is not None]
     if not ends:
         assert trouble is not None
@@ -127,41 +117,6 @@ def _best(
     optima = _optima(pilot, settled)
     pilot.side_by_side = True  # what has been compiled for many points may as well serve one
     return best.free, Met(number, len(settled), len(ends) - len(sound), optima, len(pilot.weights))
-
-
-def race(problem: Problem, runs: list[Run]) -> LatensError | None:
-    """Take all runs to their ends, some at a time in every evaluation; the error of one that could not begin."""
-    groups = [runs[i : i + TOGETHER] for i in range(0, len(runs), TOGETHER)]
-    if not groups:
-        return None
-    if len(groups) > 1:  # two threads would compile the same program
-        problem.steps(_points(groups[0]))
-    with ThreadPoolExecutor(min(cores(), len(groups))) as pool:
-        found = list(pool.map(lambda group: _side_by_side(problem, group), groups))
-    return next((error for error in found if error is not None), None)
-
-
-def _side_by_side(problem: Problem, runs: list[Run]) -> LatensError | None:
-    alive, trouble = list(runs), None
-    while alive:
-        left = []
-        for r, step in zip(alive, problem.steps(_points(alive)), strict=False):
-            try:
-                r.take(step)
-            except ModelError:
-                raise
-            except LatensError as error:
-                r.best, trouble = None, error
-                continue
-            if r.best is None or r.best.status is Status.RUNNING:
-                left.append(r)
-        alive = left
-    return trouble
-
-
-def _points(runs: list[Run]) -> np.ndarray:
-    """(TOGETHER, p) always, so that one program serves: those of runs that have ended are repeats."""
-    return np.array([r.point for r in runs] + [runs[0].point] * (TOGETHER - len(runs)))
 
 
 def _optima(problem: Problem, settled: list[Iterate]) -> tuple[Optimum, ...]:

@@ -139,7 +139,14 @@ class Unit(_Elementwise):
 
 
 class Simplex(AbstractConstraint):
-    """k positive numbers that sum to one, estimated as log-ratios to the last."""
+    """k positive numbers that sum to one, estimated as isometric log-ratios.
+
+    They are logarithms less their mean, in an orthonormal basis, times √2, so that two numbers have their logit for a
+    coordinate. Relabelling turns or reflects them and changes no distance: a rule that goes by distances takes the
+    same way whatever the labels are.
+
+    **Source:** Egozcue et al. (2003), Math. Geol. 35, 279.
+    """
 
     k: int = eqx.field(static=True)
 
@@ -152,11 +159,15 @@ class Simplex(AbstractConstraint):
         return self.k - 1
 
     def free(self, value: Array) -> Array:
-        logs = jnp.log(jnp.maximum(value, EDGE))
-        return logs[:-1] - logs[-1]
+        return 2**0.5 * self._reflected(jnp.log(jnp.maximum(value, EDGE)))[:-1]
 
     def value(self, free: Array) -> Array:
-        return jnp.maximum(jax.nn.softmax(jnp.concatenate([free, jnp.zeros(1)])), TINY)
+        return jnp.maximum(jax.nn.softmax(self._reflected(jnp.append(free / 2**0.5, 0.0))), TINY)
+
+    def _reflected(self, logs: Array) -> Array:
+        """In the mirror that swaps the last axis for the mean, −(1, ..., 1)/√k; it is its own inverse."""
+        normal = jnp.full(self.k, self.k**-0.5).at[-1].add(1.0)
+        return logs - normal * (normal @ logs) / normal[-1]
 
     def holds(self, value: np.ndarray) -> bool:
         return bool((value > 0).all() and abs(value.sum() - 1.0) < 1e-6)

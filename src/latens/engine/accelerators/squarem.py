@@ -80,7 +80,7 @@ class Squarem(AbstractAccelerator):
         alpha = min(alpha, fresh.cap)
         # a cap that was met and did no harm is raised at once; `rejected` takes that back
         fresh = fresh._replace(met=met, cap=fresh.cap * GROWTH if met else fresh.cap)
-        if not alpha > 1.0:
+        if not 1.0 < alpha < np.inf:
             return fresh, image
         return fresh, first + 2 * alpha * r + alpha**2 * v
 

@@ -1,0 +1,84 @@
+"""Runs side by side, some accelerated evaluations of the EM map at a time."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from latens.engine.blocks import cores
+from latens.engine.loop import Run
+from latens.engine.maps import AbstractMap, Step
+from latens.engine.problem import Problem
+from latens.engine.status import Status
+from latens.errors import LatensError, ModelError
+
+BURST = 12  # evaluations in one call
+
+
+class Bursts(AbstractMap):
+    """Twelve evaluations of a problem's EM map as one map: the log-likelihood never falls along it either."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+    def step(self, free: np.ndarray) -> Step:
+        return self.steps([free])[0]
+
+    def steps(self, points: list[np.ndarray]) -> list[Step]:
+        """From many points at once."""
+        found = self.problem.burst(points, BURST)
+        begun, home, health = map(np.asarray, (found.log_likelihood, found.home, found.health))
+        # twice the gain is the squared distance gone, in standard errors
+        gone = np.sqrt(2 * np.maximum(found.level - begun, 0.0))
+        offset = self.problem.offset
+        return [Step(float(begun[i]) + offset, home[i], float(gone[i]), health[i]) for i in range(len(points))]
+
+    @property
+    def rounding(self) -> float:
+        return self.problem.rounding
+
+    def params(self, free: np.ndarray) -> Any:
+        return self.problem.params(free)
+
+    def unusable(self, free: np.ndarray, step: Step) -> Exception:
+        return self.problem.unusable(free, step)
+
+    def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
+        return self.problem.ailment(free, health)
+
+    def fallen(self, best: float, free: np.ndarray, step: Step) -> tuple[Status, str] | Exception:
+        return self.problem.fallen(best, free, step)
+
+    def slack(self, best: float) -> float:
+        return self.problem.slack(best)
+
+
+def race(bursts: Bursts, runs: list[Run]) -> LatensError | None:
+    """Take runs over bursts to their ends; the error of one that could not begin."""
+    if not runs:
+        return None
+    size = bursts.problem.together
+    groups = [runs[i : i + size] for i in range(0, len(runs), size)]
+    if len(groups) > 1:  # two threads would compile the same program
+        bursts.problem.burst([runs[0].point], 1)
+    with ThreadPoolExecutor(min(cores(), len(groups))) as pool:
+        found = list(pool.map(lambda group: _side_by_side(bursts, group), groups))
+    return next((error for error in found if error is not None), None)
+
+
+def _side_by_side(bursts: Bursts, runs: list[Run]) -> LatensError | None:
+    alive, trouble = list(runs), None
+    while alive:
+        left = []
+        for r, step in zip(alive, bursts.steps([r.point for r in alive]), strict=True):
+            try:
+                r.take(step)
+            except ModelError:
+                raise
+            except LatensError as error:
+                r.best, trouble = None, error
+                continue
+            if r.best is None or r.best.status is Status.RUNNING:
+                left.append(r)
+        alive = left
+    return trouble
