@@ -44,6 +44,16 @@ def to_free(model: AbstractModel, params: Params) -> Array:
 
 
 @jax.jit
+def _entered(model: AbstractModel, frame: AbstractFrame, params: Params) -> Array:
+    return to_free(model, frame.enter(params))
+
+
+@jax.jit
+def _potentials(model: AbstractModel, free: Array) -> Any:
+    return model.potentials(Space(model.constraints).params(free))
+
+
+@jax.jit
 def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Params:
     return frame.leave(Space(model.constraints).params(free))
 
@@ -123,8 +133,7 @@ class Problem(AbstractMap):
 
     def _row_size(self, xs: Any) -> int:
         """Doubles that one row and what is computed from it occupy: about a block of potentials."""
-        potentials = jax.eval_shape(lambda u: self.model.potentials(self.space.params(u)), self.centre)
-        leaves = jax.tree.leaves(potentials)
+        leaves = jax.tree.leaves(jax.eval_shape(_potentials, self.model, self.centre))
         widths = sum(sum(leaf.shape) for leaf in leaves)
         return int(widths) + sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))
 
@@ -222,7 +231,7 @@ class Problem(AbstractMap):
     @double
     def free(self, params: Params, what: str = "start") -> np.ndarray:
         """Users' params → free coordinates in the frame; raises `ParameterError`."""
-        return np.asarray(to_free(self.model, self.frame.enter(self.space.check(params, what))))
+        return np.asarray(_entered(self.model, self.frame, self.space.check(params, what)))
 
     def each(self, function: Callable[[AbstractModel, Array, Shard], Any], free: np.ndarray) -> Any:
         """A function of the rows: its results in their order, as NumPy arrays."""

@@ -14,6 +14,7 @@ from latens.engine.stop import Stop
 from latens.errors import LatensError, ModelError, ParameterError
 from latens.numerics.matching import matching
 from latens.numerics.precision import double
+from latens.numerics.space import Params
 
 PILOT = 20_000  # rows at most that short runs look at
 SHORT = Stop(tolerance=1e-2, max_steps=5)  # bursts
@@ -114,18 +115,18 @@ def _best(pilot: Problem, points: list[np.ndarray], number: int, trouble: Latens
     sound = [end for end in ends if end.status is not Status.DEGENERATE]
     best = max(sound or ends, key=lambda end: end.log_likelihood)
     settled = [end for end in sound if end.status is Status.CONVERGED]
-    optima = _optima(pilot, settled)
+    optima = _optima(pilot.exchangeable, settled)
     pilot.side_by_side = True  # what has been compiled for many points may as well serve one
     return best.free, Met(number, len(settled), len(ends) - len(sound), optima, len(pilot.weights))
 
 
-def _optima(problem: Problem, settled: list[Iterate]) -> tuple[Optimum, ...]:
+def _optima(exchangeable: tuple[str, ...], settled: list[Iterate]) -> tuple[Optimum, ...]:
     """The distinct ones, best first: a higher log-likelihood, or the same elsewhere."""
     found: list[list[Iterate]] = []
     for end in sorted(settled, key=lambda end: -end.log_likelihood):
         apart = 1e-3 + 1e-9 * abs(end.log_likelihood)
         near = [f for f in found if abs(f[0].log_likelihood - end.log_likelihood) <= apart]
-        home = next((f for f in near if _same(problem, f[0].free, end.free)), None)
+        home = next((f for f in near if _same(exchangeable, f[0].params, end.params)), None)
         if home is None:
             found.append([end])
         else:
@@ -133,10 +134,9 @@ def _optima(problem: Problem, settled: list[Iterate]) -> tuple[Optimum, ...]:
     return tuple(Optimum(f[0].log_likelihood, len(f)) for f in found)
 
 
-def _same(problem: Problem, a: np.ndarray, b: np.ndarray) -> bool:
+def _same(exchangeable: tuple[str, ...], here: Params, there: Params) -> bool:
     """Whether two points are one, up to a relabelling of what is exchangeable."""
-    here, there = problem.params(a), problem.params(b)
-    labelled = [n for n in here if n in problem.exchangeable]
+    labelled = [n for n in here if n in exchangeable]
     if any(not _close(here[n], there[n]).all() for n in here if n not in labelled):
         return False
     if not labelled:

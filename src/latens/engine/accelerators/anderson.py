@@ -1,8 +1,8 @@
 """Anderson acceleration, plain and as DAAREM."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple
 
-import equinox as eqx
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator, at_least
@@ -19,6 +19,7 @@ class Memory(NamedTuple):
     trust: float
 
 
+@dataclass(frozen=True)
 class Anderson(AbstractAccelerator):
     """Anderson acceleration: with residuals f = M(θ) − θ, and the last m moves ΔX and their turns ΔF,
 
@@ -42,25 +43,17 @@ class Anderson(AbstractAccelerator):
     **Source:** Anderson (1965), J. ACM 12, 547; Henderson & Varadhan (2019), J. Comput. Graph. Stat. 28, 834.
     """
 
-    order: int = eqx.field(static=True)
-    every: int = eqx.field(static=True)
-    damped: bool = eqx.field(static=True)
-    restarted: bool = eqx.field(static=True)
-    epsilon: float = eqx.field(static=True)
+    order: int = 5
+    _: KW_ONLY
+    every: int = 2
+    damped: bool = False
+    restarted: bool = False
+    epsilon: float = 0.0
 
-    def __init__(
-        self,
-        order: int = 5,
-        *,
-        every: int = 2,
-        damped: bool = False,
-        restarted: bool = False,
-        epsilon: float = 0.0,
-    ) -> None:
-        at_least("Anderson: order", order, 1)
-        at_least("Anderson: every", every, 1)
-        at_least("Anderson: epsilon", epsilon, 0)
-        self.order, self.every, self.damped, self.restarted, self.epsilon = order, every, damped, restarted, epsilon
+    def __post_init__(self) -> None:
+        at_least("Anderson: order", self.order, 1)
+        at_least("Anderson: every", self.every, 1)
+        at_least("Anderson: epsilon", self.epsilon, 0)
 
     @classmethod
     def daarem(cls, order: int = 10, *, epsilon: float = 0.01) -> "Anderson":

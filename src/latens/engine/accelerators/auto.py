@@ -1,8 +1,8 @@
 """The default: a quasi-Newton rule while it serves, squared extrapolation while it does not."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
-import equinox as eqx
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator, at_least
@@ -24,6 +24,7 @@ class Memory(NamedTuple):
     left: float  # the residual that the last extrapolation left from, or 0 where none did
 
 
+@dataclass(frozen=True)
 class Auto(AbstractAccelerator):
     """A quasi-Newton step every second time, until one is dropped; then SQUAREM, until one is dropped; and so on:
 
@@ -46,11 +47,10 @@ class Auto(AbstractAccelerator):
     **Source:** Fang & Saad (2009), Numer. Linear Algebra Appl. 16, 197 (type I); `lt.Squarem`.
     """
 
-    order: int = eqx.field(static=True)
+    order: int = 5
 
-    def __init__(self, order: int = 5) -> None:
-        at_least("Auto: order", order, 1)
-        self.order = order
+    def __post_init__(self) -> None:
+        at_least("Auto: order", self.order, 1)
 
     def init(self) -> Memory:
         return Memory(Secants(), 1, None, REACH, 0.0)

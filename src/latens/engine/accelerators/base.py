@@ -1,20 +1,21 @@
 """What an accelerator is, and the one that does nothing."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import numpy as np
 
 from latens.errors import ParameterError
 
 
-class AbstractAccelerator(eqx.Module):
+class AbstractAccelerator(ABC):
     """A rule for the next point, given a point and its image under the EM map.
 
-    To write your own: `init()`, `propose(memory, point, image)` and `rejected(memory)`. The engine
-    compares the log-likelihood at a proposed point with the best so far, at no extra evaluation; one
-    that lost ground is dropped and plain EM goes on, so every accelerator is as safe as EM.
+    To write your own: a frozen dataclass with `init()`, `propose(memory, point, image)` and
+    `rejected(memory)`. The engine compares the log-likelihood at a proposed point with the best so far, at
+    no extra evaluation; one that lost ground is dropped and plain EM goes on, so every accelerator is as
+    safe as EM.
     """
 
     @abstractmethod
@@ -38,6 +39,7 @@ class AbstractAccelerator(eqx.Module):
         return 0.0
 
 
+@dataclass(frozen=True)
 class Plain(AbstractAccelerator):
     """EM as it is: the next point is the image.
 

@@ -1,8 +1,8 @@
 """Parabolic EM: a search along the parabola through three points."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
-import equinox as eqx
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator, at_least
@@ -15,6 +15,7 @@ class Memory(NamedTuple):
     tried: int = 0
 
 
+@dataclass(frozen=True)
 class ParabolicEM(AbstractAccelerator):
     """Go along the Bézier parabola of three points of the way, farther as long as the log-likelihood rises:
 
@@ -34,13 +35,12 @@ class ParabolicEM(AbstractAccelerator):
     **Source:** Berlinet & Roland (2009), Stat. Comput. 19, 35 (geometric search).
     """
 
-    step: float = eqx.field(static=True)
-    growth: float = eqx.field(static=True)
+    step: float = 0.1
+    growth: float = 1.5
 
-    def __init__(self, step: float = 0.1, growth: float = 1.5) -> None:
-        at_least("ParabolicEM: step", step, 1e-12)
-        at_least("ParabolicEM: growth", growth, 1)
-        self.step, self.growth = step, growth
+    def __post_init__(self) -> None:
+        at_least("ParabolicEM: step", self.step, 1e-12)
+        at_least("ParabolicEM: growth", self.growth, 1)
 
     def init(self) -> Memory:
         return Memory()

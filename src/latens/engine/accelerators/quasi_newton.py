@@ -1,8 +1,8 @@
 """The quasi-Newton acceleration of Zhou, Alexander and Lange."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
-import equinox as eqx
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator, at_least
@@ -16,6 +16,7 @@ class Memory(NamedTuple):
     cycle: tuple[np.ndarray, np.ndarray] | None = None
 
 
+@dataclass(frozen=True)
 class QuasiNewton(AbstractAccelerator):
     """Newton's method on M(θ) − θ = 0 with the Jacobian of M approximated from the last q cycles:
 
@@ -35,11 +36,10 @@ class QuasiNewton(AbstractAccelerator):
     **Source:** Zhou, Alexander & Lange (2011), Stat. Comput. 21, 261, eq. 5.
     """
 
-    order: int = eqx.field(static=True)
+    order: int = 5
 
-    def __init__(self, order: int = 5) -> None:
-        at_least("QuasiNewton: order", order, 1)
-        self.order = order
+    def __post_init__(self) -> None:
+        at_least("QuasiNewton: order", self.order, 1)
 
     def init(self) -> Memory:
         return Memory()

@@ -1,8 +1,8 @@
 """SQUAREM: squared extrapolation."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator, at_least
@@ -19,6 +19,7 @@ class Memory(NamedTuple):
     met: bool
 
 
+@dataclass(frozen=True)
 class Squarem(AbstractAccelerator):
     """Squared extrapolation: after the EM steps θ₀ → θ₁ → θ₂ go on from
 
@@ -45,19 +46,23 @@ class Squarem(AbstractAccelerator):
     Frangakis (2007), Numer. Algor. 44, 159.
     """
 
-    scheme: int = eqx.field(static=True)
-    order: int = eqx.field(static=True)
-    cap: float | None = eqx.field(static=True)
+    scheme: int | None = None
+    _: KW_ONLY
+    order: int = 1
+    cap: float | None = None
 
-    def __init__(self, scheme: int | None = None, *, order: int = 1, cap: float | None = None) -> None:
-        at_least("Squarem: order", order, 1)
-        at_least("Squarem: cap", np.inf if cap is None else cap, 1)
-        self.scheme = scheme if scheme is not None else 3 if order == 1 else 1
-        if self.scheme not in ((1, 2, 3) if order == 1 else (1, 2)):
+    def __post_init__(self) -> None:
+        at_least("Squarem: order", self.order, 1)
+        at_least("Squarem: cap", np.inf if self.cap is None else self.cap, 1)
+        if self.scheme not in ((None, 1, 2, 3) if self.order == 1 else (None, 1, 2)):
             raise ParameterError(
-                f"Squarem: no scheme {scheme!r} of order {order}; there are 1, 2 and 3, and of higher orders 1 and 2"
+                f"Squarem: no scheme {self.scheme!r} of order {self.order}; there are 1, 2 and 3, and of higher orders "
+                "1 and 2"
             )
-        self.order, self.cap = order, cap
+
+    @property
+    def _rule(self) -> int:
+        return self.scheme or (3 if self.order == 1 else 1)
 
     def init(self) -> Memory:
         return Memory((), np.inf if self.cap is None else self.cap, False)
@@ -70,12 +75,12 @@ class Squarem(AbstractAccelerator):
             return memory._replace(points=points), image
         fresh = memory._replace(points=())
         if self.order > 1:
-            return fresh, _squared(np.array(points), self.order, self.scheme)
+            return fresh, _squared(np.array(points), self.order, self._rule)
         first, middle, last = points
         r = middle - first
         v = (last - middle) - r
         with np.errstate(divide="ignore", invalid="ignore"):
-            alpha = float({1: -(r @ v) / (v @ v), 2: -(r @ r) / (r @ v), 3: np.sqrt((r @ r) / (v @ v))}[self.scheme])
+            alpha = float({1: -(r @ v) / (v @ v), 2: -(r @ r) / (r @ v), 3: np.sqrt((r @ r) / (v @ v))}[self._rule])
         met = alpha >= fresh.cap
         alpha = min(alpha, fresh.cap)
         # a cap that was met and did no harm is raised at once; `rejected` takes that back
