@@ -58,7 +58,7 @@ class Dealt:
             done = [jax.block_until_ready(function(shards[0]))]
         rest = shards[len(done) :]
         parts = done + list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), rest))
-        return jax.tree.map(lambda *leaves: sum(leaves[1:], start=leaves[0]), *parts)
+        return jax.tree.map(lambda *leaves: sum(map(np.asarray, leaves)), *parts)
 
     def each(self, function: Callable[[AbstractModel, Array, Shard], Any], model: AbstractModel, point: Array) -> Any:
         """A function of the rows, block by block: its results in the order of the rows, as NumPy arrays."""

@@ -177,9 +177,8 @@ class Problem(AbstractMap):
     @double
     def expected(self, free: np.ndarray) -> tuple[Array, Any]:
         """(objective, expected statistics) at free coordinates, those of the prior included."""
-        point = jnp.asarray(free)
-        found = self.dealt.add(lambda shard: expect(self.model, point, shard))
-        return with_prior(self.model, point, found, self.pseudo)
+        found = self.dealt.add(lambda shard: expect(self.model, free, shard))
+        return with_prior(self.model, free, found, self.pseudo) if self.pseudo is not None else found
 
     @double
     def log_prior(self, free: np.ndarray) -> float:
