@@ -162,11 +162,14 @@ class Simplex(AbstractConstraint):
         return 2**0.5 * self._reflected(jnp.log(jnp.maximum(value, EDGE)))[:-1]
 
     def value(self, free: Array) -> Array:
-        return jnp.maximum(jax.nn.softmax(self._reflected(jnp.append(free / 2**0.5, 0.0))), TINY)
+        logs = self._reflected(jnp.concatenate([free / 2**0.5, np.zeros(1)]))
+        odds = jnp.exp(logs - jax.lax.stop_gradient(logs.max()))
+        return jnp.maximum(odds / odds.sum(), TINY)
 
     def _reflected(self, logs: Array) -> Array:
         """In the mirror that swaps the last axis for the mean, −(1, ..., 1)/√k; it is its own inverse."""
-        normal = jnp.full(self.k, self.k**-0.5).at[-1].add(1.0)
+        normal = np.full(self.k, self.k**-0.5)
+        normal[-1] += 1.0
         return logs - normal * (normal @ logs) / normal[-1]
 
     def holds(self, value: np.ndarray) -> bool:
