@@ -20,11 +20,11 @@ from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError, ModelError
 from latens.families.exponential import AbstractExponentialFamily
-from latens.inference.derivatives import once
 from latens.inference.errors import Louis, Oakes, Observed, Optimum
 from latens.inference.information import information
 from latens.inference.sem import SEM, ExactSEM
 from latens.models.base import AbstractModel
+from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
 

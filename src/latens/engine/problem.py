@@ -33,19 +33,20 @@ from latens.engine.stop import noise
 from latens.errors import ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
+from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
 
 
-@jax.jit
+@once
 def to_free(model: AbstractModel, params: Params) -> Array:
     """Params in the frame → free coordinates."""
     return Space(model.constraints).free(params)
 
 
-@jax.jit
+@once
 def _entered(model: AbstractModel, frame: AbstractFrame, params: Params) -> Array:
-    return to_free(model, frame.enter(params))
+    return Space(model.constraints).free(frame.enter(params))
 
 
 @jax.jit
@@ -53,7 +54,7 @@ def _potentials(model: AbstractModel, free: Array) -> Any:
     return model.potentials(Space(model.constraints).params(free))
 
 
-@jax.jit
+@once
 def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Params:
     return frame.leave(Space(model.constraints).params(free))
 

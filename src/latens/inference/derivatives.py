@@ -12,11 +12,8 @@ from latens.engine.blocks import Shard
 from latens.engine.emmap import expect, log_likelihood, over_blocks, per_row, row_step, surrogate, update, weighted
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, inner
+from latens.numerics.compiling import once
 from latens.numerics.space import Space
-
-# for what runs once over no data: it is its compilation that takes time, less so unoptimised
-QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-once = partial(jax.jit, compiler_options=QUICK)
 
 
 def _flat(model: AbstractModel, free: Array) -> Array:
