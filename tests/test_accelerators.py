@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import latens as lt
+from latens.engine.problem import Problem
 
 from registry import COUNTS, MODELS, PAIR
 
@@ -97,6 +98,29 @@ def test_what_is_forgiven_is_not_kept():
     fit = deaths(accelerate=lt.Anderson(3, every=1, epsilon=50.0))
     assert np.all(np.diff(fit.trace) >= -1e-10 * abs(BEST))
     assert fit.log_likelihood == pytest.approx(BEST, abs=1e-8)
+
+
+def test_a_point_where_a_component_collapsed_is_dropped():
+    """Its log-likelihood has no bound; EM may come there, but is not to be thrown there."""
+    model = lt.Mixture(lt.Normal(), 2)
+    problem = Problem(model, PAIR)
+    collapsed = problem.free({"weights": [0.5, 0.5], "mean": [PAIR[0], 0.0], "variance": [1e-40, 1.0]})
+
+    class Throws(lt.AbstractAccelerator):
+        def init(self):
+            return 0
+
+        def propose(self, memory, point, image):
+            return memory + 1, collapsed if memory == 3 else image
+
+        def rejected(self, memory):
+            return memory
+
+    fit = lt.fit(model, PAIR, start=MODELS[4].start, accelerate=Throws())
+    plain = lt.fit(model, PAIR, start=MODELS[4].start, accelerate=lt.Plain())
+    assert fit.rejected[-1] == 1
+    assert fit.converged
+    assert fit.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-12)
 
 
 def test_a_rule_that_always_errs_is_plain_em():

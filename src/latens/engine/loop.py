@@ -133,6 +133,8 @@ class Run:
         if not np.isfinite(step.log_likelihood):
             return False
         if self.extrapolated:
+            if self.given.ailment(self.point, step.health):
+                return False  # EM may come to an end where something has degenerated, but is not to be thrown there
             lost = SHARE * self._slack + self.accelerate.forgiven if self.stale <= PATIENCE else 0.0
             return step.log_likelihood >= self.peak - lost
         return not self.given.rises or step.log_likelihood >= self.level - self._slack

@@ -16,7 +16,7 @@ from jax import Array
 from latens.cells import Interval, Partial, Patterned
 from latens.numerics.space import Params
 
-ROWS = 1 << 15  # at most this many rows are copied at a time
+ROWS = 1 << 12  # at most this many rows are copied at a time
 
 
 class AbstractFrame(eqx.Module):
