@@ -71,6 +71,13 @@ def test_the_same_on_any_number_of_cores(monkeypatch):
             assert np.array_equal(value, other.params[name])
 
 
+def test_rounding_in_single_precision_is_no_second_optimum():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, 3000), rng.normal(5, 1, 3000)])
+    met = lt.fit(NORMALS, rows, starts=5, precision="single").starts
+    assert [found.reached for found in met.optima] == [5]
+
+
 def test_a_burst_is_squarem():
     """The compiled rule takes the steps of `lt.Squarem`, from every point at once, also past a dropped point."""
     problem = Problem(lt.Mixture(lt.Normal(), 3), THREE)

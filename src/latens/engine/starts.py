@@ -115,18 +115,18 @@ def _best(pilot: Problem, points: list[np.ndarray], number: int, trouble: Latens
     sound = [end for end in ends if end.status is not Status.DEGENERATE]
     best = max(sound or ends, key=lambda end: end.log_likelihood)
     settled = [end for end in sound if end.status is Status.CONVERGED]
-    optima = _optima(pilot.exchangeable, settled)
+    optima = _optima(pilot, settled)
     pilot.side_by_side = True  # what has been compiled for many points may as well serve one
     return best.free, Met(number, len(settled), len(ends) - len(sound), optima, len(pilot.weights))
 
 
-def _optima(exchangeable: tuple[str, ...], settled: list[Iterate]) -> tuple[Optimum, ...]:
+def _optima(problem: Problem, settled: list[Iterate]) -> tuple[Optimum, ...]:
     """The distinct ones, best first: a higher log-likelihood, or the same elsewhere."""
     found: list[list[Iterate]] = []
     for end in sorted(settled, key=lambda end: -end.log_likelihood):
-        apart = 1e-3 + 1e-9 * abs(end.log_likelihood)
+        apart = 1e-3 + 10 * problem.slack(end.log_likelihood)
         near = [f for f in found if abs(f[0].log_likelihood - end.log_likelihood) <= apart]
-        home = next((f for f in near if _same(exchangeable, f[0].params, end.params)), None)
+        home = next((f for f in near if _same(problem.exchangeable, f[0].params, end.params)), None)
         if home is None:
             found.append([end])
         else:
