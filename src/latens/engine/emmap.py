@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from latens.cells import Patterned
@@ -128,11 +129,15 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
     return _move(model, free, after, q, n)
 
 
-@jax.jit
-def with_prior(model: AbstractModel, free: Array, found: tuple[Array, Any], prior: Any) -> tuple[Array, Any]:
+def with_prior(
+    model: AbstractModel, free: Array | np.ndarray, found: tuple[Array, Any], prior: Any
+) -> tuple[Array, Any]:
     """(ℓ + <φ, prior>, statistics + prior): a conjugate prior is statistics that were seen before the data."""
-    if prior is None:
-        return found
+    return found if prior is None else _with(model, jnp.asarray(free), found, prior)
+
+
+@jax.jit
+def _with(model: AbstractModel, free: Array, found: tuple[Array, Any], prior: Any) -> tuple[Array, Any]:
     potentials = model.potentials(Space(model.constraints).params(free))
     return found[0] + inner(potentials, prior), jax.tree.map(jnp.add, found[1], prior)
 

@@ -179,7 +179,7 @@ class Problem(AbstractMap):
     def expected(self, free: np.ndarray) -> tuple[Array, Any]:
         """(objective, expected statistics) at free coordinates, those of the prior included."""
         found = self.dealt.add(lambda shard: expect(self.model, free, shard))
-        return with_prior(self.model, free, found, self.pseudo) if self.pseudo is not None else found
+        return with_prior(self.model, free, found, self.pseudo)
 
     @double
     def log_prior(self, free: np.ndarray) -> float:
