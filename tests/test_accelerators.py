@@ -52,7 +52,7 @@ def test_deaths(accelerate):
 
 def test_evaluations_are_what_they_were_measured_to_be():
     assert deaths(accelerate=lt.Plain()).evaluations == pytest.approx(3585, rel=0.02)
-    assert deaths(accelerate=lt.Squarem()).evaluations <= 90
+    assert deaths(accelerate=lt.Squarem()).evaluations <= 95  # 84 to 92 from starts that differ by rounding alone
     assert deaths().evaluations <= 25
 
 

@@ -9,11 +9,13 @@ import time
 
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 import latens as lt
 from latens.engine import blocks, checkpoint, dealt, race, repeats, starts
 from latens.engine.loop import Run, drive
 from latens.engine.problem import Problem
+from latens.numerics.threads import one_thread_each
 from latens.report import progress
 
 from registry import COUNTS, MODELS, PAIR, PLANE
@@ -358,3 +360,19 @@ def test_remaining_time():
     assert progress.remaining(seen, lt.Stop(0, max_steps=119)) == pytest.approx(100.0)
     assert progress.remaining(seen[:1], lt.Stop()) == float("inf")
     assert [progress.duration(s) for s in (0.2, 90, 200, 9000, 3e5)] == ["1 s", "90 s", "3 min", "2 h", "3 d"]
+
+
+def test_lapack_keeps_one_thread_while_any_fit_needs_it():
+    """In whatever order fits in several threads begin and end, the caller's setting comes back."""
+
+    def limits():
+        return {library["num_threads"] for library in ThreadpoolController().select(user_api="blas").info()}
+
+    before = limits()
+    first, second = one_thread_each(), one_thread_each()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert limits() == {1}
+    second.__exit__(None, None, None)
+    assert limits() == before

@@ -121,6 +121,9 @@ class Rate(lt.AbstractModel):
         value = potentials @ whole
         return value - 0.01 * value**2 if self.fault == "evidence" else value
 
+    def log_evidences(self, potentials, xs):
+        return super().log_evidences(potentials, xs) + (1e-3 if self.fault == "block" else 0.0)
+
     def estimate(self, stats):
         return {"rate": stats[0] / stats[1] * (1.1 if self.fault == "estimate" else 1.0)}
 
@@ -130,7 +133,7 @@ def test_own_model_obeys():
     assert float(lt.fit(Rate(), COUNTS).params["rate"]) == pytest.approx(COUNTS.mean())
 
 
-@pytest.mark.parametrize("fault", ["estimate", "evidence"])
+@pytest.mark.parametrize("fault", ["estimate", "evidence", "block"])
 def test_a_wrong_model_fails(fault):
     with pytest.raises(lt.ModelError):
         lt.testing.check_model(Rate(fault), COUNTS, {"rate": 1.0})

@@ -13,7 +13,7 @@ import numpy as np
 from latens.cells import Partial
 from latens.engine.accelerators.base import Plain
 from latens.engine.blocks import deal
-from latens.engine.emmap import expect, log_likelihood, step_over, surrogate, update
+from latens.engine.emmap import expect, step_over, surrogate, update, weighted
 from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.status import Status
@@ -24,6 +24,7 @@ from latens.inference.errors import Louis, Oakes, Observed, Optimum
 from latens.inference.information import information
 from latens.inference.sem import SEM, ExactSEM
 from latens.models.base import AbstractModel
+from latens.models.rows import per_row
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
@@ -90,10 +91,10 @@ def _integrates_to_one(family: AbstractExponentialFamily, potential: jax.Array, 
 def check_model(model: AbstractModel, data: Any, start: Params, *, weights: Any = None, seed: int = 0) -> None:
     """Put a model through the laws of EM, on its own data.
 
-    The log-likelihood never falls; Jensen's bound touches at its point and stays below; the M-step is
-    stationary on Q; weights are repetitions; order and blocks of rows change nothing; the rate of EM at
-    the optimum is complete⁻¹ · missing information; the covariances by the observed information, Louis,
-    Oakes and supplemented EM are one; a second call does not compile again.
+    The log-likelihood never falls; the evidence of a block is that of its rows; Jensen's bound touches at its
+    point and stays below; the M-step is stationary on Q; weights are repetitions; order and blocks of rows
+    change nothing; the rate of EM at the optimum is complete⁻¹ · missing information; the covariances by the
+    observed information, Louis, Oakes and supplemented EM are one; a second call does not compile again.
 
     **Arguments:** as in `lt.fit`; `start` should lead to a maximum inside the constraints.
     **Raises:** `ModelError` naming the law.
@@ -124,6 +125,8 @@ def _bound(problem: Problem, at: np.ndarray, seed: int) -> None:
     rng = np.random.default_rng(seed)
     ell, score = _ell(problem, at)
     q, slope = _q(problem, at, at)
+    whole = problem.log_likelihood(at) - problem.offset
+    _law("the log-evidences of a block are those of its rows, one by one", whole, ell)
     slack = 1e-9 * (1 + abs(ell))
     for scale in (1e-2, 0.3, 1.0):
         other = at + scale * rng.normal(size=at.shape)
@@ -154,7 +157,8 @@ def _rows(problem: Problem) -> tuple[Any, jax.Array]:
 @once
 def _score(model: AbstractModel, free: jax.Array, xs: Any, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
     def ell(u: jax.Array) -> jax.Array:
-        return log_likelihood(model, model.potentials(Space(model.constraints).params(u)), xs, weights)
+        potentials = model.potentials(Space(model.constraints).params(u))
+        return weighted(per_row(lambda x: model.log_evidence(potentials, x), xs), weights)
 
     return jax.value_and_grad(ell)(free)
 

@@ -16,6 +16,7 @@ from latens.engine.blocks import Deal, Shard, cores, deal, finer, rows_of, shard
 from latens.engine.repeats import repeats
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
+from latens.numerics.threads import one_thread_each
 
 
 class Dealt:
@@ -53,11 +54,12 @@ class Dealt:
         if self._pool is None:
             return function(shards[0])
         done = []
-        if function.__code__ not in self._compiled:  # two threads would compile the same program
-            self._compiled.add(function.__code__)
-            done = [jax.block_until_ready(function(shards[0]))]
-        rest = shards[len(done) :]
-        parts = done + list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), rest))
+        with one_thread_each():
+            if function.__code__ not in self._compiled:  # two threads would compile the same program
+                self._compiled.add(function.__code__)
+                done = [jax.block_until_ready(function(shards[0]))]
+            rest = shards[len(done) :]
+            parts = done + list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), rest))
         return jax.tree.map(lambda *leaves: sum(map(np.asarray, leaves)), *parts)
 
     def each(self, function: Callable[[AbstractModel, Array, Shard], Any], model: AbstractModel, point: Array) -> Any:

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Patterned
 from latens.engine.blocks import Shard
 from latens.models.base import AbstractModel, inner
+from latens.models.rows import per_row
 from latens.numerics.newton import maximise
 from latens.numerics.space import Space
 
@@ -37,21 +37,6 @@ def over_blocks(function: Callable[[Any, Array], Any], shard: Shard) -> Any:
     return jax.lax.scan(body, zero, tuple(shard))[0]
 
 
-def per_row(function: Callable[[Any], Any], xs: Any) -> Any:
-    """A function of one row over the rows of a block; what the rows of a group share is done once for them."""
-
-    def shared(leaf: Any) -> bool:
-        return isinstance(leaf, Patterned) and leaf.value.ndim > leaf.seen.ndim
-
-    def is_patterned(leaf: Any) -> bool:
-        return isinstance(leaf, Patterned)
-
-    if not any(shared(leaf) for leaf in jax.tree.leaves(xs, is_leaf=is_patterned)):
-        return jax.vmap(function)(xs)
-    axes = jax.tree.map(lambda leaf: Patterned(0, None) if is_patterned(leaf) else 0, xs, is_leaf=is_patterned)
-    return jax.vmap(jax.vmap(function, (axes,)))(xs)
-
-
 def weighted(values: Array, weights: Array) -> Array:
     """Σ w v, where a weight of 0 silences even an infinite value."""
     return jnp.where(weights > 0, weights * jnp.where(weights > 0, values, 0.0), 0.0).sum()
@@ -59,7 +44,7 @@ def weighted(values: Array, weights: Array) -> Array:
 
 def log_likelihood(model: AbstractModel, potentials: Any, xs: Any, weights: Array) -> Array:
     """Σ w log-evidence of the rows of one block."""
-    return weighted(per_row(lambda x: model.log_evidence(potentials, x), xs), weights)
+    return weighted(model.log_evidences(potentials, xs), weights)
 
 
 def surrogate(model: AbstractModel, free: Array, at: Array, xs: Any, weights: Array) -> Array:
@@ -81,7 +66,7 @@ def value(model: AbstractModel, free: Array, shard: Shard) -> Array:
 def evidences(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """log-evidence of every row, shaped like the weights."""
     potentials = model.potentials(Space(model.constraints).params(free))
-    found: Array = jax.lax.map(lambda xs: per_row(lambda x: model.log_evidence(potentials, x), xs), shard.xs)
+    found: Array = jax.lax.map(lambda xs: model.log_evidences(potentials, xs), shard.xs)
     return found
 
 

@@ -36,6 +36,7 @@ from latens.models.base import AbstractModel
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
+from latens.numerics.threads import one_thread_each
 
 
 @once
@@ -152,8 +153,9 @@ class Problem(AbstractMap):
         elif len(self.dealt.shards) == 1:
             log_lik, move = step_over(self.model, free, self.dealt.shards, self._total, self.pseudo)
         else:
-            log_lik, stats = self.expected(free)
-            move = update(self.model, free, stats, self._total)
+            with one_thread_each():
+                log_lik, stats = self.expected(free)
+                move = jax.block_until_ready(update(self.model, free, stats, self._total))
         return Step(float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health))
 
     @double

@@ -9,9 +9,10 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from latens.engine.blocks import Shard
-from latens.engine.emmap import expect, log_likelihood, over_blocks, per_row, row_step, surrogate, update, weighted
+from latens.engine.emmap import expect, log_likelihood, over_blocks, row_step, surrogate, update, weighted
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, inner
+from latens.models.rows import per_row
 from latens.numerics.compiling import once
 from latens.numerics.space import Space
 

@@ -13,6 +13,7 @@ from jax import Array
 from latens.data.table import columns_of, numbers
 from latens.errors import DataError, ModelError
 from latens.families.frame import AbstractFrame, Identity
+from latens.models.rows import per_row
 from latens.numerics.space import Constraints, Params, Space
 
 
@@ -67,6 +68,11 @@ class AbstractModel(eqx.Module):
         return None
 
     # -- may be refined -----------------------------------------------------------------------------
+
+    def log_evidences(self, potentials: Any, xs: Any) -> Array:
+        """`log_evidence` of the rows of a block: refine it only where that is faster."""
+        found: Array = per_row(lambda x: self.log_evidence(potentials, x), xs)
+        return found
 
     @property
     def title(self) -> str:

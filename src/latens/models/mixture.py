@@ -24,6 +24,7 @@ from latens.models.components import (
     totals,
 )
 from latens.models.different import Different
+from latens.models.rows import per_row
 from latens.models.seeding import guided, partition
 from latens.numerics.constraints import AbstractConstraint, Simplex
 from latens.numerics.space import Constraints, Params
@@ -108,13 +109,16 @@ class Mixture(AbstractModel):
         return safe_log(params["weights"] if self.known is None else jnp.asarray(self.known))
 
     def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
-        return logsumexp(self._joint(potentials, x))
+        return logsumexp(potentials["weights"] + self._log_kernels(potentials, x))
 
-    def _joint(self, potentials: dict[str, Any], x: Any) -> Array:
-        """(k,) log w_j f_j(x), −inf for a component that the label rules out."""
-        return _allowed(
-            potentials["weights"] + self.components.log_kernels(potentials["components"], without_labels(x)), x
-        )
+    def log_evidences(self, potentials: dict[str, Any], xs: Any) -> Array:
+        # components first: what is done for all rows of a component then runs along them, in vector registers
+        logs = per_row(lambda x: self._log_kernels(potentials, x), xs, 1)
+        return logsumexp(jnp.expand_dims(potentials["weights"], range(1, logs.ndim)) + logs, 0)
+
+    def _log_kernels(self, potentials: dict[str, Any], x: Any) -> Array:
+        """(k,) log f_j(x), −inf for a component that the label rules out."""
+        return _allowed(self.components.log_kernels(potentials["components"], without_labels(x)), x)
 
     @property
     def finite(self) -> bool:

@@ -8,16 +8,16 @@ from jax.scipy.special import gammaln
 TINY = 1e-300
 
 
-def logsumexp(values: Array) -> Array:
-    """log Σ exp(values) over the last axis; at all −inf the value is −inf and the gradient 0.
+def logsumexp(values: Array, axis: int = -1) -> Array:
+    """log Σ exp(values) over one axis; at all −inf the value is −inf and the gradient 0.
 
     `jax.nn.logsumexp` has a NaN gradient there, which structural zeros would spread everywhere.
     """
-    top = jax.lax.stop_gradient(values.max(-1, keepdims=True))
+    top = jax.lax.stop_gradient(values.max(axis, keepdims=True))
     top = jnp.where(jnp.isfinite(top), top, 0.0)
-    total = jnp.exp(values - top).sum(-1)
+    total = jnp.exp(values - top).sum(axis)
     empty = total == 0
-    return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1.0, total)) + top.squeeze(-1))
+    return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1.0, total)) + top.squeeze(axis))
 
 
 def safe_log(values: Array) -> Array:
