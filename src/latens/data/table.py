@@ -89,7 +89,7 @@ def _finite(rows: np.ndarray, names: tuple[str, ...], *, open_ends: bool) -> tup
 def frequencies(weights: Any, n: int) -> np.ndarray:
     """(n,) frequency weights, or a `DataError`."""
     if weights is None:
-        return np.ones(n)
+        return np.broadcast_to(1.0, n)  # takes no memory
     array = numbers(weights, "weights")
     if array.shape != (n,):
         raise DataError(f"weights have shape {array.shape}, the data have {n} rows: give one weight for each")

@@ -28,7 +28,7 @@ class Deal(NamedTuple):
     """All rows, dealt: row i stands at `slots[i]` of the shards laid end to end."""
 
     shards: list[Shard]
-    slots: np.ndarray
+    slots: np.ndarray | slice
 
 
 def cores() -> int:
@@ -56,7 +56,7 @@ def deal(xs: Any, weights: np.ndarray, size: int, shards: int) -> Deal:
     seen = _patterns(xs)
     if seen is None:
         size = min(size, n)
-        return Deal([_plain(xs, weights, size, span) for span in _spans(-(-n // size), shards)], np.arange(n))
+        return Deal([_plain(xs, weights, size, span) for span in _spans(-(-n // size), shards)], slice(n))
     _, which, counts = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True, return_counts=True)
     together = _rows_together(counts)
     groups = -(-counts // together)

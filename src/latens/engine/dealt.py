@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.data.table import frequencies
 from latens.engine.blocks import Deal, Shard, cores, deal, finer, rows_of, shards_for
 from latens.engine.repeats import repeats
 from latens.models.base import AbstractModel
@@ -24,13 +25,15 @@ class Dealt:
 
     def __init__(self, xs: Any, weights: np.ndarray, size: int, *, one: bool, together: bool = True) -> None:
         """`size` of a block; `one` shard only; identical rows `together`, their weights added."""
-        same = repeats(xs) if together else None
+        self.n, same = len(weights), repeats(xs) if together else None
         self.size, self.one = size, one
         if same is not None:
             xs = jax.tree.map(lambda leaf: leaf[same.first], xs)
             weights = np.bincount(same.which, weights)
         self.shards, slots = deal(xs, weights, size, 1 if one else shards_for(len(weights)))
-        self.slots = slots if same is None else slots[same.which]
+        self.slots, self._alone = slots, same is None
+        if same is not None:
+            self.slots = np.arange(len(weights))[slots][same.which] if isinstance(slots, slice) else slots[same.which]
         self._compiled: set[CodeType] = set()
         self._pool = ThreadPoolExecutor(min(cores(), len(self.shards))) if len(self.shards) > 1 else None
 
@@ -43,10 +46,10 @@ class Dealt:
     @cached_property
     def apart(self) -> "Dealt":
         """The same with a slot for every row, also for identical ones."""
-        if len(np.unique(self.slots)) == len(self.slots):
+        if self._alone:
             return self
         xs = jax.tree.map(np.asarray, self.xs)
-        return Dealt(xs, np.ones(len(self.slots)), self.size, one=self.one, together=False)
+        return Dealt(xs, frequencies(None, self.n), self.size, one=self.one, together=False)
 
     def add(self, function: Callable[[Shard], Any], shards: list[Shard] | None = None) -> Any:
         """Σ over shards, dealt to threads (JAX releases the interpreter lock), added on the host in their order."""
@@ -81,7 +84,10 @@ class Dealt:
         shapes = [s.weights.shape for s in (self.shards if shards is None else shards)]
         sizes = [int(np.prod(shape)) for shape in shapes]
         padded = np.zeros(sum(sizes), dtype=values.dtype)
-        np.add.at(padded, self.slots, values)
+        if isinstance(self.slots, slice):
+            padded[self.slots] = values
+        else:
+            np.add.at(padded, self.slots, values)
         cuts = np.cumsum(sizes)[:-1]
         return [jnp.asarray(part.reshape(s)) for part, s in zip(np.split(padded, cuts), shapes, strict=True)]
 

@@ -12,6 +12,7 @@ from jax import Array
 
 from latens.cells import complete_like, without_labels
 from latens.data.sets import ungroup
+from latens.data.table import frequencies
 from latens.engine.blocks import Shard, size_for
 from latens.engine.burst import Burst, burst
 from latens.engine.dealt import Dealt
@@ -104,14 +105,15 @@ class Problem(AbstractMap):
 
     def _weigh(self, weights: np.ndarray) -> None:
         self.weights, self.n = weights, float(weights.sum())
-        self.offset = float(np.sum(weights * self.row_jacobian))
+        jacobian = self.row_jacobian
+        self.offset = float(np.sum(weights * jacobian)) if np.ndim(jacobian) else self.n * float(jacobian)
         self._total = jnp.asarray(self.n)
 
     @double
     def part(self, rows: np.ndarray) -> "Problem":
         """The same problem on some of its rows, in the same frame."""
         part = copy(self)
-        part.weights, part.rows_used = self.weights[rows], self.rows_used[rows]
+        part.weights, part.rows_used = self.weights[rows], self._numbers[rows]
         part.row_jacobian = np.broadcast_to(self.row_jacobian, self.weights.shape)[rows]
         part._deal(jax.tree.map(lambda leaf: np.asarray(leaf[rows]), self.xs))
         return part
@@ -124,7 +126,7 @@ class Problem(AbstractMap):
         other.frame = self.frame.suiting(rows.xs)
         other.model = self.given.framed(other.frame)
         n = len(jax.tree.leaves(rows.xs)[0])
-        other.weights, other.rows_used = np.ones(n), np.arange(n)
+        other.weights, other.rows_read, other.rows_used = frequencies(None, n), n, slice(None)
         other.row_jacobian = other.frame.log_jacobian(rows.xs)
         other._deal(other.model.observe(other.frame.apply(rows.xs)))
         return other
@@ -215,6 +217,11 @@ class Problem(AbstractMap):
         other.model = model
         return other
 
+    @property
+    def _numbers(self) -> np.ndarray:
+        """(n,) the numbers of the rows used."""
+        return np.arange(self.rows_read)[self.rows_used]
+
     @cached_property
     def names(self) -> list[str]:
         """A label for every scalar."""
@@ -279,7 +286,7 @@ class Problem(AbstractMap):
         """The first row that a start gives no probability to."""
         logs = self.each(evidences, free)
         bad = ~np.isfinite(logs)
-        where = f"row {self.rows_used[int(np.argmax(bad))]}" if bad.any() else "the data"
+        where = f"row {self._numbers[int(np.argmax(bad))]}" if bad.any() else "the data"
         return ParameterError(
             f"start: {where} has log-likelihood {logs[bad][0] if bad.any() else np.nan} there; choose another start"
         )

@@ -20,7 +20,7 @@ class Bound(NamedTuple):
     weights: np.ndarray  # (n,)
     labels: np.ndarray | None  # (n, k) which components each row may come from
     rows_read: int
-    rows_used: np.ndarray  # (n,) which of them
+    rows_used: np.ndarray | slice  # which of them
 
 
 def bind(model: AbstractModel, data: Any, weights: Any, labels: Any) -> Bound:
@@ -35,11 +35,11 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any) -> Bound:
     for more in (rows.weights, None if counts is None else frequencies(counts, n)):
         given = given if more is None else given * more
     used = given > 0
-    keep = slice(None) if used.all() else used
+    keep = slice(None) if used.all() else np.flatnonzero(used)
     xs = jax.tree.map(lambda leaf: leaf[keep], rows.xs)
     model.require(xs, rows.columns)
     told = None if labels is None else _told(model, labels, n)[keep]
-    return Bound(xs, rows.columns, given[keep], told, n, np.flatnonzero(used))
+    return Bound(xs, rows.columns, given[keep], told, n, keep)
 
 
 def _told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:

@@ -122,11 +122,13 @@ class Affine(AbstractFrame):
         mean = self._forward(params["mean"], back) + self.shift
         return params | {"mean": mean} | self._spread(params, back)
 
-    def log_jacobian(self, xs: Any) -> np.ndarray:
+    def log_jacobian(self, xs: Any) -> np.ndarray | float:
         """Only what was seen exactly has a density, and so a Jacobian: Σ over those cells of log scale."""
         exact = xs.exact if isinstance(xs, Interval) else ~np.isnan(xs)
         diagonal = np.diag(self.matrix) if self.matrix.ndim == 2 else self.matrix
         logs = np.broadcast_to(np.log(diagonal), exact.shape[1:])
+        if exact.all():
+            return float(logs.sum())
         return np.asarray(exact @ logs if exact.ndim == 2 else exact * logs)
 
 
