@@ -270,3 +270,18 @@ def test_interrupted_maps_return_the_best():
 def test_default_is_auto():
     assert deaths().evaluations == deaths(accelerate=lt.Auto()).evaluations
     assert float(lt.fit(lt.IID(lt.Poisson()), COUNTS).params["rate"]) == pytest.approx(COUNTS.mean())
+
+
+def test_a_point_dropped_by_its_objective_costs_no_evaluation_of_the_map():
+    """Secants of a map that bends overshoot its fixed point, which is the last where the objective is defined."""
+    points = []
+
+    def bends(x):
+        points.append(float(x))
+        return x + 0.05 * (1 - x**2)
+
+    found = lt.accelerate(bends, 0.1, lambda x: float(x) if x <= 1 else -np.inf)
+    assert found.converged
+    assert found.rejected > 0
+    assert max(points) <= 1
+    assert len(points) == found.evaluations

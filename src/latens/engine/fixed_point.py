@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
@@ -68,6 +69,7 @@ class Given(AbstractMap):
         self.cuts = np.cumsum([np.size(leaf) for leaf in leaves])[:-1]
         self.start = self._flat(start, "start")
         self.trouble, self.count = "", 0
+        self.known: tuple[np.ndarray | None, float] = None, nan  # a point and its objective, asked for ahead of the map
         if not np.isfinite(self.start).all():
             raise ParameterError("start: there are entries that are not finite")
 
@@ -98,6 +100,15 @@ class Given(AbstractMap):
     def admitted(self, free: np.ndarray) -> np.ndarray:
         return free if self.project is None else self._flat(self.project(self.params(free)), "project")
 
+    def ahead(self, free: np.ndarray) -> float | None:
+        if self.objective is None:
+            return None
+        value = nan
+        with suppress(*OUTSIDE), np.errstate(all="ignore"):
+            value = float(self.objective(self.params(free)))
+        self.known = free, value
+        return value
+
     def step(self, free: np.ndarray) -> Step:
         self.count += 1
         self.trouble = ""
@@ -106,7 +117,7 @@ class Given(AbstractMap):
             with np.errstate(all="ignore"):
                 image = self._flat(self.function(self.params(free)), "the map's result")
                 if self.objective is not None:
-                    value = float(self.objective(self.params(free)))
+                    value = self.known[1] if free is self.known[0] else float(self.objective(self.params(free)))
             if not np.isfinite(image).all():
                 self.trouble = f"the map returned {image[~np.isfinite(image)][0]} at evaluation {self.count}"
             elif self.objective is not None and not isfinite(value):
@@ -161,7 +172,8 @@ def accelerate(
     residual |M(θ) − θ|; `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, ...; `stop`:
     `lt.Stop(...)`, whose tolerance here is the projected distance to the limit relative to 1 + |θ|;
     `project`: any arrays → the nearest ones inside the constraints, applied to accelerated points. An
-    accelerated point at which M or the objective fails or is not finite is dropped, too.
+    accelerated point is dropped by its objective, without an evaluation of M there; and if M fails there, or either
+    is not finite.
     **Returns:** `FixedPoint`: `value`, `objective`, `evaluations`, `status`, ... The objective belongs to the value.
     If M itself fails later than at the start, or lowers the objective, a `RuntimeWarning` says so, and the best
     so far is returned with status `DEGENERATE`.

@@ -111,9 +111,10 @@ class Run:
             self.path.append(Passed(step.log_likelihood, self.extrapolated, self.rejected))
         self.level, self.image = step.log_likelihood, step.free
         self.peak, self.stale = max(self.peak, self.level), 0 if self.level > self.peak else self.stale + 1
+        shown = None if self.below else self.best
         if status is Status.RUNNING:
             self._propose()
-        return None if self.below else self.best
+        return shown
 
     def resume(self, stop: Stop) -> None:
         """Go on after max steps, under another rule."""
@@ -135,9 +136,13 @@ class Run:
         if self.extrapolated:
             if self.given.ailment(self.point, step.health):
                 return False  # EM may come to an end where something has degenerated, but is not to be thrown there
-            lost = SHARE * self._slack + self.accelerate.forgiven if self.stale <= PATIENCE else 0.0
-            return step.log_likelihood >= self.peak - lost
+            return self._kept(step.log_likelihood)
         return not self.given.rises or step.log_likelihood >= self.level - self._slack
+
+    def _kept(self, value: float) -> bool:
+        """Whether an accelerated point with that objective may be gone on from."""
+        lost = SHARE * self._slack + self.accelerate.forgiven if self.stale <= PATIENCE else 0.0
+        return bool(np.isfinite(value)) and value >= self.peak - lost
 
     def _drop(self, step: Step) -> Iterate | None:
         """Back to the best point, or an end if it was a plain step that failed."""
@@ -168,6 +173,10 @@ class Run:
         if not np.isfinite(self.point).all():
             self.memory, self.point = self.accelerate.rejected(self.memory), self.image
         self.extrapolated = self.point is not self.image
+        value = self.given.ahead(self.point) if self.extrapolated else None
+        if value is not None and not self._kept(value):
+            self.rejected += 1
+            self._home(Status.RUNNING)
 
     def _judge(self, step: Step, distance: float) -> tuple[Status, str]:
         """Whether this point is the last, and why."""
