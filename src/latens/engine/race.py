@@ -11,6 +11,7 @@ from latens.engine.maps import AbstractMap, Step
 from latens.engine.problem import Problem
 from latens.engine.status import Status
 from latens.errors import LatensError, ModelError
+from latens.numerics.threads import one_thread_each
 
 BURST = 12  # evaluations in one call
 
@@ -61,7 +62,7 @@ def race(bursts: Bursts, runs: list[Run]) -> LatensError | None:
     groups = [runs[i : i + size] for i in range(0, len(runs), size)]
     if len(groups) > 1:  # two threads would compile the same program
         bursts.problem.burst([runs[0].point], 1)
-    with ThreadPoolExecutor(min(cores(), len(groups))) as pool:
+    with one_thread_each(), ThreadPoolExecutor(min(cores(), len(groups))) as pool:
         found = list(pool.map(lambda group: _side_by_side(bursts, group), groups))
     return next((error for error in found if error is not None), None)
 
