@@ -1,9 +1,14 @@
-"""The same data, moved, scaled or nearly collinear, give the same fit, in every covariance kind."""
+"""The same data, moved, scaled or nearly collinear, give the same fit, in every covariance kind; a logarithm."""
 
+import jax
+import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 
 import latens as lt
+from latens.numerics.logarithm import log
+from latens.numerics.precision import double
 
 RNG = np.random.default_rng(3)
 N, D = 400, 3
@@ -104,3 +109,16 @@ def test_large_data_over_several_cores_is_the_same_sum():
     found = lt.fit(model, rows, starts=3)
     assert found.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-9)
     assert found.starts.rows == 20_000
+
+
+@double
+def test_own_logarithm_against_50_digits():
+    """Over all sizes, and where it is near 0; what is no ordinary number stays what it was."""
+    near = 10.0 ** RNG.uniform(-16, 0, 300)
+    xs = np.concatenate([10.0 ** RNG.uniform(-307, 308, 300), 1 + near, 1 - near / 2, [1.0, np.sqrt(2), np.sqrt(0.5)]])
+    with mpmath.workdps(50):
+        exact = np.array([float(mpmath.log(mpmath.mpf(float(x)))) for x in xs])
+    np.testing.assert_allclose(np.asarray(jax.jit(log)(xs)), exact, rtol=2 * np.finfo(float).eps, atol=0)
+    np.testing.assert_array_equal(np.asarray(log(jnp.array([np.inf, np.nan]))), [np.inf, np.nan])
+    assert jax.hessian(log)(4.0) == pytest.approx(-1 / 16, rel=1e-15)
+    assert log(jnp.float32(2.0)).dtype == jnp.float32

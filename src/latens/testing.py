@@ -13,7 +13,7 @@ import numpy as np
 from latens.cells import Partial
 from latens.engine.accelerators.base import Plain
 from latens.engine.blocks import deal
-from latens.engine.emmap import expect, step_over, surrogate, update, weighted
+from latens.engine.emmap import expect, expect_shard, one_step, surrogate, update, weighted
 from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.status import Status
@@ -213,7 +213,7 @@ def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
 def _no_recompilation(problem: Problem, free: np.ndarray) -> None:
     def programs() -> int:
         """All that a step may run: one program for rows in one shard, two for more."""
-        return sum(function._cache_size() for function in (step_over, expect, update))  # type: ignore[attr-defined]
+        return sum(function._cache_size() for function in (one_step, expect_shard, update))  # type: ignore[attr-defined]
 
     problem.step(free)
     before = programs()

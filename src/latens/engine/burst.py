@@ -10,6 +10,7 @@ from jax import Array
 from latens.engine.blocks import Shard
 from latens.engine.emmap import Move, step_over
 from latens.models.base import AbstractModel
+from latens.numerics.compiling import ALONE
 
 
 class Burst(NamedTuple):
@@ -32,7 +33,9 @@ class _State(NamedTuple):
     burst: Burst
 
 
-@partial(jax.jit, compiler_options={"xla_cpu_use_fusion_emitters": False})  # a second less to compile, as fast here
+@partial(
+    jax.jit, compiler_options=ALONE | {"xla_cpu_use_fusion_emitters": False}
+)  # a second less to compile, as fast here
 def burst(model: AbstractModel, points: Array, shards: list[Shard], n: Array, prior: Any, evaluations: Array) -> Burst:
     """SQUAREM from points (b, p), side by side, for so many evaluations; one is a step of EM."""
 

@@ -11,6 +11,7 @@ from jax import Array
 from latens.engine.blocks import Shard
 from latens.models.base import AbstractModel, inner
 from latens.models.rows import per_row
+from latens.numerics.compiling import beside
 from latens.numerics.newton import maximise
 from latens.numerics.space import Space
 
@@ -95,6 +96,13 @@ def expect(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]
     return over_blocks(lambda xs, w: jax.value_and_grad(rounded)(potentials, xs, w), shard)
 
 
+@beside
+def expect_shard(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]:
+    """`expect` as a program of its own."""
+    found: tuple[Array, Any] = expect(model, free, shard)
+    return found
+
+
 def as_precise(potentials: Any, xs: Any) -> Any:
     """Potentials in the precision of the rows; sums of what is computed from them stay in double."""
     single = any(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(xs))
@@ -154,6 +162,13 @@ def step_over(model: AbstractModel, free: Array, shards: list[Shard], n: Array, 
     found = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *[expect(model, free, s) for s in shards])
     log_lik, stats = with_prior(model, free, found, prior)
     return log_lik, update(model, free, stats, n)
+
+
+@beside
+def one_step(model: AbstractModel, free: Array, shards: list[Shard], n: Array, prior: Any) -> tuple[Array, Move]:
+    """`step_over` as a program of its own."""
+    found: tuple[Array, Move] = step_over(model, free, shards, n, prior)
+    return found
 
 
 def _move(model: AbstractModel, free: Array, after: Array, q: Callable[[Array], Array], n: Array) -> Move:

@@ -19,9 +19,9 @@ from latens.engine.dealt import Dealt
 from latens.engine.emmap import (
     Move,
     evidences,
-    expect,
+    expect_shard,
     expected_value,
-    step_over,
+    one_step,
     update,
     value,
     with_prior,
@@ -153,7 +153,7 @@ class Problem(AbstractMap):
             found = self.burst([free], 1)
             log_lik, move = found.log_likelihood[0], Move(found.home[0], found.length[0], found.health[0])
         elif len(self.dealt.shards) == 1:
-            log_lik, move = step_over(self.model, free, self.dealt.shards, self._total, self.pseudo)
+            log_lik, move = one_step(self.model, free, self.dealt.shards, self._total, self.pseudo)
         else:
             with one_thread_each():
                 log_lik, stats = self.expected(free)
@@ -182,7 +182,7 @@ class Problem(AbstractMap):
     @double
     def expected(self, free: np.ndarray) -> tuple[Array, Any]:
         """(objective, expected statistics) at free coordinates, those of the prior included."""
-        found = self.dealt.add(lambda shard: expect(self.model, free, shard))
+        found = self.dealt.add(lambda shard: expect_shard(self.model, free, shard))
         return with_prior(self.model, free, found, self.pseudo)
 
     @double

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import gammaln
 
+from latens.numerics.logarithm import log
+
 TINY = 1e-300
 
 
@@ -17,7 +19,7 @@ def logsumexp(values: Array, axis: int = -1) -> Array:
     top = jnp.where(jnp.isfinite(top), top, 0.0)
     total = jnp.exp(values - top).sum(axis)
     empty = total == 0
-    return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1.0, total)) + top.squeeze(axis))
+    return jnp.where(empty, -jnp.inf, log(jnp.where(empty, 1.0, total)) + top.squeeze(axis))
 
 
 def safe_log(values: Array) -> Array:
