@@ -33,9 +33,8 @@ class _State(NamedTuple):
     burst: Burst
 
 
-@partial(
-    jax.jit, compiler_options=ALONE | {"xla_cpu_use_fusion_emitters": False}
-)  # a second less to compile, as fast here
+# without fusion emitters: a second less to compile, as fast here
+@partial(jax.jit, compiler_options=ALONE | {"xla_cpu_use_fusion_emitters": False})
 def burst(model: AbstractModel, points: Array, shards: list[Shard], n: Array, prior: Any, evaluations: Array) -> Burst:
     """SQUAREM from points (b, p), side by side, for so many evaluations; one is a step of EM."""
 

@@ -6,11 +6,10 @@ import numpy as np
 from jax import Array
 
 MANTISSA, ONE = (1 << 52) - 1, 1023 << 52  # bits of a double: its last 52, and those of 1.0
-SHIFT = 2.0**52  # where the last bit of a double counts ones, so that whole numbers can be written into it
-HIGH, LOW = (
-    6.93147180369123816490e-01,
-    1.90821492927058770002e-10,
-)  # log 2 = HIGH + LOW; whole multiples of HIGH are exact
+# where the last bit of a double counts ones, so that whole numbers can be written into it; and its bits
+SHIFT, SHIFT_BITS = 2.0**52, (1023 + 52) << 52
+# log 2 = HIGH + LOW; whole multiples of HIGH are exact
+HIGH, LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 
 @jax.custom_jvp
@@ -24,9 +23,7 @@ def log(x: Array) -> Array:
     if x.dtype != jnp.float64:
         return jnp.log(x)
     bits = jax.lax.bitcast_convert_type(x, jnp.int64)
-    raised = jax.lax.shift_right_logical(bits, np.int64(52)) | jax.lax.bitcast_convert_type(
-        np.float64(SHIFT), jnp.int64
-    )
+    raised = jax.lax.shift_right_logical(bits, np.int64(52)) | SHIFT_BITS
     exponent = jax.lax.bitcast_convert_type(raised, jnp.float64) - (SHIFT + 1023.0)
     m = jax.lax.bitcast_convert_type((bits & MANTISSA) | ONE, jnp.float64)
     above = m > np.sqrt(2.0)
