@@ -90,7 +90,7 @@ def frequencies(weights: Any, n: int) -> np.ndarray:
     """(n,) frequency weights, or a `DataError`."""
     if weights is None:
         return np.broadcast_to(1.0, n)  # takes no memory
-    array = numbers(weights, "weights")
+    array = numbers(weights, "weights").copy()  # the caller may change the original
     if array.shape != (n,):
         raise DataError(f"weights have shape {array.shape}, the data have {n} rows: give one weight for each")
     bad = ~np.isfinite(array) | (array < 0)

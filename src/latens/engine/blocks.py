@@ -11,9 +11,9 @@ from jax import Array
 from latens.cells import Patterned
 
 CACHE = 1 << 17  # doubles a block may occupy together with its statistics: about half an L2 cache
-WORTH_A_CORE = 20_000  # rows below which a second core costs more than it saves
-FEWEST, MOST = 50_000, 250_000  # rows in a shard, about: handing one out costs half a millisecond and more
-SHARDS = 4  # unless that would make them larger than the most
+ROW = 100  # products that take as long as what every row takes whatever its potentials
+WORTH = 1e7  # products that a second core saves time on, about a millisecond's
+SHARE, SHARDS = 4e7, 16  # products in a shard, at least, if there are more than two; and the most shards
 GROUP = 24  # rows that cost as much as integrating the unseen cells out of the potentials
 
 
@@ -22,6 +22,25 @@ class Shard(NamedTuple):
 
     xs: Any  # leaves (blocks, size, ...); of rows grouped by pattern (blocks, groups, size, ...)
     weights: Array  # (blocks, size) or (blocks, groups, size), 0 for the padding
+
+
+class Load(NamedTuple):
+    """What one row takes."""
+
+    doubles: int  # that it and what is computed from it occupy, about
+    products: int  # with its potentials
+
+    @property
+    def size(self) -> int:
+        """Rows in a block: a power of two from 128 to 2048."""
+        wanted = max(CACHE // max(self.doubles, 1), 1)
+        return int(np.clip(2 ** int(np.log2(wanted)), 128, 2048))
+
+    def shards(self, n: int) -> int:
+        """How many for n rows: not by the cores, so that sums, and with them a fit, are the same on any number."""
+        work = n * (ROW + self.products)
+        # a power of two, which cores share evenly
+        return 2 ** int(np.log2(np.clip(work / SHARE, 2, SHARDS))) if work > WORTH else 1
 
 
 class Deal(NamedTuple):
@@ -36,27 +55,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def shards_for(n: int) -> int:
-    """How many shards: by the rows alone, so that sums, and with them a fit, are the same on any number of cores."""
-    if n < WORTH_A_CORE:
-        return 1
-    # a power of two, which cores share evenly
-    return max(2 ** int(np.log2(np.clip(n // FEWEST, 2, SHARDS))), n // MOST)
-
-
-def size_for(doubles_per_row: int) -> int:
-    """Rows in a block: a power of two from 128 to 2048."""
-    wanted = max(CACHE // max(doubles_per_row, 1), 1)
-    return int(np.clip(2 ** int(np.log2(wanted)), 128, 2048))
-
-
 def deal(xs: Any, weights: np.ndarray, size: int, shards: int) -> Deal:
     """All rows as at most `shards` shards; rows that share a pattern of unseen cells are put together."""
     n = len(weights)
     seen = _patterns(xs)
     if seen is None:
         size = min(size, n)
-        return Deal([_plain(xs, weights, size, span) for span in _spans(-(-n // size), shards)], slice(n))
+        spans = _spans(-(-n // size), shards)
+        # weights of all rows that are one number in memory are one array for all shards too
+        alike = jnp.asarray(np.full((spans[0].stop, size), weights[0])) if weights.strides == (0,) else None
+        return Deal([_plain(xs, weights, alike, size, span) for span in spans], slice(n))
     _, which, counts = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True, return_counts=True)
     together = _rows_together(counts)
     groups = -(-counts // together)
@@ -94,7 +102,7 @@ def _spans(blocks: int, shards: int) -> list[slice]:
     return [slice(first, first + per) for first in range(0, blocks, per)]
 
 
-def _plain(xs: Any, weights: np.ndarray, size: int, span: slice) -> Shard:
+def _plain(xs: Any, weights: np.ndarray, alike: Array | None, size: int, span: slice) -> Shard:
     rows = slice(span.start * size, min(span.stop * size, len(weights)))
     pad = (span.stop - span.start) * size - (rows.stop - rows.start)
 
@@ -105,8 +113,9 @@ def _plain(xs: Any, weights: np.ndarray, size: int, span: slice) -> Shard:
             part = np.concatenate([part, np.repeat(part[:1], pad, 0)])
         return jnp.asarray(part.reshape(-1, size, *leaf.shape[1:]))
 
-    w = np.concatenate([weights[rows], np.zeros(pad)]).reshape(-1, size)
-    return Shard(jax.tree.map(cut, xs), jnp.asarray(w))
+    if alike is None or pad:
+        alike = jnp.asarray(np.concatenate([weights[rows], np.zeros(pad)]).reshape(-1, size))
+    return Shard(jax.tree.map(cut, xs), alike)
 
 
 def _grouped(xs: Any, weights: np.ndarray, rows: np.ndarray, filled: np.ndarray, height: int, span: slice) -> Shard:

@@ -35,14 +35,14 @@ class _State(NamedTuple):
 
 # without fusion emitters: a second less to compile, as fast here
 @partial(jax.jit, compiler_options=ALONE | {"xla_cpu_use_fusion_emitters": False})
-def burst(model: AbstractModel, points: Array, shards: list[Shard], n: Array, prior: Any, evaluations: Array) -> Burst:
+def burst(model: AbstractModel, points: Array, shard: Shard, n: Array, prior: Any, evaluations: Array) -> Burst:
     """SQUAREM from points (b, p), side by side, for so many evaluations; one is a step of EM."""
 
     def one(start: Array) -> Burst:
-        shapes = jax.eval_shape(lambda u: step_over(model, u, shards, n, prior), start)[1]
+        shapes = jax.eval_shape(lambda u: step_over(model, u, shard, n, prior), start)[1]
 
         def body(i: Array, at: _State) -> _State:
-            return _advance(at, i == 0, *step_over(model, at.point, shards, n, prior))
+            return _advance(at, i == 0, *step_over(model, at.point, shard, n, prior))
 
         low, health = jnp.asarray(-jnp.inf), jnp.full(shapes.health.shape, jnp.inf)
         nothing = Burst(low, jnp.zeros(()), low, start, health)

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from latens.data.table import frequencies
-from latens.engine.blocks import Deal, Shard, cores, deal, finer, rows_of, shards_for
+from latens.engine.blocks import Deal, Load, Shard, cores, deal, finer, rows_of
 from latens.engine.repeats import repeats
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
@@ -23,14 +23,14 @@ from latens.numerics.threads import one_thread_each
 class Dealt:
     """Rows in shards: row i stands at `slots[i]` of the shards laid end to end; identical rows share a slot."""
 
-    def __init__(self, xs: Any, weights: np.ndarray, size: int, *, one: bool, together: bool = True) -> None:
-        """`size` of a block; `one` shard only; identical rows `together`, their weights added."""
+    def __init__(self, xs: Any, weights: np.ndarray, load: Load, *, one: bool, together: bool = True) -> None:
+        """`load` of a row; `one` shard only; identical rows `together`, their weights added."""
         self.n, same = len(weights), repeats(xs) if together else None
-        self.size, self.one = size, one
+        self.load, self.one = load, one
         if same is not None:
             xs = jax.tree.map(lambda leaf: leaf[same.first], xs)
             weights = np.bincount(same.which, weights)
-        self.shards, slots = deal(xs, weights, size, 1 if one else shards_for(len(weights)))
+        self.shards, slots = deal(xs, weights, load.size, 1 if one else load.shards(len(weights)))
         self.slots, self._alone = slots, same is None
         if same is not None:
             self.slots = np.arange(len(weights))[slots][same.which] if isinstance(slots, slice) else slots[same.which]
@@ -44,12 +44,20 @@ class Dealt:
             return rows_of(Deal(self.shards, self.slots))
 
     @cached_property
+    def whole(self) -> Shard:
+        """All rows in one shard, for what runs as one program."""
+        if len(self.shards) == 1:
+            return self.shards[0]
+        whole: Shard = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *self.shards)
+        return whole
+
+    @cached_property
     def apart(self) -> "Dealt":
         """The same with a slot for every row, also for identical ones."""
         if self._alone:
             return self
         xs = jax.tree.map(np.asarray, self.xs)
-        return Dealt(xs, frequencies(None, self.n), self.size, one=self.one, together=False)
+        return Dealt(xs, frequencies(None, self.n), self.load, one=self.one, together=False)
 
     def add(self, function: Callable[[Shard], Any], shards: list[Shard] | None = None) -> Any:
         """Σ over shards, dealt to threads (JAX releases the interpreter lock), added on the host in their order."""
@@ -94,6 +102,7 @@ class Dealt:
     def reweighted(self, weights: np.ndarray) -> "Dealt":
         """The same rows with other weights."""
         other = copy(self)
+        other.__dict__.pop("whole", None)  # it has the old weights
         pairs = zip(self.shards, self.spread(weights), strict=True)
         other.shards = [Shard(shard.xs, dealt) for shard, dealt in pairs]
         return other

@@ -86,9 +86,19 @@ def expected_value(model: AbstractModel, free: Array, at: Array, shard: Shard) -
 
 
 @jax.jit
+def potentials_at(model: AbstractModel, free: Array) -> Any:
+    """φ at free coordinates."""
+    return model.potentials(Space(model.constraints).params(free))
+
+
+@jax.jit
 def expect(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]:
-    """(log-likelihood, expected statistics): the E-step, one value-and-gradient per block."""
-    potentials = model.potentials(Space(model.constraints).params(free))
+    """(log-likelihood, expected statistics): the E-step."""
+    return _expect(model, potentials_at(model, free), shard)
+
+
+def _expect(model: AbstractModel, potentials: Any, shard: Shard) -> tuple[Array, Any]:
+    """One value-and-gradient per block."""
 
     def rounded(phi: Any, xs: Any, w: Array) -> Array:
         return log_likelihood(model, as_precise(phi, xs), xs, w)
@@ -97,10 +107,9 @@ def expect(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]
 
 
 @beside
-def expect_shard(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Any]:
-    """`expect` as a program of its own."""
-    found: tuple[Array, Any] = expect(model, free, shard)
-    return found
+def expect_shard(model: AbstractModel, potentials: Any, shard: Shard) -> tuple[Array, Any]:
+    """`expect` as a program of its own, for potentials that all shards share."""
+    return _expect(model, potentials, shard)
 
 
 def as_precise(potentials: Any, xs: Any) -> Any:
@@ -155,19 +164,18 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple
 
 
 @jax.jit
-def step_over(model: AbstractModel, free: Array, shards: list[Shard], n: Array, prior: Any) -> tuple[Array, Move]:
-    """(log-likelihood, E- and M-step) over some shards in one program."""
+def step_over(model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any) -> tuple[Array, Move]:
+    """(log-likelihood, E- and M-step) in one program."""
     if not model.finite:
-        return row_step(model, free, shards[0], n)
-    found = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *[expect(model, free, s) for s in shards])
-    log_lik, stats = with_prior(model, free, found, prior)
+        return row_step(model, free, shard, n)
+    log_lik, stats = with_prior(model, free, expect(model, free, shard), prior)
     return log_lik, update(model, free, stats, n)
 
 
 @beside
-def one_step(model: AbstractModel, free: Array, shards: list[Shard], n: Array, prior: Any) -> tuple[Array, Move]:
+def one_step(model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any) -> tuple[Array, Move]:
     """`step_over` as a program of its own."""
-    found: tuple[Array, Move] = step_over(model, free, shards, n, prior)
+    found: tuple[Array, Move] = step_over(model, free, shard, n, prior)
     return found
 
 

@@ -13,7 +13,7 @@ from jax import Array
 from latens.cells import complete_like, without_labels
 from latens.data.sets import ungroup
 from latens.data.table import frequencies
-from latens.engine.blocks import Shard, size_for
+from latens.engine.blocks import Load, Shard
 from latens.engine.burst import Burst, burst
 from latens.engine.dealt import Dealt
 from latens.engine.emmap import (
@@ -22,6 +22,7 @@ from latens.engine.emmap import (
     expect_shard,
     expected_value,
     one_step,
+    potentials_at,
     update,
     value,
     with_prior,
@@ -49,11 +50,6 @@ def to_free(model: AbstractModel, params: Params) -> Array:
 @once
 def _entered(model: AbstractModel, frame: AbstractFrame, params: Params) -> Array:
     return Space(model.constraints).free(frame.enter(params))
-
-
-@jax.jit
-def _potentials(model: AbstractModel, free: Array) -> Any:
-    return model.potentials(Space(model.constraints).params(free))
 
 
 @once
@@ -100,14 +96,14 @@ class Problem(AbstractMap):
         """Put rows in the frame where they are computed with."""
         if self.single:
             moved = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, moved)
-        self.dealt = Dealt(moved, self.weights, size_for(self._row_size(moved)), one=not self.model.finite)
+        self.dealt = Dealt(moved, self.weights, self._load(moved), one=not self.model.finite)
         self._weigh(self.weights)
 
     def _weigh(self, weights: np.ndarray) -> None:
         self.weights, self.n = weights, float(weights.sum())
         jacobian = self.row_jacobian
         self.offset = float(np.sum(weights * jacobian)) if np.ndim(jacobian) else self.n * float(jacobian)
-        self._total = jnp.asarray(self.n)
+        self._total = jnp.asarray(np.array(self.n))
 
     @double
     def part(self, rows: np.ndarray) -> "Problem":
@@ -135,16 +131,16 @@ class Problem(AbstractMap):
         """A point in the free coordinates that the other's frame has."""
         return free if other.frame is self.frame else other.free(self.params(free), "params")
 
-    def _row_size(self, xs: Any) -> int:
-        """Doubles that one row and what is computed from it occupy: about a block of potentials."""
-        leaves = jax.tree.leaves(jax.eval_shape(_potentials, self.model, self.centre))
-        widths = sum(sum(leaf.shape) for leaf in leaves)
-        return int(widths) + sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))
+    def _load(self, xs: Any) -> Load:
+        """What one row takes, by the shapes of the potentials."""
+        leaves = jax.tree.leaves(jax.eval_shape(potentials_at, self.model, self.centre))
+        own = sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))
+        return Load(own + sum(sum(leaf.shape) for leaf in leaves), sum(leaf.size for leaf in leaves))
 
     @property
     def centre(self) -> Array:
         """(p,) the origin of the free coordinates."""
-        return jnp.zeros(self.space.size)
+        return jnp.asarray(np.zeros(self.space.size))  # jnp.zeros would compile
 
     @double
     def step(self, free: np.ndarray) -> Step:
@@ -153,7 +149,7 @@ class Problem(AbstractMap):
             found = self.burst([free], 1)
             log_lik, move = found.log_likelihood[0], Move(found.home[0], found.length[0], found.health[0])
         elif len(self.dealt.shards) == 1:
-            log_lik, move = one_step(self.model, free, self.dealt.shards, self._total, self.pseudo)
+            log_lik, move = one_step(self.model, free, self.dealt.whole, self._total, self.pseudo)
         else:
             with one_thread_each():
                 log_lik, stats = self.expected(free)
@@ -165,7 +161,7 @@ class Problem(AbstractMap):
         """Short runs from `together` points at most."""
         # one program serves any number of points: the last is repeated
         filled = np.array(points + points[-1:] * (self.together - len(points)))
-        found = burst(self.model, filled, self.dealt.shards, self._total, self.pseudo, evaluations)
+        found = burst(self.model, filled, self.dealt.whole, self._total, self.pseudo, evaluations)
         fetched: Burst = jax.device_get(found)
         return fetched
 
@@ -182,7 +178,8 @@ class Problem(AbstractMap):
     @double
     def expected(self, free: np.ndarray) -> tuple[Array, Any]:
         """(objective, expected statistics) at free coordinates, those of the prior included."""
-        found = self.dealt.add(lambda shard: expect_shard(self.model, free, shard))
+        potentials = potentials_at(self.model, free)
+        found = self.dealt.add(lambda shard: expect_shard(self.model, potentials, shard))
         return with_prior(self.model, free, found, self.pseudo)
 
     @double
@@ -266,6 +263,12 @@ class Problem(AbstractMap):
 
     def slack(self, best: float) -> float:
         return super().slack(best) * (SINGLE / 1e2 if self.single else 1.0)
+
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        return self.space.chart(free)
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        return self.space.unchart(point)
 
     def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
         ill = ~((self.health(free) if health is None else health) >= 1)

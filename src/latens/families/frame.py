@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from latens.cells import Interval, Partial, Patterned
+from latens.numerics.memory import aligned, own
 from latens.numerics.space import Params
 
 ROWS = 1 << 12  # at most this many rows are copied at a time
@@ -24,7 +26,7 @@ class AbstractFrame(eqx.Module):
 
     @abstractmethod
     def apply(self, xs: Any) -> Any:
-        """All rows (NumPy, leading axis n) into the frame."""
+        """All rows (NumPy, leading axis n) into the frame, in memory that is not the caller's."""
 
     @abstractmethod
     def undo(self, xs: Any) -> Any:
@@ -51,7 +53,7 @@ class Identity(AbstractFrame):
     """No change."""
 
     def apply(self, xs: Any) -> Any:
-        return xs
+        return jax.tree.map(own, xs)
 
     def undo(self, xs: Any) -> Any:
         return xs
@@ -81,7 +83,7 @@ class Affine(AbstractFrame):
     def apply(self, xs: Any) -> Any:
         if isinstance(xs, Interval):
             return Interval(self.apply(xs.lower), self.apply(xs.upper))
-        moved = np.empty_like(xs)
+        moved = aligned(xs)
         for i in range(0, len(xs), ROWS):
             moved[i : i + ROWS] = self._forward(xs[i : i + ROWS] - self.shift, self.matrix)
         return moved
