@@ -11,6 +11,7 @@ import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,8 @@ import latens as lt
 from maps import CASES, Case
 from peers import has_r
 
-TOLERANCE, MOST = 1e-7, 50_000
+TOLERANCE, MOST, STARTS = 1e-7, 50_000, 9
+R = "R's SQUAREM"
 OURS = {
     "plain": lt.Plain(),
     "Auto": lt.Auto(),
@@ -30,6 +32,15 @@ OURS = {
     "Squarem, order 3": lt.Squarem(order=3),
     "ParabolicEM": lt.ParabolicEM(),
 }
+
+
+class Result(NamedTuple):
+    """One run."""
+
+    evaluations: int
+    value: float  # of the objective at the end
+    beside: float  # seconds that were not the map's own
+    whole: float  # seconds
 
 
 class Near(Exception):
@@ -59,8 +70,8 @@ class Counted:
         return value
 
 
-def ours(case: Case, accelerate: lt.AbstractAccelerator) -> tuple[int, float, float, float]:
-    """(evaluations, objective, seconds beside the map's own, seconds in all)."""
+def ours(case: Case, accelerate: lt.AbstractAccelerator) -> Result:
+    """By one of our rules."""
     counted = Counted(case)
 
     def watched(point: np.ndarray) -> np.ndarray:
@@ -75,10 +86,10 @@ def ours(case: Case, accelerate: lt.AbstractAccelerator) -> tuple[int, float, fl
         with suppress(Near):
             lt.accelerate(watched, case.start, counted.objective, accelerate=accelerate, stop=lt.Stop(0, MOST))
     whole = time.perf_counter() - began
-    return counted.count, case.objective(counted.last), whole - counted.seconds, whole
+    return Result(counted.count, case.objective(counted.last), whole - counted.seconds, whole)
 
 
-def theirs(case: Case) -> tuple[int, float, float, float]:
+def theirs(case: Case) -> Result:
     """The same by R's SQUAREM; its time is what its process and the socket take beside the map."""
     counted, p = Counted(case), len(case.start)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -102,17 +113,32 @@ def theirs(case: Case) -> tuple[int, float, float, float]:
             whole = time.perf_counter() - began
             evaluations, _ = np.frombuffer(stream.read(16))
         process.wait()
-    return int(evaluations), case.objective(np.array(point)), whole - counted.seconds, whole
+    return Result(int(evaluations), case.objective(np.array(point)), whole - counted.seconds, whole)
+
+
+def cell(found: list[Result], plain: list[Result]) -> str:
+    """Median evaluations, and how many ended below or above plain EM."""
+    middle = np.median([each.evaluations for each in found])
+    off = [(a.value - b.value) / (1 + abs(b.value)) for a, b in zip(found, plain, strict=True)]
+    ends = ((sum(x < -1e-6 for x in off), "lower"), (sum(x > 1e-6 for x in off), "higher"))
+    other = ", ".join(f"{count} {word}" for count, word in ends if count)
+    return ("—" if middle > MOST else f"{middle:,.0f}") + (f" ({other})" if other else "")
+
+
+def ratio(theirs: list[Result], ours: list[Result]) -> float:
+    """How many times as many evaluations, start by start: the median."""
+    return float(np.median([a.evaluations / b.evaluations for a, b in zip(theirs, ours, strict=True)]))
 
 
 def main() -> None:
     """Measure and print."""
     beside = has_r("SQUAREM")
-    names = [*OURS, *(["R's SQUAREM"] if beside else [])]
+    names = [*OURS, *([R] if beside else [])]
     print(
-        f"Evaluations of the EM map until its residual is below {TOLERANCE:g} (in brackets: where another maximum was"
+        f"Evaluations of the EM map until its residual is below {TOLERANCE:g}: medians of {STARTS} starts (in\n"
+        "brackets, how many led to another maximum than plain EM; `—`: not within 50,000). "
+        "Ratios are taken\nstart by start.\n"
     )
-    print("reached, its log-likelihood less that of plain EM; `—`: not within 50,000).\n")
     print(f"| map | p | {' | '.join(names)} | R : Auto | ms beside the map: Auto, R |\n|{'---|' * (len(names) + 4)}")
     ratios, best = [], []
     for name, make in CASES.items():
@@ -121,24 +147,21 @@ def main() -> None:
         except OSError:
             print(f"{name}: its table is not here", file=sys.stderr)
             continue
-        found = {n: ours(case, a) for n, a in OURS.items()} | ({"R's SQUAREM": theirs(case)} if beside else {})
-        target = found["plain"][1]
-        cells = []
-        for count, value, _, _ in found.values():
-            off = value - target
-            other = f" ({off:+.4f})" if abs(off) > 1e-6 * (1 + abs(target)) else ""
-            cells.append(("—" if count > MOST else f"{count:,}") + other)
+        cases = [case._replace(start=start) for start in case.starts(STARTS)]
+        found = {n: [ours(each, a) for each in cases] for n, a in OURS.items()}
         tail = ["", ""]
         if beside:
-            r = found["R's SQUAREM"]
-            ratios.append(r[0] / found["Auto"][0])
-            best.append(r[0] / min(found[n][0] for n in OURS if abs(found[n][1] - target) < 1e-6 * (1 + abs(target))))
-            tail = [f"**{ratios[-1]:.1f}**", f"{1e3 * found['Auto'][2]:.0f}, {1e3 * r[2]:.0f}"]
+            found[R] = [theirs(each) for each in cases]
+            ratios.append(ratio(found[R], found["Auto"]))
+            best.append(max(ratio(found[R], found[n]) for n in OURS))
+            beyond = (f"{1e3 * np.median([each.beside for each in found[n]]):.0f}" for n in ("Auto", R))
+            tail = [f"**{ratios[-1]:.1f}**", ", ".join(beyond)]
+        cells = [cell(each, found["plain"]) for each in found.values()]
         print(f"| {name} | {len(case.start)} | {' | '.join(cells)} | {' | '.join(tail)} |", flush=True)
     if beside:
-        for ratio, what in ((ratios, "Auto"), (best, "the best of ours")):
-            span = f"{min(ratio):.1f} to {max(ratio):.1f}"
-            print(f"\nR's evaluations by those of {what}: median **{np.median(ratio):.1f}** ({span}).")
+        for found_ratios, what in ((ratios, "Auto"), (best, "the best of ours")):
+            span = f"{min(found_ratios):.2f} to {max(found_ratios):.2f}"
+            print(f"\nR's evaluations by those of {what}: median **{np.median(found_ratios):.2f}** ({span}).")
         print("Aims: at least 1 on every map, 2 in the median.")
 
 

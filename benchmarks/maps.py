@@ -1,6 +1,6 @@
 """EM maps in NumPy, in the parameters that textbooks give them: what accelerators are compared on.
 
-Each is (map, objective, start); an objective is −inf outside the constraints.
+Each is (map, objective, start, other starts); an objective is −inf outside the constraints.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,16 @@ REFERENCE = Path(__file__).resolve().parent.parent.parent / "shared" / "referenc
 
 
 class Case(NamedTuple):
-    """A map with its objective and start."""
+    """A map with its objective, the start of the paper or table, and how to draw another."""
 
     map: Callable[[np.ndarray], np.ndarray]
     objective: Callable[[np.ndarray], float]
     start: np.ndarray
+    draw: Callable[[np.random.Generator], np.ndarray]
+
+    def starts(self, number: int) -> list[np.ndarray]:
+        """The start, and others."""
+        return [self.start, *(self.draw(np.random.default_rng(i)) for i in range(1, number))]
 
 
 def deaths() -> Case:
@@ -39,7 +44,7 @@ def deaths() -> Case:
             return -np.inf
         return float(f @ (np.logaddexp(*joint(p)) - gammaln(y + 1)))
 
-    return Case(step, value, np.array([0.3, 1.0, 2.5]))
+    return Case(step, value, np.array([0.3, 1.0, 2.5]), lambda rng: rng.uniform([0.2, 0.5, 2.0], [0.8, 2.0, 4.0]))
 
 
 def factors() -> Case:
@@ -79,7 +84,8 @@ def factors() -> Case:
         covariance = loading @ loading.T + np.diag(unique)
         return float(-72 * (np.linalg.slogdet(covariance)[1] + np.trace(np.linalg.solve(covariance, correlations))))
 
-    return Case(step, value, np.concatenate([begin[free], np.full(9, 1e-8)]))
+    start = np.concatenate([begin[free], np.full(9, 1e-8)])
+    return Case(step, value, start, lambda rng: start * (1 + 0.01 * rng.standard_normal(len(start))))
 
 
 def multivariate_t(n: int = 100, d: int = 25, degrees: float = 1.0) -> Case:
@@ -108,7 +114,11 @@ def multivariate_t(n: int = 100, d: int = 25, degrees: float = 1.0) -> Case:
         squares = (np.linalg.solve(factor, (y - mean).T) ** 2).sum(0)
         return float(-n * np.log(np.diag(factor)).sum() - (degrees + d) / 2 * np.log1p(squares / degrees).sum())
 
-    return Case(step, value, np.concatenate([y.mean(0), np.cov(y.T)[upper]]))
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        some = y[rng.choice(n, 3 * n // 4, replace=False)]
+        return np.concatenate([some.mean(0), np.cov(some.T)[upper]])
+
+    return Case(step, value, np.concatenate([y.mean(0), np.cov(y.T)[upper]]), draw)
 
 
 def probit(n: int = 500, p: int = 6) -> Case:
@@ -122,7 +132,10 @@ def probit(n: int = 500, p: int = 6) -> Case:
         eta = x @ b
         return solve @ (eta + sign * np.exp(-(eta**2) / 2 - np.log(2 * np.pi) / 2 - log_ndtr(sign * eta)))
 
-    return Case(step, lambda b: float(log_ndtr(sign * (x @ b)).sum()), np.zeros(p))
+    def value(b: np.ndarray) -> float:
+        return float(log_ndtr(sign * (x @ b)).sum())
+
+    return Case(step, value, np.zeros(p), lambda rng: rng.standard_normal(p) / 2)
 
 
 def normals(n: int = 2000, k: int = 20) -> Case:
@@ -148,7 +161,10 @@ def normals(n: int = 2000, k: int = 20) -> Case:
             return -np.inf
         return float(logsumexp(joint(v), 1).sum())
 
-    return Case(step, value, np.concatenate([np.full(k, 1 / k), centres + 0.7, np.full(k, 2.0)]))
+    def start(means: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.full(k, 1 / k), means, np.full(k, 2.0)])
+
+    return Case(step, value, start(centres + 0.7), lambda rng: start(centres + 0.7 + 0.3 * rng.standard_normal(k)))
 
 
 def classes(name: str, k: int) -> Case:
@@ -166,14 +182,18 @@ def classes(name: str, k: int) -> Case:
     def step(v: np.ndarray) -> np.ndarray:
         logs = joint(v)
         z = np.exp(logs - logsumexp(logs, 1, keepdims=True)) * counts[:, None]
-        return np.concatenate([z.sum(0) / counts.sum(), (z.T @ rows / z.sum(0)[:, None]).ravel()])
+        yes = np.minimum(z.T @ rows / z.sum(0)[:, None], 1.0)  # which rounding may pass
+        return np.concatenate([z.sum(0) / counts.sum(), yes.ravel()])
 
     def value(v: np.ndarray) -> float:
         if (v[:k] <= 0).any() or (v < 0).any() or (v > 1).any() or abs(v[:k].sum() - 1) > 1e-6:
             return -np.inf
         return float(counts @ logsumexp(joint(v), 1))
 
-    return Case(step, value, np.r_[np.full(k, 1 / k), np.random.default_rng(0).uniform(0.2, 0.8, k * d)])
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        return np.r_[np.full(k, 1 / k), rng.uniform(0.2, 0.8, k * d)]
+
+    return Case(step, value, draw(np.random.default_rng(0)), draw)
 
 
 CASES = {

@@ -1,6 +1,7 @@
 """Accelerators: never worse than plain EM, on models and on maps that users bring."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 import latens as lt
 from latens.engine.problem import Problem
+from latens.engine.starts import draw
 
 from registry import COUNTS, MODELS, PAIR
 
@@ -27,6 +29,7 @@ ALL = {
 }
 each = pytest.mark.parametrize("accelerate", ALL.values(), ids=ALL)
 
+REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "data"
 DAYS = np.array([162, 267, 271, 185, 111, 61, 27, 8, 3, 1.0])
 POISSONS = lt.Mixture(lt.Poisson(), 2)
 DEATHS = {"weights": [0.3, 0.7], "rate": [1.0, 2.5]}  # the start of Varadhan & Roland (2008)
@@ -52,8 +55,25 @@ def test_deaths(accelerate):
 
 def test_evaluations_are_what_they_were_measured_to_be():
     assert deaths(accelerate=lt.Plain()).evaluations == pytest.approx(3585, rel=0.02)
-    assert deaths(accelerate=lt.Squarem()).evaluations <= 95  # 84 to 92 from starts that differ by rounding alone
+    assert deaths(accelerate=lt.Squarem()).evaluations <= 110  # 104 where measured, but rounding moves it by ten
     assert deaths().evaluations <= 25
+
+
+def test_saddles_are_passed():
+    """Three latent classes of four items (Stouffer & Toby 1951) have a saddle that Newton's step leads back to."""
+    path = REFERENCE / "lca_values.csv"
+    if not path.exists():
+        pytest.skip("no reference data")
+    table = np.loadtxt(path, delimiter=",", skiprows=1).astype(int)
+    table -= table.min()
+    items = {f"item{j}": column for j, column in enumerate(table.T)}
+    model = lt.Mixture(lt.Product(dict.fromkeys(items, lt.Categorical(2))), 3)
+    problem = Problem(model, items)
+    for i in range(6):
+        fit = lt.fit(model, items, start=problem.params(draw(problem, 7, i)))
+        assert fit.converged
+        assert fit.log_likelihood == pytest.approx(-503.301137285, abs=1e-6)
+        assert fit.evaluations < 500
 
 
 def test_no_false_convergence():
@@ -111,7 +131,7 @@ def test_a_point_where_a_component_collapsed_is_dropped():
             return 0
 
         def propose(self, memory, point, image):
-            return memory + 1, collapsed if memory == 3 else image
+            return memory + 1, problem.chart(collapsed) if memory == 3 else image
 
         def rejected(self, memory):
             return memory

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import latens as lt
+from latens.numerics.constraints import Stacked
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 rates = st.floats(0.05, 20)
@@ -100,6 +101,24 @@ def test_free_coordinates_are_a_bijection(value, spread, raw):
             free = constraint.free(jnp.asarray(v))
             assert free.shape == (constraint.size,)
             np.testing.assert_allclose(constraint.value(free), v, rtol=1e-7, atol=1e-9)
+            stacked, both = Stacked(constraint, 2), np.concatenate([free, -free])
+            for each, point in ((constraint, np.asarray(free)), (stacked, both)):
+                charted = each.chart(point)
+                assert charted.shape == (each.width,)
+                np.testing.assert_allclose(each.unchart(charted), point, rtol=1e-7, atol=1e-7)
+
+
+@few
+@given(angles=st.lists(st.floats(-20, 20), min_size=3, max_size=3))
+def test_beyond_the_boundary_of_a_chart_it_comes_back_inside(angles):
+    import jax
+
+    with jax.enable_x64(True):
+        for constraint in (lt.Unit((3,)), lt.Simplex(3)):
+            inside = constraint.value(constraint.unchart(np.array(angles)))
+            assert constraint.holds(np.asarray(inside))
+        shares = np.asarray(lt.Simplex(2).value(lt.Simplex(2).unchart(np.array([np.cos(0.3), -np.sin(0.3)]))))
+        np.testing.assert_allclose(shares, np.array([np.cos(0.3), np.sin(0.3)]) ** 2, rtol=1e-12)
 
 
 @few

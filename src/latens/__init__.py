@@ -78,8 +78,8 @@ if TYPE_CHECKING:
     from latens.numerics.constraints import Positive as Positive
     from latens.numerics.constraints import PositiveDefinite as PositiveDefinite
     from latens.numerics.constraints import Real as Real
-    from latens.numerics.constraints import Simplex as Simplex
     from latens.numerics.constraints import Unit as Unit
+    from latens.numerics.simplex import Simplex as Simplex
     from latens.result import Fit as Fit
 
 __version__ = "0.1.0"
@@ -127,7 +127,8 @@ _HOME = {
     "models.iid": ["IID"],
     "models.latent": ["Latent"],
     "models.mixture": ["Mixture"],
-    "numerics.constraints": ["Positive", "PositiveDefinite", "Real", "Simplex", "Unit"],
+    "numerics.constraints": ["Positive", "PositiveDefinite", "Real", "Unit"],
+    "numerics.simplex": ["Simplex"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

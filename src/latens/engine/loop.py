@@ -168,8 +168,9 @@ class Run:
         return None
 
     def _propose(self) -> None:
-        self.memory, proposed = self.accelerate.propose(self.memory, self.point, self.image)
-        self.point = proposed if proposed is self.image else self.given.admitted(proposed)
+        image = self.given.chart(self.image)
+        self.memory, proposed = self.accelerate.propose(self.memory, self.given.chart(self.point), image)
+        self.point = self.image if proposed is image else self.given.admitted(self.given.unchart(proposed))
         if not np.isfinite(self.point).all():
             self.memory, self.point = self.accelerate.rejected(self.memory), self.image
         self.extrapolated = self.point is not self.image

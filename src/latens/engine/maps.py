@@ -58,6 +58,14 @@ class AbstractMap(ABC):
         """Whether plain steps never lower the objective."""
         return True
 
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        """A point in the coordinates that accelerators reckon in."""
+        return free
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        """The inverse of `chart`."""
+        return point
+
     def admitted(self, free: np.ndarray) -> np.ndarray:
         """An accelerated point, moved inside the constraints if that needs doing."""
         return free

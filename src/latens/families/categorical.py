@@ -15,7 +15,8 @@ from latens.data.sets import allowed, only_column
 from latens.errors import DataError, ModelError
 from latens.families.expected import Chances
 from latens.families.exponential import AbstractExponentialFamily
-from latens.numerics.constraints import AbstractConstraint, Simplex
+from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.simplex import Simplex
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, safe_log
 

@@ -13,8 +13,9 @@ from latens.data.table import columns_of, numbers
 from latens.errors import DataError, ModelError
 from latens.models.base import AbstractModel, Rows
 from latens.models.expressions import Monomial, evaluate, monomial, parse
-from latens.numerics.constraints import Simplex, Unit
+from latens.numerics.constraints import Unit
 from latens.numerics.precision import double
+from latens.numerics.simplex import Simplex
 from latens.numerics.space import Constraints, Key, Params, Space
 from latens.numerics.special import logsumexp, safe_log
 

@@ -26,7 +26,8 @@ from latens.models.components import (
 from latens.models.different import Different
 from latens.models.rows import per_row
 from latens.models.seeding import guided, partition
-from latens.numerics.constraints import AbstractConstraint, Simplex
+from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.simplex import Simplex
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp, safe_log
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.numerics.special import TINY, safe_log
+from latens.numerics.special import safe_log
 
 # A probability is kept this far from 0 and 1: one rounding of 1. Nearer, its logarithm is noise, and an
 # estimate on the boundary would never stop moving in free coordinates.
@@ -40,6 +40,19 @@ class AbstractConstraint(eqx.Module):
     @abstractmethod
     def value(self, free: Array) -> Array:
         """(size,) coordinates → value of `shape`."""
+
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        """(..., size) free coordinates → (..., width) coordinates that accelerators reckon in: here the same."""
+        return free
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        """The inverse of `chart`, and defined everywhere."""
+        return point
+
+    @property
+    def width(self) -> int:
+        """How many coordinates `chart` has."""
+        return self.size
 
     @abstractmethod
     def holds(self, value: np.ndarray) -> bool:
@@ -126,62 +139,21 @@ class Unit(_Elementwise):
     def value(self, free: Array) -> Array:
         return jax.nn.sigmoid(free).reshape(self.shape)
 
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        """2 arcsin √p: 0 and 1 are no farther away than they are in probability, and beyond them it turns back."""
+        angle: np.ndarray = 2 * np.arctan(np.exp(free / 2))
+        return angle
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.clip(2 * np.log(np.abs(np.tan(point / 2))), np.log(EDGE), -np.log(EDGE))
+
     def holds(self, value: np.ndarray) -> bool:
         return bool(((value > 0) & (value < 1)).all())
 
     @property
     def words(self) -> str:
         return "strictly between 0 and 1"
-
-    @property
-    def link(self) -> np.ndarray:
-        return np.full(self.shape, "logit")
-
-
-class Simplex(AbstractConstraint):
-    """k positive numbers that sum to one, estimated as isometric log-ratios.
-
-    They are logarithms less their mean, in an orthonormal basis, times √2, so that two numbers have their logit for a
-    coordinate. Relabelling turns or reflects them and changes no distance: a rule that goes by distances takes the
-    same way whatever the labels are.
-
-    **Source:** Egozcue et al. (2003), Math. Geol. 35, 279.
-    """
-
-    k: int = eqx.field(static=True)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.k,)
-
-    @property
-    def size(self) -> int:
-        return self.k - 1
-
-    def free(self, value: Array) -> Array:
-        return 2**0.5 * self._reflected(jnp.log(jnp.maximum(value, EDGE)))[:-1]
-
-    def value(self, free: Array) -> Array:
-        logs = self._reflected(jnp.concatenate([free / 2**0.5, np.zeros(1)]))
-        odds = jnp.exp(logs - jax.lax.stop_gradient(logs.max()))
-        return jnp.maximum(odds / odds.sum(), TINY)
-
-    def _reflected(self, logs: Array) -> Array:
-        """In the mirror that swaps the last axis for the mean, −(1, ..., 1)/√k; it is its own inverse."""
-        normal = np.full(self.k, self.k**-0.5)
-        normal[-1] += 1.0
-        return logs - normal * (normal @ logs) / normal[-1]
-
-    def holds(self, value: np.ndarray) -> bool:
-        return bool((value > 0).all() and abs(value.sum() - 1.0) < 1e-6)
-
-    @property
-    def words(self) -> str:
-        return "positive and summing to one"
-
-    @property
-    def independent(self) -> np.ndarray:
-        return np.arange(self.k) < self.k - 1
 
     @property
     def link(self) -> np.ndarray:
@@ -255,6 +227,18 @@ class Stacked(AbstractConstraint):
 
     def value(self, free: Array) -> Array:
         return jax.vmap(self.each.value)(free.reshape(self.k, self.each.size))
+
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        lead = free.shape[:-1]
+        return self.each.chart(free.reshape(*lead, self.k, self.each.size)).reshape(*lead, -1)
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        lead = point.shape[:-1]
+        return self.each.unchart(point.reshape(*lead, self.k, self.each.width)).reshape(*lead, -1)
+
+    @property
+    def width(self) -> int:
+        return self.k * self.each.width
 
     def holds(self, value: np.ndarray) -> bool:
         return all(self.each.holds(each) for each in value)

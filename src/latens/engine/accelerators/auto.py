@@ -1,4 +1,4 @@
-"""The default: a quasi-Newton rule while it serves, squared extrapolation while it does not."""
+"""The default: Newton's step in the span of the last moves, squared extrapolation where it was dropped."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,8 +10,9 @@ from latens.engine.accelerators.squarem import Memory as Cycle
 from latens.engine.accelerators.squarem import Squarem
 from latens.engine.secants import Secants
 
-SQUAREM = Squarem()
-REACH, GROWTH, LEAST = 16.0, 4.0, 2.0  # how far an extrapolation may go, in steps of EM: at first, its growth, at least
+SQUAREM, SQUARED = Squarem(), 2  # how many squared extrapolations follow a Newton step that was dropped
+REACH, CHANGE, LEAST = 16.0, 4.0, 2.0  # how far one may go, in steps of EM: at first, its growth and fall, at least
+INDEPENDENT = 1e-9  # of the largest singular value of the moves: below it they say nothing of a direction
 
 
 class Memory(NamedTuple):
@@ -19,23 +20,26 @@ class Memory(NamedTuple):
 
     secants: Secants  # learnt under either rule
     wait: int  # plain steps to make
-    cycle: Cycle | None  # of SQUAREM, or None while secants rule
-    reach: float  # steps of EM that an extrapolation may be as long as
-    left: float  # the residual that the last extrapolation left from, or 0 where none did
+    cycle: Cycle | None  # of SQUAREM, or None while Newton's rule is in force
+    squared: int  # extrapolations that SQUAREM has made in its turn
+    reach: float  # steps of EM that a Newton step may be as long as
+    jumped: bool  # whether the point to come is from a Newton step
 
 
 @dataclass(frozen=True)
 class Auto(AbstractAccelerator):
-    """A quasi-Newton step every second time, until one is dropped; then SQUAREM, until one is dropped; and so on:
+    """Every second step is Newton's for M(θ) = θ, as far as the last moves tell of it:
 
-        θ' = M(θ) − (ΔX + ΔF) c,   (ΔXᵀ ΔF) c = ΔXᵀ f,   f = M(θ) − θ
+        θ' = θ + f + (U + V) A⁻¹ a,   f = M(θ) − θ,   a = Uᵀf,   A = −UᵀV
 
-    ΔX are the last moves, under either rule, and ΔF the turns of f along them. The first rule is quicker near a
-    maximum inside the constraints, squared extrapolation far from it and towards a boundary; which of them is
-    right shows in which is dropped. The first goes at most 16 steps of EM far to begin with; that grows by 4 where the
-    residual |f| fell and halves where it did not. On the maps of `benchmarks/results.md` this came out best.
+    U (p, m) is an orthonormal basis of the last moves, V the turns of f along it; A is I − R there, R the rate
+    matrix of EM. If A has eigenvalues below 0, the likelihood is not concave and Newton's step would lead to a
+    saddle; θ + f + U (|A|⁻¹ − I) a, with those turned round, leads on up. A step goes at most 16 steps of EM far to
+    begin with, four times as far after each that was kept, a quarter after one that was dropped. Two squared
+    extrapolations follow then (`lt.Squarem`), which are quicker towards a boundary. On the maps of
+    `benchmarks/results.md` this came out best.
 
-    **Arguments:** `order`: how many pairs the secants are.
+    **Arguments:** `order`: the most moves, m.
     **Raises:** `ParameterError` for an order below 1.
     **Example:**
         >>> import latens as lt
@@ -44,38 +48,61 @@ class Auto(AbstractAccelerator):
         >>> round(float(fit.params["rate"]), 8)
         0.2
 
-    **Source:** Fang & Saad (2009), Numer. Linear Algebra Appl. 16, 197 (type I); `lt.Squarem`.
+    **Source:** Fang & Saad (2009), Numer. Linear Algebra Appl. 16, 197 (type I); Dauphin et al. (2014), NeurIPS 27
+    (|A|).
     """
 
-    order: int = 5
+    order: int = 10
 
     def __post_init__(self) -> None:
         at_least("Auto: order", self.order, 1)
 
     def init(self) -> Memory:
-        return Memory(Secants(), 1, None, REACH, 0.0)
+        return Memory(Secants(), 1, None, 0, REACH, False)
 
     def propose(self, memory: Memory, point: np.ndarray, image: np.ndarray) -> tuple[Memory, np.ndarray]:
-        residual = image - point
-        size = float(np.linalg.norm(residual))
-        waits, reach = memory.wait > 0, memory.reach
-        if memory.left > 0:
-            reach = reach * GROWTH if size < memory.left else max(reach / 2, LEAST)
         secants = memory.secants.with_pair(point, image, min(self.order, len(point)))
-        memory = Memory(secants, max(memory.wait - 1, 0), memory.cycle, reach, 0.0)
+        reach = memory.reach * CHANGE if memory.jumped else memory.reach
+        waits = memory.wait > 0
+        memory = memory._replace(secants=secants, wait=max(memory.wait - 1, 0), reach=reach, jumped=False)
         if memory.cycle is not None:
-            cycle, proposed = SQUAREM.propose(memory.cycle, point, image)
-            return memory._replace(cycle=cycle, wait=1), proposed
+            return _squared(memory, point, image)
         if waits or not secants.moves:
             return memory, image
-        moves, turns = secants.matrices()
-        inside = np.linalg.lstsq(moves.T @ turns, moves.T @ residual, rcond=1e-12)[0]
-        jump = residual - (moves + turns) @ inside
-        length = float(np.linalg.norm(jump))
-        share = min(1.0, reach * size / length) if length else 1.0
-        return memory._replace(wait=1, left=size), point + share * jump
+        residual = image - point
+        jump = _newton(*secants.matrices(), residual, reach)
+        length, most = float(np.linalg.norm(jump)), reach * float(np.linalg.norm(residual))
+        return memory._replace(wait=1, jumped=True), point + jump * (most / length if length > most else 1.0)
 
     def rejected(self, memory: Memory) -> Memory:
         secants = memory.secants._replace(point=None, residual=None)
         cycle = SQUAREM.init() if memory.cycle is None else None
-        return Memory(secants, 1, cycle, max(memory.reach / GROWTH, LEAST), 0.0)
+        return Memory(secants, 1, cycle, 0, max(memory.reach / CHANGE, LEAST), False)
+
+
+def _squared(memory: Memory, point: np.ndarray, image: np.ndarray) -> tuple[Memory, np.ndarray]:
+    """SQUAREM's turn, which ends after so many extrapolations."""
+    assert memory.cycle is not None
+    cycle, proposed = SQUAREM.propose(memory.cycle, point, image)
+    if proposed is image:
+        return memory._replace(cycle=cycle, wait=1), image
+    if memory.squared == SQUARED:
+        return memory._replace(cycle=None, wait=0, squared=0), image
+    return memory._replace(cycle=cycle, wait=1, squared=memory.squared + 1), proposed
+
+
+def _newton(moves: np.ndarray, turns: np.ndarray, residual: np.ndarray, reach: float) -> np.ndarray:
+    """θ' − θ; along a direction turned round it goes at most `reach` times as far as EM."""
+    basis, sizes, mixing = np.linalg.svd(moves, full_matrices=False)
+    kept = sizes > INDEPENDENT * sizes[0]
+    basis = basis[:, kept]
+    turned = turns @ (mixing[kept].T / sizes[kept])
+    along, curvature = basis.T @ residual, -basis.T @ turned
+    inside = np.linalg.lstsq(curvature, along, rcond=INDEPENDENT)[0]
+    rates, vectors = np.linalg.eig(curvature)
+    jump: np.ndarray = residual + (basis + turned) @ inside
+    if (rates.real < 0).any():
+        upright = np.where(rates.real < 0, np.maximum(-rates.real, 1 / reach), rates)
+        uphill = (vectors @ (np.linalg.lstsq(vectors, along, rcond=None)[0] / upright)).real
+        jump = residual + basis @ (uphill - along)
+    return jump
