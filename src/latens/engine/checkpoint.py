@@ -22,8 +22,8 @@ from latens.engine.status import Status
 from latens.errors import DataError, ModelError
 
 SECONDS = 10.0  # from one save to the next
-FORMAT = 1
-PLAIN = ("extrapolated", "level", "peak", "evaluations", "rejected", "steps", "below", "stale")
+FORMAT = 2
+PLAIN = ("extrapolated", "level", "peak", "length", "evaluations", "rejected", "steps", "below", "stale")
 ARRAYS = ("point", "image", "home")
 BEST = ("log_likelihood", "step", "evaluations", "rejected", "accelerated", "distance", "reason")
 

@@ -13,6 +13,7 @@ from latens.engine.status import Status
 from latens.engine.stop import Projection, Stop
 
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once
+STILL, BLUR = 1e-2, 1e-8  # after a step shorter than that, in standard errors, a fall by no more of it is rounding
 PATIENCE = 20  # points below the best that an accelerator may go through before it is called back
 
 
@@ -67,6 +68,7 @@ class Run:
         self.point = self.image = start
         self.extrapolated = False  # whether `point` is an accelerated one
         self.best: Iterate | None = None
+        self.length = np.inf  # of the last step
         self.level = self.peak = -np.inf  # the objective at the point gone on from, and the highest so far
         self.home = start  # the image of the best point
         self.projection = Projection(given.rounding)
@@ -109,7 +111,7 @@ class Run:
             self.best, self.home = reached.ended(status, reason), step.free
             self.steps, self.below = self.steps + 1, 0
             self.path.append(Passed(step.log_likelihood, self.extrapolated, self.rejected))
-        self.level, self.image = step.log_likelihood, step.free
+        self.level, self.image, self.length = step.log_likelihood, step.free, step.length
         self.peak, self.stale = max(self.peak, self.level), 0 if self.level > self.peak else self.stale + 1
         shown = None if self.below else self.best
         if status is Status.RUNNING:
@@ -137,7 +139,9 @@ class Run:
             if self.given.ailment(self.point, step.health):
                 return False  # EM may come to an end where something has degenerated, but is not to be thrown there
             return self._kept(step.log_likelihood)
-        return not self.given.rises or step.log_likelihood >= self.level - self._slack
+        # near a variance of almost 0 the log-likelihood is less exact than elsewhere
+        blur = BLUR * (1.0 + abs(self.level)) if self.length < STILL else 0.0
+        return not self.given.rises or step.log_likelihood >= self.level - max(self._slack, blur)
 
     def _kept(self, value: float) -> bool:
         """Whether an accelerated point with that objective may be gone on from."""
