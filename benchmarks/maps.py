@@ -159,7 +159,7 @@ def normals(n: int = 2000, k: int = 20) -> Case:
         weights, _, variances = np.split(v, 3)
         if (weights <= 0).any() or (variances <= 0).any() or abs(weights.sum() - 1) > 1e-6:
             return -np.inf
-        return float(logsumexp(joint(v), 1).sum())
+        return float((logsumexp(joint(v), 1) - np.log(weights.sum())).sum())
 
     def start(means: np.ndarray) -> np.ndarray:
         return np.concatenate([np.full(k, 1 / k), means, np.full(k, 2.0)])
@@ -188,7 +188,7 @@ def classes(name: str, k: int) -> Case:
     def value(v: np.ndarray) -> float:
         if (v[:k] <= 0).any() or (v < 0).any() or (v > 1).any() or abs(v[:k].sum() - 1) > 1e-6:
             return -np.inf
-        return float(counts @ logsumexp(joint(v), 1))
+        return float(counts @ (logsumexp(joint(v), 1) - np.log(v[:k].sum())))
 
     def draw(rng: np.random.Generator) -> np.ndarray:
         return np.r_[np.full(k, 1 / k), rng.uniform(0.2, 0.8, k * d)]

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import latens as lt
-from latens.engine.loop import Run, drive
 from latens.engine.problem import Problem
 from latens.engine.starts import draw
 
@@ -56,7 +55,7 @@ def test_deaths(accelerate):
 
 def test_evaluations_are_what_they_were_measured_to_be():
     assert deaths(accelerate=lt.Plain()).evaluations == pytest.approx(3585, rel=0.02)
-    assert deaths(accelerate=lt.Squarem()).evaluations <= 110  # 104 where measured, but rounding moves it by ten
+    assert deaths(accelerate=lt.Squarem()).evaluations <= 95  # 84 to 92 from starts that differ by rounding alone
     assert deaths().evaluations <= 25
 
 
@@ -144,18 +143,24 @@ def test_a_point_where_a_component_collapsed_is_dropped():
     assert fit.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-12)
 
 
-def test_rounding_near_a_collapse_is_no_error_of_the_model():
-    """Six points almost on a line: the log-likelihood is good to 1e-6 there, and plain steps wander by that."""
-    case = next(case for case in MODELS if case.name == "planes-missing-cells")
-    given, rng = Problem(case.model, case.data, case.weights), np.random.default_rng([21, 2])
-    problem = given.reweighted(given.weights * rng.exponential(size=len(given.weights)))
-    begin = given.free(case.start)
-    start = begin + rng.normal(scale=rng.choice([0.1, 0.5, 1.0]), size=begin.shape)
-    under_way = Run(problem, start, lt.Squarem(cap=1.0), lt.Stop(max_steps=60))
-    *_, last = drive(under_way)
-    values = [passed.log_likelihood for passed in under_way.path]
-    assert last.log_likelihood == max(values) > -393.04
-    assert np.all(np.diff(values) >= -1e-10 * 394)
+@pytest.mark.parametrize(("size", "outcome"), [(2e-9, "rounding hides"), (1e-6, "fell")])
+def test_rounding_near_an_edge_is_no_error_of_the_model(size, outcome, monkeypatch):
+    """Next to a variance of almost 0 a log-likelihood is good to 1e-9 of it only, and plain steps wander by that."""
+    exact, count = Problem.step, iter(range(10_000))
+
+    def rounded(self, free):
+        step = exact(self, free)
+        return step._replace(log_likelihood=step.log_likelihood * (1 + size * (next(count) % 2)))
+
+    monkeypatch.setattr(Problem, "step", rounded)
+    if outcome == "fell":
+        with pytest.raises(lt.ModelError, match="fell"):
+            deaths(accelerate=lt.Plain())
+        return
+    fit = deaths(accelerate=lt.Plain())
+    assert fit.status is lt.Status.DEGENERATE
+    assert outcome in fit.message
+    assert np.all(np.diff(fit.trace) >= -1e-10 * abs(BEST))
 
 
 def test_a_rule_that_always_errs_is_plain_em():

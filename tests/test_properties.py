@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import latens as lt
 from latens.numerics.constraints import Stacked
+from latens.numerics.simplex import Probabilities
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 rates = st.floats(0.05, 20)
@@ -93,6 +94,8 @@ def test_free_coordinates_are_a_bijection(value, spread, raw):
         (lt.Positive((4,)), np.array(raw)),
         (lt.Unit((4,)), np.array(raw) / 101),
         (lt.Simplex(4), np.array(raw) / np.sum(raw)),
+        (Probabilities(4), np.array(raw) / np.sum(raw)),
+        (Probabilities(2), np.array(raw[:2]) / np.sum(raw[:2])),
         (lt.PositiveDefinite(3), factor @ factor.T),
     ]
     with jax.enable_x64(True):
@@ -114,11 +117,12 @@ def test_beyond_the_boundary_of_a_chart_it_comes_back_inside(angles):
     import jax
 
     with jax.enable_x64(True):
-        for constraint in (lt.Unit((3,)), lt.Simplex(3)):
+        for constraint in (lt.Unit((3,)), Probabilities(3)):
             inside = constraint.value(constraint.unchart(np.array(angles)))
             assert constraint.holds(np.asarray(inside))
-        shares = np.asarray(lt.Simplex(2).value(lt.Simplex(2).unchart(np.array([np.cos(0.3), -np.sin(0.3)]))))
-        np.testing.assert_allclose(shares, np.array([np.cos(0.3), np.sin(0.3)]) ** 2, rtol=1e-12)
+        for constraint, beyond in ((lt.Unit(()), 2 * np.pi - 0.6), (Probabilities(2), -0.6)):
+            inside = np.abs(2 * np.pi * (beyond > 4) - beyond)
+            np.testing.assert_allclose(constraint.unchart(np.array([beyond])), constraint.unchart(np.array([inside])))
 
 
 @few

@@ -23,7 +23,7 @@ from latens.errors import DataError, ModelError
 
 SECONDS = 10.0  # from one save to the next
 FORMAT = 2
-PLAIN = ("extrapolated", "level", "peak", "length", "evaluations", "rejected", "steps", "below", "stale")
+PLAIN = ("extrapolated", "level", "peak", "length", "evaluations", "rejected", "steps", "below", "falls", "stale")
 ARRAYS = ("point", "image", "home")
 BEST = ("log_likelihood", "step", "evaluations", "rejected", "accelerated", "distance", "reason")
 

@@ -13,8 +13,8 @@ from latens.engine.status import Status
 from latens.engine.stop import Projection, Stop
 
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once
-STILL, BLUR = 1e-2, 1e-8  # after a step shorter than that, in standard errors, a fall by no more of it is rounding
-PATIENCE = 20  # points below the best that an accelerator may go through before it is called back
+STILL = 1e-2  # standard errors: a fall after a shorter step may be rounding
+PATIENCE = 20  # points below the best that an accelerator may go through before it is called back; and such falls
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Run:
         self.level = self.peak = -np.inf  # the objective at the point gone on from, and the highest so far
         self.home = start  # the image of the best point
         self.projection = Projection(given.rounding)
-        self.evaluations = self.rejected = self.steps = self.below = 0
+        self.evaluations = self.rejected = self.steps = self.below = self.falls = 0
         self.stale = 0  # evaluations since the objective was highest
         self.path: list[Passed] = []
         self.busy = False  # whether the state is being changed
@@ -139,9 +139,11 @@ class Run:
             if self.given.ailment(self.point, step.health):
                 return False  # EM may come to an end where something has degenerated, but is not to be thrown there
             return self._kept(step.log_likelihood)
-        # near a variance of almost 0 the log-likelihood is less exact than elsewhere
-        blur = BLUR * (1.0 + abs(self.level)) if self.length < STILL else 0.0
-        return not self.given.rises or step.log_likelihood >= self.level - max(self._slack, blur)
+        lost = self.level - step.log_likelihood
+        if not self.given.rises or lost <= self._slack:
+            return True
+        self.falls += 1
+        return self.length < STILL and lost <= self.given.blur(self.level) and self.falls <= PATIENCE
 
     def _kept(self, value: float) -> bool:
         """Whether an accelerated point with that objective may be gone on from."""

@@ -49,6 +49,10 @@ class AbstractMap(ABC):
         """How far the objective may fall by rounding alone."""
         return 1e-10 * (1.0 + abs(best))
 
+    def blur(self, best: float) -> float:
+        """By how much it may fall by rounding where the arithmetic is at its worst: next to a variance of almost 0."""
+        return 1e-8 * (1.0 + abs(best))
+
     def ahead(self, free: np.ndarray) -> float | None:
         """The objective at a point, where it can be had without the map: a point to be dropped then needs no more."""
         return None

@@ -35,6 +35,7 @@ from latens.engine.stop import noise
 from latens.errors import ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
+from latens.numerics.chart import Chart
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
@@ -86,6 +87,7 @@ class Problem(AbstractMap):
         self.model = model.framed(self.frame)
         self.row_jacobian = self.frame.log_jacobian(read.xs)
         self.space = Space(model.constraints)
+        self._chart = Chart(self.space.constraints.values())
         told = read.labels
         self.exchangeable = model.exchangeable if told is None or told.all() else ()
         self._deal(model.labelled(model.observe(self.frame.apply(read.xs)), told))
@@ -265,10 +267,10 @@ class Problem(AbstractMap):
         return super().slack(best) * (SINGLE / 1e2 if self.single else 1.0)
 
     def chart(self, free: np.ndarray) -> np.ndarray:
-        return self.space.chart(free)
+        return self._chart.chart(free)
 
     def unchart(self, point: np.ndarray) -> np.ndarray:
-        return self.space.unchart(point)
+        return self._chart.unchart(point)
 
     def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
         ill = ~((self.health(free) if health is None else health) >= 1)
@@ -276,6 +278,8 @@ class Problem(AbstractMap):
 
     def fallen(self, best: float, free: np.ndarray, step: Step) -> tuple[Status, str] | Exception:
         reason = self.ailment(free)
+        if not reason and (lost := best - step.log_likelihood) <= self.blur(best):
+            reason = f"next to an edge, such as a variance of 0, rounding hides {lost:.1g} of the log-likelihood"
         if reason or not np.isfinite(step.log_likelihood):
             return Status.DEGENERATE, reason or "the log-likelihood is not finite after the next EM step"
         return ModelError(

@@ -16,7 +16,7 @@ from latens.errors import DataError, ModelError
 from latens.families.expected import Chances
 from latens.families.exponential import AbstractExponentialFamily
 from latens.numerics.constraints import AbstractConstraint
-from latens.numerics.simplex import Simplex
+from latens.numerics.simplex import Probabilities
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, safe_log
 
@@ -32,7 +32,7 @@ class _Simplex(AbstractExponentialFamily):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"probabilities": Simplex(self.k)}
+        return {"probabilities": Probabilities(self.k)}
 
     def natural(self, params: Params) -> Array:
         return safe_log(params["probabilities"])

@@ -15,7 +15,7 @@ from latens.models.base import AbstractModel, Rows
 from latens.models.expressions import Monomial, evaluate, monomial, parse
 from latens.numerics.constraints import Unit
 from latens.numerics.precision import double
-from latens.numerics.simplex import Simplex
+from latens.numerics.simplex import Probabilities
 from latens.numerics.space import Constraints, Key, Params, Space
 from latens.numerics.special import logsumexp, safe_log
 
@@ -72,7 +72,7 @@ class Cells(AbstractModel):
 
     @property
     def constraints(self) -> Constraints:
-        return {key: Unit() if isinstance(key, str) else Simplex(len(key)) for key in self.parameters}
+        return {key: Unit() if isinstance(key, str) else Probabilities(len(key)) for key in self.parameters}
 
     @property
     def _names(self) -> list[str]:

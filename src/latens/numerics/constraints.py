@@ -16,6 +16,17 @@ from latens.numerics.special import safe_log
 EDGE = 2.0**-53
 
 
+def angle(logit: np.ndarray) -> np.ndarray:
+    """2 arcsin √p."""
+    return np.asarray(2 * np.arctan(np.exp(logit / 2)))
+
+
+def logit(angle: np.ndarray) -> np.ndarray:
+    """The inverse, no farther than a probability may be."""
+    with np.errstate(divide="ignore"):
+        return np.clip(2 * np.log(np.abs(np.tan(angle / 2))), np.log(EDGE), -np.log(EDGE))
+
+
 class AbstractConstraint(eqx.Module):
     """The set a parameter lies in, with a smooth bijection onto free coordinates.
 
@@ -141,12 +152,10 @@ class Unit(_Elementwise):
 
     def chart(self, free: np.ndarray) -> np.ndarray:
         """2 arcsin √p: 0 and 1 are no farther away than they are in probability, and beyond them it turns back."""
-        angle: np.ndarray = 2 * np.arctan(np.exp(free / 2))
-        return angle
+        return angle(free)
 
     def unchart(self, point: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore"):
-            return np.clip(2 * np.log(np.abs(np.tan(point / 2))), np.log(EDGE), -np.log(EDGE))
+        return logit(point)
 
     def holds(self, value: np.ndarray) -> bool:
         return bool(((value > 0) & (value < 1)).all())

@@ -1,6 +1,6 @@
 """Numbers that sum to one."""
 
-from typing import Any
+from functools import cache
 
 import equinox as eqx
 import jax
@@ -8,8 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.numerics.constraints import EDGE, AbstractConstraint
+from latens.numerics.constraints import EDGE, AbstractConstraint, angle, logit
 from latens.numerics.special import TINY
+
+
+@cache
+def _basis(k: int) -> np.ndarray:
+    """(k − 1, k) orthonormal, orthogonal to (1, ..., 1): axes in the mirror that swaps the last one for its line."""
+    normal = np.full(k, k**-0.5)
+    normal[-1] += 1.0
+    return np.asarray((np.eye(k) - np.outer(normal, normal) / normal[-1])[:-1])
 
 
 class Simplex(AbstractConstraint):
@@ -33,33 +41,12 @@ class Simplex(AbstractConstraint):
         return self.k - 1
 
     def free(self, value: Array) -> Array:
-        return 2**0.5 * self._reflected(jnp.log(jnp.maximum(value, EDGE)))[:-1]
+        return 2**0.5 * jnp.asarray(_basis(self.k)) @ jnp.log(jnp.maximum(value, EDGE))
 
     def value(self, free: Array) -> Array:
-        logs = self._reflected(jnp.concatenate([free / 2**0.5, np.zeros(1)]))
+        logs = free @ _basis(self.k) / 2**0.5
         odds = jnp.exp(logs - jax.lax.stop_gradient(logs.max()))
         return jnp.maximum(odds / odds.sum(), TINY)
-
-    def chart(self, free: np.ndarray) -> np.ndarray:
-        """2 √p, a point of a sphere: for two numbers, the circle that `Unit` has its angle on."""
-        logs = self._reflected(np.concatenate([free / 2**0.5, np.zeros((*free.shape[:-1], 1))], -1))
-        odds = np.exp(logs - logs.max(-1, keepdims=True))
-        return np.asarray(2 * np.sqrt(odds / odds.sum(-1, keepdims=True)))
-
-    def unchart(self, point: np.ndarray) -> np.ndarray:
-        squares = np.maximum(point**2, TINY)
-        logs = np.log(np.maximum(squares / squares.sum(-1, keepdims=True), EDGE))
-        return np.asarray(2**0.5 * self._reflected(logs)[..., :-1])
-
-    @property
-    def width(self) -> int:
-        return self.k
-
-    def _reflected(self, logs: Any) -> Any:
-        """In the mirror that swaps the last axis for the mean, −(1, ..., 1)/√k; it is its own inverse."""
-        normal = np.full(self.k, self.k**-0.5)
-        normal[-1] += 1.0
-        return logs - normal * (logs @ normal)[..., None] / normal[-1]
 
     def holds(self, value: np.ndarray) -> bool:
         return bool((value > 0).all() and abs(value.sum() - 1.0) < 1e-6)
@@ -75,3 +62,25 @@ class Simplex(AbstractConstraint):
     @property
     def link(self) -> np.ndarray:
         return np.full(self.shape, "logit")
+
+
+class Probabilities(Simplex):
+    """A simplex on whose boundary an estimate may well lie: no farther away, for accelerators, than in probability."""
+
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        """2 √p, a point of a sphere; for two numbers the angle on a circle, as `Unit` has."""
+        if self.k == 2:
+            return angle(free)
+        roots = np.exp(free @ _basis(self.k) / 8**0.5)
+        return np.asarray(2 * roots / np.linalg.norm(roots, axis=-1, keepdims=True))
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        if self.k == 2:
+            return logit(point)
+        squares = np.maximum(point**2, TINY)
+        logs = np.log(np.maximum(squares / squares.sum(-1, keepdims=True), EDGE))
+        return np.asarray(2**0.5 * logs @ _basis(self.k).T)
+
+    @property
+    def width(self) -> int:
+        return 1 if self.k == 2 else self.k

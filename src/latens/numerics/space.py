@@ -57,22 +57,6 @@ class Space(eqx.Module):
             params |= {key: value} if isinstance(key, str) else dict(zip(key, value, strict=True))
         return params
 
-    def chart(self, free: np.ndarray) -> np.ndarray:
-        """(size,) free coordinates → the coordinates that accelerators reckon in."""
-        parts, at = [np.empty(0)], 0
-        for c in self.constraints.values():
-            parts.append(c.chart(free[at : at + c.size]))
-            at += c.size
-        return np.concatenate(parts)
-
-    def unchart(self, point: np.ndarray) -> np.ndarray:
-        """The inverse of `chart`."""
-        parts, at = [np.empty(0)], 0
-        for c in self.constraints.values():
-            parts.append(c.unchart(point[at : at + c.width]))
-            at += c.width
-        return np.concatenate(parts)
-
     def flat(self, params: Mapping[str, Any]) -> Array:
         """params → every scalar in one vector, in the order of `names` and `links`."""
         return jnp.concatenate([jnp.zeros(0)] + [jnp.asarray(params[n]).reshape(-1) for n in self.shapes])

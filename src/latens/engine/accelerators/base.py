@@ -13,7 +13,7 @@ class AbstractAccelerator(ABC):
     """A rule for the next point, given a point and its image under the EM map.
 
     Points are vectors (m,) of real numbers, whatever the constraints: means as they are, logarithms of what is
-    positive, 2√p of probabilities; `lt.accelerate` gives those of the map as they are.
+    positive, 2√p of a family's probabilities; `lt.accelerate` gives those of the map as they are.
 
     To write your own: a frozen dataclass with `init()`, `propose(memory, point, image)` and
     `rejected(memory)`. The engine compares the log-likelihood at a proposed point with the best so far, at
