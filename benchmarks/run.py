@@ -149,6 +149,18 @@ def limit() -> str:
     )
 
 
+def processor() -> str:
+    """Its name and widest vectors, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    known = set(told.get("flags", "").split())
+    widest = next((name for name, flag in (("AVX-512", "avx512f"), ("AVX2", "avx2")) if flag in known), "")
+    return ", ".join(word for word in (told.get("model name", platform.machine()), widest) if word)
+
+
 def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
@@ -196,8 +208,8 @@ def main() -> None:
     lines = [
         "# Results",
         "",
-        f"{platform.machine()}, {cores()} cores, Python {platform.python_version()}, JAX {jax.__version__}, "
-        f"scikit-learn {sklearn.__version__}, latens {lt.__version__}; written by `make bench`.",
+        f"{platform.machine()} ({processor()}), {cores()} cores, Python {platform.python_version()}, "
+        f"JAX {jax.__version__}, scikit-learn {sklearn.__version__}, latens {lt.__version__}; written by `make bench`.",
         "",
         f"Gaussian mixtures, float64, per EM iteration, same start and iterations; medians of {PAIRS} pairs of runs "
         "(of 2 for Armadillo, of 1 for mclust), ratios with minimum and maximum.",
