@@ -31,7 +31,8 @@ class AbstractConstraint(eqx.Module):
     """The set a parameter lies in, with a smooth bijection onto free coordinates.
 
     To write your own: `shape` and `size` (of the value, of its coordinates), `free`, `value`, `holds`,
-    `words` and `link`. What you then get: accelerators, informations, standard errors and intervals.
+    `words` and `link`; where estimates may lie on the boundary also `chart`, `unchart` and `width`. What you
+    then get: accelerators, informations, standard errors and intervals.
     """
 
     @property

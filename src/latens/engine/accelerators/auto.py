@@ -11,7 +11,8 @@ from latens.engine.accelerators.squarem import Squarem
 from latens.engine.secants import Secants
 
 SQUAREM, SQUARED = Squarem(), 2  # how many squared extrapolations follow a Newton step that was dropped
-REACH, CHANGE, LEAST = 16.0, 4.0, 2.0  # how far one may go, in steps of EM: at first, its growth and fall, at least
+REACH, CHANGE = 16.0, 4.0  # how far one may go, in steps of EM: at first; how much farther or less far the next one may
+LEAST, MOST = 2.0, 1e6  # but no less and no more
 INDEPENDENT = 1e-9  # of the largest singular value of the moves: below it they say nothing of a direction
 
 
@@ -62,7 +63,7 @@ class Auto(AbstractAccelerator):
 
     def propose(self, memory: Memory, point: np.ndarray, image: np.ndarray) -> tuple[Memory, np.ndarray]:
         secants = memory.secants.with_pair(point, image, min(self.order, len(point)))
-        reach = memory.reach * CHANGE if memory.jumped else memory.reach
+        reach = min(memory.reach * CHANGE, MOST) if memory.jumped else memory.reach
         waits = memory.wait > 0
         memory = memory._replace(secants=secants, wait=max(memory.wait - 1, 0), reach=reach, jumped=False)
         if memory.cycle is not None:
