@@ -50,8 +50,8 @@ class AbstractMap(ABC):
         return 1e-10 * (1.0 + abs(best))
 
     def blur(self, best: float) -> float:
-        """By how much it may fall by rounding where the arithmetic is at its worst: next to a variance of almost 0."""
-        return 1e-8 * (1.0 + abs(best))
+        """The same where the arithmetic is at its worst: next to a variance of almost 0."""
+        return 100 * self.slack(best)
 
     def ahead(self, free: np.ndarray) -> float | None:
         """The objective at a point, where it can be had without the map: a point to be dropped then needs no more."""

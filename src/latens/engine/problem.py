@@ -279,7 +279,7 @@ class Problem(AbstractMap):
     def fallen(self, best: float, free: np.ndarray, step: Step) -> tuple[Status, str] | Exception:
         reason = self.ailment(free)
         if not reason and (lost := best - step.log_likelihood) <= self.blur(best):
-            reason = f"next to an edge, such as a variance of 0, rounding hides {lost:.1g} of the log-likelihood"
+            reason = f"rounding hides {lost:.1g} of the log-likelihood, as near a variance of 0; try other starts"
         if reason or not np.isfinite(step.log_likelihood):
             return Status.DEGENERATE, reason or "the log-likelihood is not finite after the next EM step"
         return ModelError(

@@ -28,3 +28,14 @@ class Secants(NamedTuple):
     def matrices(self) -> tuple[np.ndarray, np.ndarray]:
         """(p, m) moves and turns."""
         return np.array(self.moves).T, np.array(self.turns).T
+
+    def span(self, least: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(U, V, A): an orthonormal basis (p, k) of the moves, the turns along it, and A = −UᵀV (k, k), I − R there.
+
+        Directions whose singular value is at most `least` of the largest are left out: the moves say nothing of them.
+        """
+        moves, turns = self.matrices()
+        basis, sizes, mixing = np.linalg.svd(moves, full_matrices=False)
+        kept = sizes > least * sizes[0]
+        basis, turned = basis[:, kept], turns @ (mixing[kept].T / sizes[kept])
+        return basis, turned, -basis.T @ turned

@@ -73,11 +73,7 @@ class Projection:
         """The smallest eigenvalue of I − R on the span of the last moves; 0 if nothing is known of it."""
         if not self.secants.moves:
             return 0.0
-        moves, turns = self.secants.matrices()
-        u, d, vt = np.linalg.svd(moves, full_matrices=False)
-        kept = d > 1e-4 * d[0]
-        projected = -u[:, kept].T @ turns @ (vt[kept].T / d[kept])
-        return float(np.linalg.eigvals(projected).real.min())
+        return float(np.linalg.eigvals(self.secants.span(1e-4)[2]).real.min())
 
 
 def noise(n: float) -> float:

@@ -16,15 +16,15 @@ from latens.numerics.special import safe_log
 EDGE = 2.0**-53
 
 
-def angle(logit: np.ndarray) -> np.ndarray:
-    """2 arcsin √p."""
-    return np.asarray(2 * np.arctan(np.exp(logit / 2)))
+def angle(free: np.ndarray) -> np.ndarray:
+    """A logit → 2 arcsin √p."""
+    return np.asarray(2 * np.arctan(np.exp(free / 2)))
 
 
-def logit(angle: np.ndarray) -> np.ndarray:
+def logit(point: np.ndarray) -> np.ndarray:
     """The inverse, no farther than a probability may be."""
     with np.errstate(divide="ignore"):
-        return np.clip(2 * np.log(np.abs(np.tan(angle / 2))), np.log(EDGE), -np.log(EDGE))
+        return np.clip(2 * np.log(np.abs(np.tan(point / 2))), np.log(EDGE), -np.log(EDGE))
 
 
 class AbstractConstraint(eqx.Module):

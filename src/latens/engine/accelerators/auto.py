@@ -71,7 +71,7 @@ class Auto(AbstractAccelerator):
         if waits or not secants.moves:
             return memory, image
         residual = image - point
-        jump = _newton(*secants.matrices(), residual, reach)
+        jump = _newton(secants, residual, reach)
         length, most = float(np.linalg.norm(jump)), reach * float(np.linalg.norm(residual))
         return memory._replace(wait=1, jumped=True), point + jump * (most / length if length > most else 1.0)
 
@@ -92,13 +92,10 @@ def _squared(memory: Memory, point: np.ndarray, image: np.ndarray) -> tuple[Memo
     return memory._replace(cycle=cycle, wait=1, squared=memory.squared + 1), proposed
 
 
-def _newton(moves: np.ndarray, turns: np.ndarray, residual: np.ndarray, reach: float) -> np.ndarray:
+def _newton(secants: Secants, residual: np.ndarray, reach: float) -> np.ndarray:
     """θ' − θ; along a direction turned round it goes at most `reach` times as far as EM."""
-    basis, sizes, mixing = np.linalg.svd(moves, full_matrices=False)
-    kept = sizes > INDEPENDENT * sizes[0]
-    basis = basis[:, kept]
-    turned = turns @ (mixing[kept].T / sizes[kept])
-    along, curvature = basis.T @ residual, -basis.T @ turned
+    basis, turned, curvature = secants.span(INDEPENDENT)
+    along = basis.T @ residual
     inside = np.linalg.lstsq(curvature, along, rcond=INDEPENDENT)[0]
     rates, vectors = np.linalg.eig(curvature)
     jump: np.ndarray = residual + (basis + turned) @ inside
