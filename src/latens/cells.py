@@ -71,6 +71,14 @@ class Patterned(eqx.Module):
     seen: Any
 
 
+class Turned(eqx.Module):
+    """A row in coordinates (u, w) of which the first were seen: the row is turn @ (u, w)."""
+
+    value: Any  # (d,), 0 where not seen
+    seen: Any  # (d,)
+    turn: Any  # (d, d), orthogonal
+
+
 class Labelled(eqx.Module):
     """Rows of which something is known of the hidden label: `allowed` is (n, k) booleans."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from latens.cells import Interval, Labelled, Partial, Patterned, Subset
@@ -49,3 +50,21 @@ def _counted(columns: dict[str, dict[str, np.ndarray]], weights: np.ndarray) -> 
     counts = {c: {kind: float(weights @ flags) for kind, flags in kinds.items()} for c, kinds in columns.items()}
     some = {c: {kind: number for kind, number in kinds.items() if number > 0} for c, kinds in counts.items()}
     return {c: kinds for c, kinds in some.items() if kinds}
+
+
+def unseen(xs: Any, labels: np.ndarray | None) -> np.ndarray:
+    """(n,) of which rows, as read, nothing was seen: no cell, and nothing of the hidden label."""
+    leaves = jax.tree.leaves(xs, is_leaf=lambda leaf: isinstance(leaf, Interval | Subset))
+    rows = np.all([_nothing(leaf) for leaf in leaves], axis=0)
+    return rows if labels is None else rows & labels.all(1)
+
+
+def _nothing(leaf: Any) -> np.ndarray:
+    """(n,) of which entries of one kind nothing was seen."""
+    if isinstance(leaf, Subset):
+        return np.asarray(leaf.allowed).all(-1)
+    if isinstance(leaf, Interval):
+        gone = np.isneginf(leaf.lower) & np.isposinf(leaf.upper)
+    else:
+        gone = np.isnan(leaf) if np.issubdtype(np.asarray(leaf).dtype, np.floating) else np.zeros(leaf.shape, bool)
+    return gone.reshape(len(gone), -1).all(1)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from latens.engine.blocks import Shard
-from latens.engine.emmap import Move, step_over
+from latens.engine.emmap import Care, Move, recentred, step_over
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import ALONE
 
@@ -21,6 +21,8 @@ class Burst(NamedTuple):
     level: Array  # (b,) the best log-likelihood on the way
     home: Array  # (b, p) the image of the best point
     health: Array  # (b, m) the worst on the way: of what can degenerate, below 1 it has
+    size: Array  # (b,) the largest on the way: of the terms that a row's log-evidence is the sum of
+    arrived: Array  # (b,) whether every M-step did
 
 
 class _State(NamedTuple):
@@ -34,18 +36,28 @@ class _State(NamedTuple):
 
 
 # without fusion emitters: a second less to compile, as fast here
-@partial(jax.jit, compiler_options=ALONE | {"xla_cpu_use_fusion_emitters": False})
-def burst(model: AbstractModel, points: Array, shard: Shard, n: Array, prior: Any, evaluations: Array) -> Burst:
+@partial(
+    jax.jit, static_argnames="care", compiler_options=ALONE | {"xla_cpu_use_fusion_emitters": False}
+)
+def burst(
+    model: AbstractModel, points: Array, shard: Shard, n: Array, seen: Any, evaluations: Array, *, care: Care
+) -> Burst:
     """SQUAREM from points (b, p), side by side, for so many evaluations; one is a step of EM."""
+    fixed = model, seen and seen.statistics(model)
+
+    def step(u: Array) -> tuple[Array, Move]:
+        here, prior = recentred(model, u, seen) if care.about else fixed
+        found: tuple[Array, Move] = step_over(here, u, shard, n, prior, forward=care.forward)
+        return found
 
     def one(start: Array) -> Burst:
-        shapes = jax.eval_shape(lambda u: step_over(model, u, shard, n, prior), start)[1]
+        shapes = jax.eval_shape(step, start)[1]
 
         def body(i: Array, at: _State) -> _State:
-            return _advance(at, i == 0, *step_over(model, at.point, shard, n, prior))
+            return _advance(at, i == 0, *step(at.point))
 
         low, health = jnp.asarray(-jnp.inf), jnp.full(shapes.health.shape, jnp.inf)
-        nothing = Burst(low, jnp.zeros(()), low, start, health)
+        nothing = Burst(low, jnp.zeros(()), low, start, health, jnp.zeros(()), jnp.asarray(True))
         end = jax.lax.fori_loop(0, evaluations, body, _State(start, start, start, jnp.asarray(0), nothing))
         return end.burst
 
@@ -74,5 +86,8 @@ def _advance(at: _State, begins: Array, log_lik: Array, move: Move) -> _State:
             jnp.where(kept, log_lik, had.level),
             jnp.where(kept, image, had.home),
             jnp.where(kept, jnp.minimum(had.health, move.health), had.health),
+            # a NaN counts as large
+            jnp.where(move.size <= had.size, had.size, move.size),
+            had.arrived & (move.arrived | ~kept),
         ),
     )

@@ -1,6 +1,7 @@
 """The EM map in free coordinates: an E-step that is a gradient, an M-step that is an `estimate`."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,8 +13,15 @@ from latens.engine.blocks import Shard
 from latens.models.base import AbstractModel, inner
 from latens.models.rows import per_row
 from latens.numerics.compiling import beside
-from latens.numerics.newton import maximise
+from latens.numerics.newton import Maximum, maximise
 from latens.numerics.space import Space
+
+
+class Care(NamedTuple):
+    """What a step takes where the quick way would not do."""
+
+    about: bool = False  # statistics reckoned from the point itself, where digits would be lost
+    forward: bool = False  # derivatives taken forward, where a responsibility of 0 meets an infinite one
 
 
 class Move(NamedTuple):
@@ -22,6 +30,8 @@ class Move(NamedTuple):
     free: Array  # (p,) the next point
     length: Array  # of the step, in standard errors of the complete data
     health: Array  # (m,) of the point the step was taken from
+    size: Array  # of the terms that a row's log-evidence is the sum of
+    arrived: Array  # whether Q is at its maximum there
 
 
 def over_blocks(function: Callable[[Any, Array], Any], shard: Shard) -> Any:
@@ -127,8 +137,8 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
         return inner(model.potentials(space.params(u)), stats)
 
     params = model.estimate(stats)
-    after = maximise(q, free) if params is None else space.free(params)
-    return _move(model, free, after, q, n)
+    found = maximise(q, free) if params is None else Maximum(space.free(params), jnp.asarray(True))
+    return _move(model, free, found, q, n, model.size(model.potentials(space.params(free)), stats, n))
 
 
 def with_prior(
@@ -144,9 +154,14 @@ def _with(model: AbstractModel, free: Array, found: tuple[Array, Any], prior: An
     return found[0] + inner(potentials, prior), jax.tree.map(jnp.add, found[1], prior)
 
 
-@jax.jit
-def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple[Array, Move]:
-    """E- and M-step of a model without a finite statistic: damped Newton on Q, over the same blocks."""
+@partial(jax.jit, static_argnames="forward")
+def row_step(
+    model: AbstractModel, free: Array, shard: Shard, n: Array, *, forward: bool = False
+) -> tuple[Array, Move]:
+    """E- and M-step of a model without a finite statistic: damped Newton on Q, over the same blocks.
+
+    Derivatives taken `forward` cost more, but a responsibility of 0 then silences infinite ones as well.
+    """
     space = Space(model.constraints)
     potentials = model.potentials(space.params(free))
     log_lik = over_blocks(lambda xs, w: log_likelihood(model, potentials, xs, w), shard)
@@ -155,35 +170,50 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple
         total: Array = over_blocks(lambda xs, w: surrogate(model, u, free, xs, w), shard)
         return total
 
+    first = jax.jacfwd(surrogate, 1) if forward else jax.grad(surrogate, 1)
+    second = jax.jacfwd(first, 1)
+
     def derivatives(u: Array) -> tuple[Array, Array]:
-        both = (jax.grad(surrogate, 1), jax.hessian(surrogate, 1))
-        g, h = over_blocks(lambda xs, w: tuple(d(model, u, free, xs, w) for d in both), shard)
+        g, h = over_blocks(lambda xs, w: tuple(d(model, u, free, xs, w) for d in (first, second)), shard)
         return g, h
 
-    return log_lik, _move(model, free, maximise(q, free, derivatives=derivatives), q, n)
+    return log_lik, _move(model, free, maximise(q, free, derivatives=derivatives), q, n, jnp.zeros(()))
 
 
 @jax.jit
-def step_over(model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any) -> tuple[Array, Move]:
+def recentred(model: AbstractModel, free: Array, seen: Any) -> tuple[AbstractModel, Any]:
+    """The model about a point, and the statistics of what was seen before the data as it reckons them."""
+    about = model.about(Space(model.constraints).params(jax.lax.stop_gradient(free)))
+    return about, seen and seen.statistics(about)
+
+
+@partial(jax.jit, static_argnames="forward")
+def step_over(
+    model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any, *, forward: bool = False
+) -> tuple[Array, Move]:
     """(log-likelihood, E- and M-step) in one program."""
     if not model.finite:
-        return row_step(model, free, shard, n)
+        return row_step(model, free, shard, n, forward=forward)
     log_lik, stats = with_prior(model, free, expect(model, free, shard), prior)
     return log_lik, update(model, free, stats, n)
 
 
-@beside
-def one_step(model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any) -> tuple[Array, Move]:
+@partial(beside, static_argnames="forward")
+def one_step(
+    model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any, *, forward: bool
+) -> tuple[Array, Move]:
     """`step_over` as a program of its own."""
-    found: tuple[Array, Move] = step_over(model, free, shard, n, prior)
+    found: tuple[Array, Move] = step_over(model, free, shard, n, prior, forward=forward)
     return found
 
 
-def _move(model: AbstractModel, free: Array, after: Array, q: Callable[[Array], Array], n: Array) -> Move:
+def _move(
+    model: AbstractModel, free: Array, found: Maximum, q: Callable[[Array], Array], n: Array, size: Array
+) -> Move:
     """Measure the step Δ by the complete information, √(ΔᵀI_com Δ): the same in any coordinates.
 
     Q has its maximum at the end of the step, so to second order its slope at the beginning is ΔᵀI_com Δ.
     """
-    slope = jax.jvp(q, (free,), (after - free,))[1]
+    slope = jax.jvp(q, (free,), (found.point - free,))[1]
     health = model.health(Space(model.constraints).params(free), n)
-    return Move(after, jnp.sqrt(jnp.abs(slope)), health)
+    return Move(found.point, jnp.sqrt(jnp.abs(slope)), health, size, found.arrived)

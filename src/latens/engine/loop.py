@@ -74,6 +74,7 @@ class Run:
         self.projection = Projection(given.rounding)
         self.evaluations = self.rejected = self.steps = self.below = self.falls = 0
         self.stale = 0  # evaluations since the objective was highest
+        self.stuck = 0  # short M-steps that did not arrive
         self.path: list[Passed] = []
         self.busy = False  # whether the state is being changed
 
@@ -190,13 +191,26 @@ class Run:
         reason = self.given.ailment(self.point, step.health)
         if not reason and not np.isfinite(step.free).all():
             reason = self.given.ailment(step.free) or "the M-step has no maximum inside the constraints"
+        if not reason and not step.arrived:
+            reason = self._lost(step)
         if reason:
             return Status.DEGENERATE, reason
-        if self.stop.tolerance > 0 and distance <= self.stop.tolerance:
+        if self.stop.tolerance > 0 and distance <= self.stop.tolerance and step.arrived:
             return Status.CONVERGED, ""
         if self.evaluations > self.stop.max_steps:
             return Status.MAX_STEPS, ""
         return Status.RUNNING, ""
+
+
+    def _lost(self, step: Step) -> str:
+        """Why an M-step that did not find the maximum of Q is the end, or nothing while it still goes up."""
+        if np.array_equal(step.free, self.point):
+            return (
+                "the M-step cannot be computed at these params: Q or its derivatives are not finite there; try other "
+                "starts, or write the density so that it stays finite"
+            )
+        self.stuck = self.stuck + 1 if step.length <= STILL else 0
+        return "the M-step does not come to the maximum of Q; try other starts" if self.stuck > PATIENCE else ""
 
 
 def run(given: AbstractMap, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> Iterator[Iterate]:

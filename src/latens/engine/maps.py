@@ -15,6 +15,7 @@ class Step(NamedTuple):
     free: np.ndarray  # (p,) the image
     length: float  # of the step, in standard errors of the complete data
     health: np.ndarray  # (m,) of what can degenerate: below 1 it has
+    arrived: bool = True  # whether the M-step found the maximum of Q, so that a short step means what it says
 
 
 class AbstractMap(ABC):

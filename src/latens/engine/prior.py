@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
+from latens.cells import complete_like
 from latens.errors import ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
@@ -20,7 +22,7 @@ class Prior:
     Its mode is at `params`, and EM under it adds `weight · E[S | params]` to the expected statistics, so a component
     can neither die nor collapse. Estimates are then maximum a posteriori (MAP), and reports say so.
 
-    **Arguments:** `weight`: in observations; `params`: as in `start`; None (default) for those of all rows taken
+    **Arguments:** `weight`: in observations, each of the trials or the exposure that the data have on average; `params`: as in `start`; None (default) for those of all rows taken
     together (for a mixture: every component like the whole sample, all equally likely).
     **Raises:** `ParameterError` for a weight that is not a positive number.
     **Example:**
@@ -39,8 +41,8 @@ class Prior:
         if not 0 < self.weight < inf:
             raise ParameterError(f"Prior: the weight must be a positive number of observations, got {self.weight!r}")
 
-    def statistics(self, model: AbstractModel, frame: AbstractFrame, xs: Any, weights: Any) -> Any:
-        """The statistics it stands for, in the frame."""
+    def bound(self, model: AbstractModel, frame: AbstractFrame, xs: Any, weights: Any) -> "Seen":
+        """What it stands for, in the frame: observations as large as the data's are on average."""
         if not model.finite:
             raise ModelError(f"{model.title} has no finite statistic, so no conjugate prior: fit it without prior=")
         space = Space(model.constraints)
@@ -48,7 +50,21 @@ class Prior:
             params = model.pooled(xs, jnp.asarray(weights))
         else:
             params = frame.enter(jax.tree.map(jnp.asarray, space.check(self.params, "prior")))
-        return jax.tree.map(lambda leaf: self.weight * leaf, model.mean_statistics(params))
+        share = jnp.asarray(weights / weights.sum())
+        like = jax.tree.map(lambda leaf: jnp.tensordot(share, leaf, 1), complete_like(xs))
+        return Seen(jnp.asarray(self.weight), params, like)
+
+
+class Seen(NamedTuple):
+    """Observations before the data: how many, at which params in the frame, and one like them on average."""
+
+    weight: Array
+    params: Params
+    like: Any
+
+    def statistics(self, model: AbstractModel) -> Any:
+        """Their statistics, as the model reckons them."""
+        return jax.tree.map(lambda leaf: self.weight * leaf, model.mean_statistics(self.params, self.like))
 
 
 def prior_of(given: "Prior | float | None") -> Prior | None:

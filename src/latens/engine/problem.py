@@ -17,12 +17,14 @@ from latens.engine.blocks import Load, Shard
 from latens.engine.burst import Burst, burst
 from latens.engine.dealt import Dealt
 from latens.engine.emmap import (
+    Care,
     Move,
     evidences,
     expect_shard,
     expected_value,
     one_step,
     potentials_at,
+    recentred,
     update,
     value,
     with_prior,
@@ -59,6 +61,7 @@ def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Param
 
 
 SINGLE = 1e6  # times as much rounding as in double precision, about
+LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which their sum has lost too much
 TOGETHER, FEW = 10, 2_000  # points side by side in one program, if rows are no more than that: else they cost more
 
 
@@ -66,6 +69,7 @@ class Problem(AbstractMap):
     """A model, its data in shards, and the map between what users see and what is computed."""
 
     side_by_side = False  # whether one step is evaluated as many are
+    care = Care()  # what its steps have turned out to take
 
     @double
     def __init__(
@@ -84,21 +88,26 @@ class Problem(AbstractMap):
         self.given, self.columns, self.weights = model, read.columns, read.weights
         self.rows_read, self.rows_used = read.rows_read, read.rows_used
         self.frame: AbstractFrame = model.frame(read.xs, self.weights, read.columns)
-        self.model = model.framed(self.frame)
+        self.base = self.model = model.framed(self.frame)
         self.row_jacobian = self.frame.log_jacobian(read.xs)
         self.space = Space(model.constraints)
         self._chart = Chart(self.space.constraints.values())
         told = read.labels
         self.exchangeable = model.exchangeable if told is None or told.all() else ()
         self._deal(model.labelled(model.observe(self.frame.apply(read.xs)), told))
+        self.informative = read.informative
         self.prior = prior_of(prior)
-        self.pseudo = self.prior and self.prior.statistics(self.model, self.frame, self.xs, self.weights)
+        self.before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
+        self.pseudo = self.before and self.before.statistics(self.model)
+        if not model.finite:
+            self.care = Care(about=model.recentres)  # no statistics would tell
 
     def _deal(self, moved: Any) -> None:
         """Put rows in the frame where they are computed with."""
+        self.dealt = self.quick = Dealt(moved, self.weights, self._load(moved), one=not self.model.finite)
         if self.single:
-            moved = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, moved)
-        self.dealt = Dealt(moved, self.weights, self._load(moved), one=not self.model.finite)
+            rounded = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, moved)
+            self.quick = Dealt(rounded, self.weights, self._load(rounded), one=not self.model.finite)
         self._weigh(self.weights)
 
     def _weigh(self, weights: np.ndarray) -> None:
@@ -113,6 +122,7 @@ class Problem(AbstractMap):
         part = copy(self)
         part.weights, part.rows_used = self.weights[rows], self._numbers[rows]
         part.row_jacobian = np.broadcast_to(self.row_jacobian, self.weights.shape)[rows]
+        part.informative = self.informative[rows]
         part._deal(jax.tree.map(lambda leaf: np.asarray(leaf[rows]), self.xs))
         return part
 
@@ -122,7 +132,7 @@ class Problem(AbstractMap):
         rows = self.given.read(ungroup(data)[0])
         other = copy(self)
         other.frame = self.frame.suiting(rows.xs)
-        other.model = self.given.framed(other.frame)
+        other.base = other.model = self.given.framed(other.frame)
         n = len(jax.tree.leaves(rows.xs)[0])
         other.weights, other.rows_read, other.rows_used = frequencies(None, n), n, slice(None)
         other.row_jacobian = other.frame.log_jacobian(rows.xs)
@@ -147,23 +157,59 @@ class Problem(AbstractMap):
     @double
     def step(self, free: np.ndarray) -> Step:
         """Evaluate the EM map: the log-likelihood at `free`, and where E and M lead from there."""
+        log_lik, move = self._step(free)
+        careful = self._careful(float(move.size), bool(np.isfinite(move.free).all()), bool(move.arrived))
+        if careful != self.care:
+            self.care = careful
+            return self.step(free)
+        return Step(
+            float(log_lik) + self.offset,
+            np.asarray(move.free),
+            float(move.length),
+            np.asarray(move.health),
+            bool(move.arrived),
+        )
+
+    def _step(self, free: np.ndarray) -> tuple[Any, Move]:
         if self.side_by_side:
-            found = self.burst([free], 1)
-            log_lik, move = found.log_likelihood[0], Move(found.home[0], found.length[0], found.health[0])
-        elif len(self.dealt.shards) == 1:
-            log_lik, move = one_step(self.model, free, self.dealt.whole, self._total, self.pseudo)
-        else:
-            with one_thread_each():
-                log_lik, stats = self.expected(free)
-                move = jax.block_until_ready(update(self.model, free, stats, self._total))
-        return Step(float(log_lik) + self.offset, np.asarray(move.free), float(move.length), np.asarray(move.health))
+            found = self._burst([free], 1, self.care)
+            move = Move(found.home[0], found.length[0], found.health[0], found.size[0], found.arrived[0])
+            return found.log_likelihood[0], move
+        here = self.about(free)
+        if len(self.quick.shards) == 1:
+            forward = self.care.forward
+            return one_step(here.model, free, self.quick.whole, self._total, here.pseudo, forward=forward)
+        with one_thread_each():
+            log_lik, stats = here._expected(free, self.quick)
+            return log_lik, jax.block_until_ready(update(here.model, free, stats, self._total))
+
+    def _careful(self, size: float, finite: bool, arrived: bool) -> Care:
+        """What a step would have taken that turned out so."""
+        lost = not (size <= (LARGE_SINGLE if self.single else LARGE) and finite)
+        return Care(
+            self.care.about or (lost and self.base.recentres), self.care.forward or (not arrived and not self.base.finite)
+        )
+
+    def about(self, free: np.ndarray) -> "Problem":
+        """The same reckoned from a point in free coordinates, where it takes that; as it is elsewhere."""
+        if not self.care.about:
+            return self
+        other = copy(self)
+        other.model, other.pseudo = recentred(self.base, free, self.before)
+        return other
 
     @double
     def burst(self, points: list[np.ndarray], evaluations: int) -> Burst:
         """Short runs from `together` points at most."""
+        found = self._burst(points, evaluations, self.care)
+        largest = float(np.max(found.size))
+        care = self._careful(largest, bool(np.isfinite(found.home).all()), bool(np.all(found.arrived)))
+        return found if care == self.care else self._burst(points, evaluations, care)
+
+    def _burst(self, points: list[np.ndarray], evaluations: int, care: Care) -> Burst:
         # one program serves any number of points: the last is repeated
         filled = np.array(points + points[-1:] * (self.together - len(points)))
-        found = burst(self.model, filled, self.dealt.whole, self._total, self.pseudo, evaluations)
+        found = burst(self.base, filled, self.quick.whole, self._total, self.before, evaluations, care=care)
         fetched: Burst = jax.device_get(found)
         return fetched
 
@@ -175,45 +221,51 @@ class Problem(AbstractMap):
     @double
     def health(self, free: np.ndarray) -> np.ndarray:
         """(m,) how far each part of the model is from degenerating at a point: below 1 it has."""
-        return np.asarray(self.model.health(self.inside(jnp.asarray(free)), self._total))
+        return np.asarray(self.about(free).model.health(self.inside(jnp.asarray(free)), self._total))
 
     @double
     def expected(self, free: np.ndarray) -> tuple[Array, Any]:
         """(objective, expected statistics) at free coordinates, those of the prior included."""
+        return self._expected(free, self.dealt)
+
+    def _expected(self, free: np.ndarray, rows: Dealt) -> tuple[Array, Any]:
         potentials = potentials_at(self.model, free)
-        found = self.dealt.add(lambda shard: expect_shard(self.model, potentials, shard))
+        found = rows.add(lambda shard: expect_shard(self.model, potentials, shard))
         return with_prior(self.model, free, found, self.pseudo)
 
     @double
     def log_prior(self, free: np.ndarray) -> float:
         """log p(θ) up to a constant; 0 without a prior."""
-        nothing = (jnp.zeros(()), self.pseudo)
-        return float(with_prior(self.model, jnp.asarray(free), nothing, self.pseudo)[0]) if self.prior else 0.0
+        here = self.about(free)
+        nothing = (jnp.zeros(()), here.pseudo)
+        return float(with_prior(here.model, jnp.asarray(free), nothing, here.pseudo)[0]) if self.prior else 0.0
 
     @double
     def log_likelihood(self, free: np.ndarray) -> float:
         """ℓ at free coordinates, in the units of the data."""
-        u = jnp.asarray(free)
-        return float(self.dealt.add(lambda shard: value(self.model, u, shard))) + self.offset
+        u, model = jnp.asarray(free), self.about(free).model
+        return float(self.dealt.add(lambda shard: value(model, u, shard))) + self.offset
 
     @double
     def surrogate(self, free: np.ndarray, at: np.ndarray) -> float:
         """Σ w Q(free | at), up to a term that `free` does not enter."""
-        u, v = jnp.asarray(free), jnp.asarray(at)
-        return float(self.dealt.add(lambda shard: expected_value(self.model, u, v, shard)))
+        u, v, model = jnp.asarray(free), jnp.asarray(at), self.about(at).model
+        return float(self.dealt.add(lambda shard: expected_value(model, u, v, shard)))
 
     @double
     def reweighted(self, weights: np.ndarray) -> "Problem":
         """The same rows with other weights, in the same frame."""
         other = copy(self)
         other.dealt = self.dealt.reweighted(weights)
+        other.quick = self.quick.reweighted(weights) if self.single else other.dealt
         other._weigh(weights)
         return other
 
     def modelled(self, model: AbstractModel) -> "Problem":
         """The same rows under another model with the same parameters."""
         other = copy(self)
-        other.model = model
+        other.base = other.model = model
+        other.pseudo = self.before and self.before.statistics(model)
         return other
 
     @property
@@ -243,7 +295,7 @@ class Problem(AbstractMap):
 
     def each(self, function: Callable[[AbstractModel, Array, Shard], Any], free: np.ndarray) -> Any:
         """A function of the rows: its results in their order, as NumPy arrays."""
-        return self.dealt.each(function, self.model, jnp.asarray(free))
+        return self.dealt.each(function, self.about(free).model, jnp.asarray(free))
 
     def inside(self, free: Array) -> Params:
         """Free coordinates → params in the frame."""

@@ -8,6 +8,7 @@ import numpy as np
 from latens.cells import OneOf, one_of
 from latens.data.sets import allowed, ungroup
 from latens.data.table import frequencies
+from latens.data.tally import unseen
 from latens.errors import DataError, ModelError
 from latens.models.base import AbstractModel
 
@@ -19,6 +20,7 @@ class Bound(NamedTuple):
     columns: tuple[str, ...]
     weights: np.ndarray  # (n,)
     labels: np.ndarray | None  # (n, k) which components each row may come from
+    informative: np.ndarray  # (n,) of which rows something was seen
     rows_read: int
     rows_used: np.ndarray | slice  # which of them
 
@@ -39,7 +41,7 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any) -> Bound:
     xs = jax.tree.map(lambda leaf: leaf[keep], rows.xs)
     model.require(xs, rows.columns)
     told = None if labels is None else _told(model, labels, n)[keep]
-    return Bound(xs, rows.columns, given[keep], told, n, keep)
+    return Bound(xs, rows.columns, given[keep], told, ~unseen(xs, told), n, keep)
 
 
 def _told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:

@@ -93,6 +93,18 @@ class AbstractFamily(eqx.Module):
         """The family whose expected totals `maximise` takes: this one, if it is linear."""
         return self
 
+    def about(self, params: Params) -> "AbstractFamily":
+        """The same family with its statistic and potentials reckoned from the distribution at these params.
+
+        Densities near that keep their digits where <φ, S> about any one origin would lose them; else this one.
+        """
+        return self
+
+    @property
+    def recentres(self) -> bool:
+        """Whether `about` does anything."""
+        return type(self).about is not AbstractFamily.about
+
     @property
     def title(self) -> str:
         """What reports call it."""
@@ -110,8 +122,8 @@ class AbstractFamily(eqx.Module):
     def fill(self, params: Params, key: Array, x: Any) -> Any:
         """A draw of ONE datum given what was seen of it: what was seen stays."""
 
-    def mean_totals(self, params: Params) -> Array:
-        """(1 + p,) E[S(Y)] of one complete datum."""
+    def mean_totals(self, params: Params, like: Any) -> Array:
+        """(1 + p,) E[S(Y)] of one complete datum of the size (trials, exposure) of `like`."""
         raise ModelError(f"{self.title} has no expected totals of a complete datum, so no prior of that kind")
 
     def framed(self, frame: AbstractFrame) -> "AbstractFamily":
@@ -142,11 +154,22 @@ class AbstractFamily(eqx.Module):
             >>> float(lt.Poisson().log_density({"rate": 2.0}, [0]).round(6)[0])
             -2.0
         """
-        xs = self.observe(self.read(y)[0])
-        return np.asarray(_log_densities(self, {n: jnp.asarray(v, dtype=jnp.float64) for n, v in params.items()}, xs))
+        given = {name: np.asarray(value, dtype=np.float64) for name, value in params.items()}
+        return self.log_densities(given, self.read(y)[0])
+
+    def log_densities(self, params: Params, rows: Any) -> np.ndarray:
+        """The same of rows as read: in the coordinates in which this distribution is the standard one."""
+        frame, inside = self.standard(params)
+        family, moved = self.framed(frame), frame.apply(rows)
+        return np.asarray(_log_densities(family, inside, family.observe(moved)) + frame.log_jacobian(rows))
+
+    def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
+        """The frame in which the distribution at these params is the standard one, and its params there."""
+        return Identity(), params
 
 
 @jax.jit
 def _log_densities(family: AbstractFamily, params: Params, xs: Any) -> Array:
-    found: Array = jax.vmap(family.log_kernel, (None, 0))(family.potential(params), xs)
+    about = family.about(params)
+    found: Array = jax.vmap(about.log_kernel, (None, 0))(about.potential(params), xs)
     return found

@@ -9,9 +9,9 @@ from jax import Array
 
 from latens.families.exponential import AbstractExponentialFamily
 from latens.numerics.constraints import AbstractConstraint, Positive
-from latens.numerics.newton import maximise
+from latens.numerics.newton import maximum
 from latens.numerics.space import Params
-from latens.numerics.special import log_beta
+from latens.numerics.special import log1pmx, log_beta, log_ratio, stirling
 from latens.numerics.tails import beta_mass
 
 
@@ -19,7 +19,7 @@ class Beta(AbstractExponentialFamily):
     """Beta distribution: f(y) = y^(a−1) (1−y)^(b−1) / B(a, b), 0 < y < 1.
 
     T(y) = (log y, log(1−y)), η = (a, b), A = log B(η₁, η₂), h(y) = 1/(y(1−y)). The M-step solves
-    ∇A(a, b) = mean T by damped Newton.
+    ∇A(a, b) = mean T by damped Newton, in the logit of the mean and log(a + b).
 
     **Parameters:** `a`, `b` (no units).
     **Example:**
@@ -58,20 +58,14 @@ class Beta(AbstractExponentialFamily):
         return jnp.where(whole, 0.0, mass)
 
     def estimate(self, mean: Array) -> Params:
-        left, right = jnp.exp(mean[0]), jnp.exp(mean[1])
-        # 1 − left − right is positive by Jensen; rounding must not make it 0
-        room = jnp.maximum(1.0 - left - right, 1e-14)
-        start = jnp.log(0.5 + 0.5 * jnp.stack([left, right]) / room)
+        centre = jax.nn.sigmoid(mean[0] - mean[1])
+        return _solve(mean[0] - jnp.log(centre), mean[1] - jnp.log1p(-centre), centre, 1e-14)
 
-        def surrogate(u: Array) -> Array:
-            natural = jnp.exp(u)
-            return natural @ mean - self.log_partition(natural)
-
-        a, b = jnp.exp(maximise(surrogate, start))
-        return {"a": a, "b": b}
+    def about(self, params: Params) -> "Beta":
+        return _BetaAbout(params["a"] / (params["a"] + params["b"]))
 
     @property
-    def recovery(self) -> tuple[str, int, float]:
+    def recovery(self) -> tuple[str, int, float] | None:
         return ("exp", 0, 0.0)
 
     def support(self, y: Array) -> Array:
@@ -86,3 +80,63 @@ class Beta(AbstractExponentialFamily):
 
     def spread(self, params: Params) -> Array:
         return 1.0 / (1.0 + params["a"] + params["b"])
+
+
+class _BetaAbout(Beta):
+    """The same, reckoned from a value m near the mean: T(y) = (log y/m, log (1−y)/(1−m))."""
+
+    centre: Array
+
+    def statistic(self, y: Array) -> Array:
+        away = (self.centre - y) / (1.0 - self.centre)  # 1 − y itself would be rounded where y is small
+        near = jnp.abs(away) < 0.5
+        other = jnp.where(near, jnp.log1p(jnp.where(near, away, 0.0)), jnp.log1p(-y) - jnp.log1p(-self.centre))
+        return jnp.stack([log_ratio(y, self.centre), other])
+
+    def log_partition(self, natural: Array) -> Array:
+        a, b = natural
+        away = (a * (1.0 - self.centre) - b * self.centre) / (a + b)
+        return _rest(a, b) + (a + b) * _divergence(away, self.centre)
+
+    @property
+    def recovery(self) -> None:
+        return None
+
+    def estimate(self, mean: Array) -> Params:
+        return _solve(mean[0], mean[1], self.centre, 1e-30)
+
+
+def _rest(a: Array, b: Array) -> Array:
+    """log B(a, b) − a log μ − b log(1 − μ), μ = a/(a + b)."""
+    return stirling(a) + stirling(b) - stirling(a + b)
+
+
+def _divergence(away: Array, centre: Array) -> Array:
+    """μ log(μ/m) + (1 − μ) log((1 − μ)/(1 − m)), μ = m + away."""
+
+    def part(x: Array) -> Array:
+        return x * jnp.log1p(x) + log1pmx(x)
+
+    return centre * part(away / centre) + (1.0 - centre) * part(-away / (1.0 - centre))
+
+
+def _solve(left: Array, right: Array, centre: Array, least: float) -> Params:
+    """a and b from the means of log(y/m) and log((1 − y)/(1 − m))."""
+    # positive by Jensen; rounding must not make it 0
+    gap = jnp.maximum(-jnp.log1p(centre * jnp.expm1(left) + (1.0 - centre) * jnp.expm1(right)), least)
+    start = jnp.stack([left - right, jnp.log(1.0 + 0.5 / jnp.expm1(gap))])
+
+    def mean_of(u: Array) -> tuple[Array, Array]:
+        odds = jnp.expm1(u)
+        away = centre * (1.0 - centre) * odds / (1.0 + centre * odds)
+        return centre + away, away
+
+    def surrogate(u: Array) -> Array:
+        mean, away = mean_of(u[0])
+        total = jnp.exp(u[1])
+        fit = mean * left + (1.0 - mean) * right - _divergence(away, centre)
+        return total * fit - _rest(total * mean, total * (1.0 - mean))
+
+    odds, size = maximum(surrogate, start)
+    mean, total = mean_of(odds)[0], jnp.exp(size)
+    return {"a": total * mean, "b": total * (1.0 - mean)}

@@ -14,7 +14,16 @@ from latens.families.trials import Probability, is_whole, number, require_positi
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp
 from latens.numerics.space import Params
-from latens.numerics.special import safe_log
+from latens.numerics.special import (
+    TINY,
+    deviance,
+    expm1mx,
+    log1pmx,
+    log_factorial,
+    log_ratio,
+    safe_log,
+    stirling,
+)
 from latens.numerics.tails import count_mass, negative_binomial_tail, poisson_tail
 
 
@@ -76,7 +85,7 @@ class Poisson(AbstractExponentialFamily):
         return self._events(y)[None]
 
     @property
-    def recovery(self) -> tuple[str, int, float]:
+    def recovery(self) -> tuple[str, int, float] | None:
         return ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
@@ -112,6 +121,38 @@ class Poisson(AbstractExponentialFamily):
         exposure = like[1] if self.exposure is None else self.exposure
         events = jax.random.poisson(key, params["rate"] * exposure).astype(float)
         return jnp.stack([events, exposure]) if self.exposure is None else events
+
+    def about(self, params: Params) -> "Poisson":
+        return _PoissonAbout(self.exposure, jnp.maximum(params["rate"], TINY))
+
+
+class _PoissonAbout(Poisson):
+    """The same, reckoned from a rate r: T(y) = y − er, η = log λ/r, A = r (e^η − 1 − η), h(y) = f(y | r)."""
+
+    centre: Any = None
+
+    def statistic(self, y: Array) -> Array:
+        return (self._events(y) - self.count(y) * self.centre)[None]
+
+    def natural(self, params: Params) -> Array:
+        return log_ratio(jnp.maximum(params["rate"], TINY), self.centre)[None]
+
+    def log_partition(self, natural: Array) -> Array:
+        return self.centre * expm1mx(natural[0])
+
+    def log_base(self, y: Array) -> Array:
+        events = self._events(y)
+        return -deviance(events, self.count(y) * self.centre) - log_factorial(events)
+
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        return super().log_mass(natural + jnp.log(self.centre), lower, upper)
+
+    @property
+    def recovery(self) -> None:
+        return None
+
+    def estimate(self, mean: Array) -> Params:
+        return {"rate": self.centre + mean[0]}
 
 
 class Geometric(_Failures):
@@ -191,7 +232,10 @@ class NegativeBinomial(_Failures):
         return y[None]
 
     def log_base(self, y: Array) -> Array:
-        return gammaln(y + self.size) - gammaln(self.size) - gammaln(y + 1.0)
+        # log Γ(y + r)/(Γ(r) y!), without the terms that cancel
+        some = jnp.maximum(y, 1.0)
+        rising = stirling(some + self.size) - log_factorial(some) + self.size * jnp.log(some + self.size)
+        return jnp.where(y > 0, rising + some * log1pmx(self.size / some) - gammaln(self.size), 0.0)
 
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         odds = jnp.log(-jnp.expm1(natural[0])) - natural[0]

@@ -142,7 +142,8 @@ class AbstractDatum(AbstractFamily):
         width = int(np.prod(self.shape, dtype=int))
         rows, names = rows_and_sets(data, width, self.fields)
         self._whole_rows(rows, names)
-        xs = jax.tree.map(lambda leaf: leaf[:, 0] if self.shape == () else leaf, rows)
+        within = _to_whole(rows) if self.whole and isinstance(rows, Interval) else rows
+        xs = jax.tree.map(lambda leaf: leaf[:, 0] if self.shape == () else leaf, within)
         bad = ~self._possible(xs)
         if bad.any():
             row = int(np.argmax(bad))
@@ -185,6 +186,14 @@ class AbstractDatum(AbstractFamily):
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         estimable(jax.tree.map(lambda leaf: leaf.reshape(len(leaf), -1)[:, :1], xs), columns[:1])
+
+
+def _to_whole(rows: Interval) -> Interval:
+    """Intervals of counts by their first and last whole number: an end that is not among them, as of ">5", is said by
+    the last bit of a double, which a device may flush or round away."""
+    lower, upper = rows.lower.copy(), rows.upper.copy()
+    lower[:, 0], upper[:, 0] = np.ceil(lower[:, 0]), np.floor(upper[:, 0])
+    return Interval(lower, upper)
 
 
 def _opened(x: Interval, shape: tuple[int, ...]) -> tuple[Array, Array]:

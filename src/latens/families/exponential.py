@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -81,8 +82,8 @@ class AbstractExponentialFamily(AbstractDatum):
         """E[T | params] = ∇A(η): (p,)."""
         return jax.grad(self.log_partition)(self.natural(params))
 
-    def mean_totals(self, params: Params) -> Array:
-        return jnp.concatenate([jnp.ones(1), self.mean(params)])
+    def mean_totals(self, params: Params, like: Any) -> Array:
+        return self.count(like) * jnp.concatenate([jnp.ones(1), self.mean(params)])
 
     def exact_kernel(self, potential: Array, y: Array) -> Array:
         return potential @ self.complete(y) + self.log_base(y)

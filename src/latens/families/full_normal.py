@@ -8,14 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, Partial, Patterned
+from latens.cells import Interval, Partial, Patterned, Turned
 from latens.errors import DataError
+from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
 from latens.families.frame import AbstractFrame, Affine
 from latens.families.gaussian import AbstractGaussian, standing_in
 from latens.families.moments import moments
+from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, PositiveDefinite, Real
+from latens.numerics.factor import inverse_factor
 from latens.numerics.space import Params
+
+
+FLATTEST = 1e-13  # of the largest variance in any direction: what is below it is rounding of the matrix
 
 
 class FullNormal(AbstractGaussian):
@@ -48,7 +54,7 @@ class FullNormal(AbstractGaussian):
         return jnp.concatenate([precision @ params["mean"], -precision[i, j] * np.where(i == j, 0.5, 1.0)])
 
     def _precision(self, natural: Array) -> Array:
-        half = jnp.zeros((self.d, self.d)).at[self._triangle()].set(natural[self.d :])
+        half = jnp.zeros((self.d, self.d), natural.dtype).at[self._triangle()].set(natural[self.d :])
         return -(half + half.T)
 
     def log_partition(self, natural: Array) -> Array:
@@ -64,8 +70,11 @@ class FullNormal(AbstractGaussian):
 
         **Source:** Beaton (1964), Res. Bull. 64-51, Educational Testing Service.
         """
+        c, h, precision = self._swept(potential[0], potential[1 : 1 + self.d], self._precision(potential[1:]), seen)
         i, j = self._triangle()
+        return jnp.concatenate([c[None], h, -precision[i, j] * np.where(i == j, 0.5, 1.0)])
 
+    def _swept(self, c: Array, h: Array, precision: Array, seen: Array) -> tuple[Array, Array, Array]:
         def sweep(carry: tuple[Array, Array, Array], at: Array) -> tuple[tuple[Array, Array, Array], None]:
             c, h, precision = carry
             hidden = ~seen[at]
@@ -75,12 +84,14 @@ class FullNormal(AbstractGaussian):
             left = precision - jnp.outer(share, column)
             return (c + jnp.where(hidden, gone, 0.0), h - share * h[at], left), None
 
-        start = (potential[0], potential[1 : 1 + self.d], self._precision(potential[1:]))
-        (c, h, precision), _ = jax.lax.scan(sweep, start, jnp.arange(self.d))
-        h, precision = jnp.where(seen, h, 0.0), jnp.where(jnp.outer(seen, seen), precision, 0.0)
-        return jnp.concatenate([c[None], h, -precision[i, j] * np.where(i == j, 0.5, 1.0)])
+        (c, h, precision), _ = jax.lax.scan(sweep, (c, h, precision), jnp.arange(self.d))
+        return c, jnp.where(seen, h, 0.0), jnp.where(jnp.outer(seen, seen), precision, 0.0)
 
     def log_kernel(self, potential: Array, x: Any) -> Array:
+        if isinstance(x, Turned):
+            turned = x.turn.T @ self._precision(potential[1:]) @ x.turn
+            c, h, precision = self._swept(potential[0], x.turn.T @ potential[1 : 1 + self.d], turned, x.seen)
+            return c + h @ x.value - 0.5 * x.value @ precision @ x.value
         if not isinstance(x, Patterned):
             return super().log_kernel(potential, x)
         return self.marginal(potential, x.seen) @ self.complete(jnp.where(x.seen, x.value, 0.0))
@@ -140,8 +151,26 @@ class FullNormal(AbstractGaussian):
         factor = jnp.linalg.cholesky(params["covariance"])
         return params["mean"] + factor @ jax.random.normal(key, (self.d,))
 
+    def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
+        whiten = inverse_factor(np.asarray(params["covariance"]))
+        return Affine(np.asarray(params["mean"]), whiten), {"mean": np.zeros(self.d), "covariance": np.eye(self.d)}
+
+    def log_densities(self, params: Params, rows: Any) -> np.ndarray:
+        xs = self.observe(rows)
+        if not isinstance(xs, Patterned):
+            return super().log_densities(params, rows)
+        frame, inside = self.standard(params)
+        within = Within(self, frame)
+        return np.asarray(jax.vmap(within.log_kernel, (None, 0))(self.potential(inside), xs))
+
+    def about(self, params: Params) -> AbstractFamily:
+        factor = jnp.linalg.cholesky(params["covariance"])
+        whiten = jax.scipy.linalg.solve_triangular(factor, jnp.eye(self.d), lower=True)
+        return Within(self, Affine(params["mean"], whiten))
+
     def spread(self, params: Params) -> Array:
-        return jnp.linalg.eigvalsh(params["covariance"]).min()
+        values = jnp.linalg.eigvalsh(params["covariance"])
+        return jnp.where(values[0] > FLATTEST * values[-1], values[0], 0.0)
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         centre, scale, correlation = moments(xs, weights, columns)

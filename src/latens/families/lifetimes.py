@@ -1,7 +1,8 @@
 """Families of positive numbers: exponential, gamma and Weibull."""
 
-from collections.abc import Mapping
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -9,15 +10,17 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
-from latens.cells import Interval, Partial, as_interval
+from latens.cells import Interval, Partial, as_interval, numbers_in
+from latens.families.base import AbstractFamily
 from latens.families.datum import AbstractDatum
 from latens.families.exponential import AbstractExponentialFamily
-from latens.families.normal import LogNormal
+from latens.families.frame import AbstractFrame, Log, log_frame
+from latens.families.normal import LogNormal, Normal
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp, nodes
-from latens.numerics.newton import maximise
+from latens.numerics.newton import maximum
 from latens.numerics.space import Params
-from latens.numerics.special import logsumexp, positive_log
+from latens.numerics.special import log1pmx, log_ratio, logsumexp, positive_log, stirling
 from latens.numerics.tails import gamma_mass
 
 
@@ -82,7 +85,95 @@ class Exponential(AbstractExponentialFamily):
         return jax.random.exponential(key) / params["rate"]
 
 
-class Weibull(AbstractDatum):
+class AbstractWeibull(AbstractDatum):
+    """What a Weibull variable and its logarithm share; `log_of` a value is where they differ."""
+
+    @abstractmethod
+    def log_of(self, y: Array) -> Array:
+        """log y of a lifetime as it is given, −inf where there is none."""
+
+    @abstractmethod
+    def log_measure(self, t: Array) -> Array:
+        """log |∂ log y/∂ datum| at log y = t."""
+
+    @property
+    def linear(self) -> bool:
+        return False
+
+    @property
+    def constraints(self) -> Mapping[str, AbstractConstraint]:
+        return {"shape": Positive(), "scale": Positive()}
+
+    def potential(self, params: Params) -> Array:
+        return jnp.stack([params["shape"], jnp.log(params["scale"])])
+
+    def exact_kernel(self, potential: Array, y: Array) -> Array:
+        t = self.log_of(y)
+        return _log_smallest(potential, t) + self.log_measure(t)
+
+    def whole_kernel(self, potential: Array, y: Array) -> Array:
+        return jnp.zeros(())
+
+    def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
+        return _hazard_mass(self._hazard(potential, lower), self._hazard(potential, upper))
+
+    def row_potential(self, params: Params, x: Any, at: Params) -> Array:
+        own, there = self.potential(params), jax.lax.stop_gradient(self.potential(at))
+        if not isinstance(x, Interval | Partial):
+            return self.exact_kernel(own, x)[None]
+        if isinstance(x, Partial):
+            x = as_interval(x)
+        lower = jnp.where(x.exact, -jnp.inf, self.log_of(x.lower))
+        upper = jnp.where(x.exact, jnp.inf, self.log_of(x.upper))
+
+        def log_f(t: Array) -> Array:
+            """Log-density of log y, which is log-concave with its top at log s."""
+            z = there[0] * (t - there[1])
+            return z - jnp.exp(z)
+
+        points, shares = nodes(log_f, lower, upper, there[1])
+        only = jnp.where(jnp.arange(len(points)) == 0, 0.0, -jnp.inf)
+        value = self.log_of(x.value)
+        points = jnp.where(x.exact, value, points)
+        return _log_smallest(own, points) + jnp.where(x.exact, only + self.log_measure(value), shares)
+
+    def row_kernel(self, potential: Array, x: Any) -> Array:
+        return logsumexp(potential)
+
+    def _hazard(self, potential: Array, end: Array) -> Array:
+        t = self.log_of(end)
+        known = jnp.isfinite(t)
+        z = potential[0] * (jnp.where(known, t, 0.0) - potential[1])
+        inside = known & (z < HIGHEST)
+        value = jnp.exp(jnp.where(inside, z, 0.0))
+        return jnp.where(inside, value, jnp.where(t > potential[1], jnp.inf, 0.0))
+
+    def maximise(self, totals: Array) -> Params:
+        """From the moments of log y, a Gumbel variable: where Newton starts."""
+        mean, square = totals[1:] / totals[0]
+        shape = jnp.pi / jnp.sqrt(6 * jnp.maximum(square - mean**2, 1e-12))
+        return {"shape": shape, "scale": jnp.exp(mean + np.euler_gamma / shape)}
+
+    def spread(self, params: Params) -> Array:
+        return 1.0 / params["shape"] ** 2
+
+
+HIGHEST = 700.0  # z beyond which eᶻ is near the end of a double: the density is 0 there
+
+
+def _log_smallest(potential: Array, t: Array) -> Array:
+    """Log-density of log y = t: smallest extreme value, log a + z − eᶻ with z = a (t − log s).
+
+    −inf where eᶻ cannot be held, with no slope, so that a responsibility of 0 leaves nothing of it.
+    """
+    shape, log_scale = potential
+    z = shape * (t - log_scale)
+    inside = z < HIGHEST
+    z = jnp.where(inside, z, 0.0)
+    return jnp.where(inside, jnp.log(shape) + z - jnp.exp(z), -jnp.inf)
+
+
+class Weibull(AbstractWeibull):
     """Weibull distribution: f(y) = (a/s) (y/s)^(a−1) e^(−(y/s)^a), y > 0.
 
     No finite statistic serves every shape: a row's potentials are its own log-density, those of a censored
@@ -100,67 +191,30 @@ class Weibull(AbstractDatum):
     **Source:** Kalbfleisch & Prentice (2002), The Statistical Analysis of Failure Time Data, §2.2.2.
     """
 
-    @property
-    def linear(self) -> bool:
-        return False
+    def log_of(self, y: Array) -> Array:
+        return positive_log(y)
+
+    def log_measure(self, t: Array) -> Array:
+        return -t
 
     @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"shape": Positive(), "scale": Positive()}
-
-    @property
-    def proxy(self) -> LogNormal:
+    def proxy(self) -> AbstractFamily:
         return LogNormal()
 
-    def potential(self, params: Params) -> Array:
-        return jnp.stack([params["shape"], jnp.log(params["scale"])])
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        return log_frame(numbers_in(xs), weights)
 
-    def exact_kernel(self, potential: Array, y: Array) -> Array:
-        return self._at_log(potential, jnp.log(y))
+    def framed(self, frame: AbstractFrame) -> AbstractFamily:
+        return _LogWeibull() if isinstance(frame, Log) else self
 
-    def _at_log(self, potential: Array, t: Array) -> Array:
-        """log f at y = e^t."""
-        shape, log_scale = potential
-        z = shape * (t - log_scale)
-        return jnp.log(shape) + z - t - jnp.exp(z)
-
-    def whole_kernel(self, potential: Array, y: Array) -> Array:
-        return jnp.zeros(())
-
-    def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
-        return _hazard_mass(self._hazard(potential, lower), self._hazard(potential, upper))
-
-    def row_potential(self, params: Params, x: Any, at: Params) -> Array:
-        own, there = self.potential(params), jax.lax.stop_gradient(self.potential(at))
-        if not isinstance(x, Interval | Partial):
-            return self.exact_kernel(own, x)[None]
-        if isinstance(x, Partial):
-            x = as_interval(x)
-        lower = jnp.where(x.exact, -jnp.inf, positive_log(x.lower))
-        upper = jnp.where(x.exact, jnp.inf, positive_log(x.upper))
-
-        def log_f(t: Array) -> Array:
-            """Log-density of log y, which is log-concave with its top at log s."""
-            z = there[0] * (t - there[1])
-            return z - jnp.exp(z)
-
-        points, shares = nodes(log_f, lower, upper, there[1])
-        only = jnp.where(jnp.arange(len(points)) == 0, 0.0, -jnp.inf)
-        points, shares = jnp.where(x.exact, jnp.log(x.value), points), jnp.where(x.exact, only, shares + points)
-        return self._at_log(own, points) + shares
-
-    def row_kernel(self, potential: Array, x: Any) -> Array:
-        return logsumexp(potential)
-
-    def _hazard(self, potential: Array, end: Array) -> Array:
-        inside = (end > 0) & jnp.isfinite(end)
-        value = jnp.exp(potential[0] * (jnp.log(jnp.where(inside, end, 1.0)) - potential[1]))
-        return jnp.where(inside, value, jnp.where(end > 0, jnp.inf, 0.0))
+    def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
+        shift = np.log(params["scale"].astype(np.longdouble))
+        return Log(shift, params["shape"]), {"shape": np.ones(()), "scale": np.ones(())}
 
     def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
         """E[Yʳ; the set] = sʳ Γ(1 + r/a; hazards at the ends): a gamma mass, since the hazard is exponential."""
         potential = self.potential(params)
-        ends = [jnp.maximum(self._hazard(potential, end), 0.0) for end in (lower, upper)]
+        ends = [self._hazard(potential, end) for end in (lower, upper)]
         mass = self.set_kernel(potential, lower, upper)
 
         def moment(r: float) -> Array:
@@ -173,12 +227,6 @@ class Weibull(AbstractDatum):
 
     def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
         return self.set_moments(params, jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf))
-
-    def maximise(self, totals: Array) -> Params:
-        """From the moments of log y, a Gumbel variable: where Newton starts."""
-        mean, square = totals[1:] / totals[0]
-        shape = jnp.pi / jnp.sqrt(6 * jnp.maximum(square - mean**2, 1e-12))
-        return {"shape": shape, "scale": jnp.exp(mean + np.euler_gamma / shape)}
 
     def support(self, y: Array) -> Array:
         return y > 0
@@ -193,8 +241,34 @@ class Weibull(AbstractDatum):
     def features_of(self, y: Array) -> Array:
         return jnp.log(y)[None]
 
-    def spread(self, params: Params) -> Array:
-        return 1.0 / params["shape"] ** 2
+
+class _LogWeibull(AbstractWeibull):
+    """The logarithm of a Weibull variable, in whose frame such data are fitted; `scale` is still that of y."""
+
+    def log_of(self, y: Array) -> Array:
+        return y
+
+    def log_measure(self, t: Array) -> Array:
+        return jnp.zeros(())
+
+    @property
+    def proxy(self) -> AbstractFamily:
+        return Normal()
+
+    def set_moments(self, params: Params, lower: Array, upper: Array) -> NoReturn:
+        raise NotImplementedError("asked of the Weibull family itself")
+
+    whole_moments = set_moments
+
+    def support(self, y: Array) -> Array:
+        return jnp.isfinite(y)
+
+    @property
+    def words(self) -> str:
+        return "a finite number"
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        return jnp.log(params["scale"]) + jnp.log(jax.random.exponential(key)) / params["shape"]
 
 
 class Gamma(AbstractExponentialFamily):
@@ -227,7 +301,7 @@ class Gamma(AbstractExponentialFamily):
         return gammaln(natural[0]) - natural[0] * jnp.log(-natural[1])
 
     @property
-    def recovery(self) -> tuple[str, int, float]:
+    def recovery(self) -> tuple[str, int, float] | None:
         return ("is", 1, 0.0)
 
     def log_base(self, y: Array) -> Array:
@@ -239,16 +313,17 @@ class Gamma(AbstractExponentialFamily):
         return jnp.where(whole, 0.0, mass)
 
     def estimate(self, mean: Array) -> Params:
-        # the gap log ȳ − mean log y is positive by Jensen; rounding must not make it 0
-        gap = jnp.maximum(jnp.log(mean[1]) - mean[0], 1e-14)
+        return self._of_gap(jnp.log(mean[1]) - mean[0], mean[1], 1e-14)
+
+    def _of_gap(self, gap: Array, mean: Array, least: float) -> Params:
+        """From log ȳ − mean log y, which is positive by Jensen; rounding must not make it 0."""
+        gap = jnp.maximum(gap, least)
         start = jnp.log((3 - gap + jnp.sqrt((gap - 3) ** 2 + 24 * gap)) / (12 * gap))
+        shape = jnp.exp(maximum(lambda u: -jnp.exp(u[0]) * gap - stirling(jnp.exp(u[0])), start[None])[0])
+        return {"shape": shape, "rate": shape / mean}
 
-        def profile(u: Array) -> Array:
-            shape = jnp.exp(u[0])
-            return shape * (u[0] - gap - 1.0) - gammaln(shape)
-
-        shape = jnp.exp(maximise(profile, start[None])[0])
-        return {"shape": shape, "rate": shape / mean[1]}
+    def about(self, params: Params) -> "Gamma":
+        return _GammaAbout(params["shape"] / params["rate"])
 
     def support(self, y: Array) -> Array:
         return y > 0
@@ -262,3 +337,29 @@ class Gamma(AbstractExponentialFamily):
 
     def spread(self, params: Params) -> Array:
         return 1.0 / params["shape"]
+
+
+class _GammaAbout(Gamma):
+    """The same, reckoned from a value c near the mean: T(y) = (log y/c, y/c − 1), η = (a, −bc)."""
+
+    centre: Array
+
+    def statistic(self, y: Array) -> Array:
+        return jnp.stack([log_ratio(y, self.centre), (y - self.centre) / self.centre])
+
+    def natural(self, params: Params) -> Array:
+        return jnp.stack([params["shape"], -params["rate"] * self.centre])
+
+    def log_partition(self, natural: Array) -> Array:
+        shape, rate = natural[0], -natural[1]
+        return stirling(shape) - shape * log1pmx((rate - shape) / shape)
+
+    @property
+    def recovery(self) -> None:
+        return None
+
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        return super().log_mass(natural, lower / self.centre, upper / self.centre)
+
+    def estimate(self, mean: Array) -> Params:
+        return self._of_gap(jnp.log1p(mean[1]) - mean[0], self.centre * (1.0 + mean[1]), 1e-30)

@@ -11,8 +11,11 @@ from jax import Array
 
 from latens.cells import numbers_in
 from latens.errors import DataError, ModelError
+from latens.families.base import AbstractFamily
 from latens.families.exponential import AbstractExponentialFamily
-from latens.families.frame import AbstractFrame, Affine
+from latens.families.frame import AbstractFrame, Affine, Log, log_frame
+from latens.families.trials import number
+from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, Positive, Real
 from latens.numerics.masses import normal_mass
 from latens.numerics.space import Params
@@ -58,7 +61,7 @@ class Normal(AbstractExponentialFamily):
     **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 13.
     """
 
-    variance: float | None = eqx.field(default=None, converter=lambda v: None if v is None else float(v))
+    variance: float | None = eqx.field(default=None, converter=number)
 
     def __check_init__(self) -> None:
         known = self.variance
@@ -127,6 +130,16 @@ class Normal(AbstractExponentialFamily):
             )
         return Affine(np.asarray(centre), np.asarray(1.0 / scale))
 
+    def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
+        inside = {"mean": np.zeros(()), "variance": np.ones(())}
+        if self.variance is not None:
+            return Affine(params["mean"], np.ones(())), {"mean": inside["mean"]}
+        return Affine(params["mean"], 1.0 / np.sqrt(params["variance"])), inside
+
+    def about(self, params: Params) -> AbstractFamily:
+        scale = 1.0 / jnp.sqrt(params["variance"]) if self.variance is None else jnp.ones(())
+        return Within(self, Affine(params["mean"], scale))
+
     def spread(self, params: Params) -> Array:
         return params["variance"] if self.variance is None else jnp.ones(())
 
@@ -189,6 +202,19 @@ class LogNormal(AbstractExponentialFamily):
 
     def features_of(self, y: Array) -> Array:
         return self.statistic(y)[:1]
+
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        return log_frame(numbers_in(xs), weights)
+
+    def framed(self, frame: AbstractFrame) -> AbstractFamily:
+        return Normal() if isinstance(frame, Log) else self
+
+    def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
+        inside = {"mean": np.zeros(()), "variance": np.ones(())}
+        return Log(params["mean"], 1.0 / np.sqrt(params["variance"])), inside
+
+    def about(self, params: Params) -> AbstractFamily:
+        return Within(Normal(), Log(params["mean"], 1.0 / jnp.sqrt(params["variance"])))
 
     def spread(self, params: Params) -> Array:
         return params["variance"]

@@ -41,6 +41,8 @@ class Product(AbstractFamily):
 
     def __init__(self, families: Mapping[str, AbstractFamily]) -> None:
         self.columns, self.members = tuple(map(str, families)), tuple(families.values())
+        if len(set(self.columns)) < len(self.columns):
+            raise ModelError(f"Product: two columns have the same name as text: {', '.join(self.columns)}")
 
     @property
     def families(self) -> dict[str, AbstractFamily]:
@@ -67,8 +69,7 @@ class Product(AbstractFamily):
         return Product({c: family.proxy for c, family in self.families.items()})
 
     def _own(self, params: Params, column: str) -> Params:
-        prefix = f"{column}."
-        return {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
+        return {n: params[f"{column}.{n}"] for n in self.families[column].constraints}
 
     def _split(self, row: Array) -> dict[str, Array]:
         sizes = [self._size(family) for family in self.families.values()]
@@ -86,8 +87,19 @@ class Product(AbstractFamily):
     def potential(self, params: Params) -> Array:
         return jnp.concatenate([f.potential(self._own(params, c)) for c, f in self.families.items()])
 
-    def mean_totals(self, params: Params) -> Array:
-        return jnp.concatenate([f.mean_totals(self._own(params, c)) for c, f in self.families.items()])
+    def mean_totals(self, params: Params, like: Any) -> Array:
+        return jnp.concatenate([f.mean_totals(self._own(params, c), like[c]) for c, f in self.families.items()])
+
+    def log_densities(self, params: Params, rows: dict[str, Any]) -> np.ndarray:
+        each = [family.log_densities(self._own(params, c), rows[c]) for c, family in self.families.items()]
+        return np.asarray(np.sum(each, axis=0))
+
+    def about(self, params: Params) -> "Product":
+        return Product({c: family.about(self._own(params, c)) for c, family in self.families.items()})
+
+    @property
+    def recentres(self) -> bool:
+        return any(family.recentres for family in self.members)
 
     def log_kernel(self, potential: Array, x: Any) -> Array:
         own = self._split(potential)
@@ -148,7 +160,9 @@ class Product(AbstractFamily):
         return jnp.concatenate([f.features(x[c]) for c, f in self.families.items()])
 
     def frame(self, xs: dict[str, np.ndarray], weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return ByColumn(self.columns, tuple(f.frame(xs[c], weights, [c]) for c, f in self.families.items()))
+        names = tuple(tuple(family.constraints) for family in self.members)
+        frames = tuple(f.frame(xs[c], weights, [c]) for c, f in self.families.items())
+        return ByColumn(self.columns, names, frames)
 
     def framed(self, frame: AbstractFrame) -> "Product":
         assert isinstance(frame, ByColumn)

@@ -10,11 +10,13 @@ import numpy as np
 from jax import Array
 
 from latens.cells import Interval, Partial, as_interval, numbers_in
+from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
 from latens.families.frame import AbstractFrame, Affine
 from latens.families.gaussian import AbstractGaussian, standing_in
 from latens.families.moments import moments
 from latens.families.normal import Normal, scaled_mass
+from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, Positive, Real
 from latens.numerics.space import Params
 
@@ -38,6 +40,13 @@ class AbstractSeparable(AbstractGaussian):
             whole = whole + jnp.vectorize(scaled_mass)(lower, upper, linear * variance, variance)
         shown = self.complete(jnp.where(exact, x.value, 0.0))
         return potential @ shown + jnp.where(exact, 0.0, whole).sum()
+
+    def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
+        inside = {"mean": np.zeros(self.d), "variance": np.ones(np.shape(params["variance"]))}
+        return Affine(params["mean"], 1.0 / np.sqrt(params["variance"])), inside
+
+    def about(self, params: Params) -> AbstractFamily:
+        return Within(self, Affine(params["mean"], 1.0 / jnp.sqrt(params["variance"])))
 
     def _each(self, params: Params) -> Params:
         return {name: jnp.broadcast_to(value, (self.d,)) for name, value in params.items()}

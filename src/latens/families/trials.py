@@ -12,9 +12,9 @@ from jax.scipy.special import gammaln
 
 from latens.errors import ModelError
 from latens.families.exponential import AbstractExponentialFamily
-from latens.numerics.constraints import AbstractConstraint, Unit
+from latens.numerics.constraints import EDGE, AbstractConstraint, Unit
 from latens.numerics.space import Params
-from latens.numerics.special import logsumexp, safe_log
+from latens.numerics.special import TINY, deviance, log_factorial, log_mixed, log_ratio, logsumexp, safe_log
 from latens.numerics.tails import binomial_tail, count_mass
 
 
@@ -23,7 +23,7 @@ def is_whole(y: Array) -> Array:
 
 
 def number(known: float | None) -> float | None:
-    return None if known is None else float(known)
+    return known if known is None or isinstance(known, jax.Array) else float(known)
 
 
 def require_positive(family: str, name: str, known: float | None) -> None:
@@ -43,7 +43,7 @@ class _Successes(Probability):
     """Independent trials: η = logit p, A = log(1 + e^η) for each."""
 
     @property
-    def recovery(self) -> tuple[str, int, float]:
+    def recovery(self) -> tuple[str, int, float] | None:
         return ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
@@ -165,3 +165,39 @@ class Binomial(_Successes):
 
     def features_of(self, y: Array) -> Array:
         return self.statistic(y) / self.count(y)
+
+    def about(self, params: Params) -> "Binomial":
+        return _BinomialAbout(self.trials, jnp.clip(params["probability"], EDGE, 1.0 - EDGE))
+
+
+class _BinomialAbout(Binomial):
+    """The same, reckoned from a probability c: T(y) = y − Nc, η = logit p − logit c, A = log(1 − c + c e^η) − cη."""
+
+    centre: Any = None
+
+    def statistic(self, y: Array) -> Array:
+        return (self._successes(y) - self.count(y) * self.centre)[None]
+
+    def natural(self, params: Params) -> Array:
+        p = jnp.clip(params["probability"], TINY, 1.0 - EDGE)
+        return (log_ratio(p, self.centre) - log_ratio(1.0 - p, 1.0 - self.centre))[None]
+
+    def log_partition(self, natural: Array) -> Array:
+        return log_mixed(self.centre, natural[0])
+
+    def log_base(self, y: Array) -> Array:
+        successes, trials = self._successes(y), self.count(y)
+        failures = trials - successes
+        coefficient = log_factorial(trials) - log_factorial(successes) - log_factorial(failures)
+        away = deviance(successes, trials * self.centre) + deviance(failures, trials * (1.0 - self.centre))
+        return coefficient - away
+
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        return super().log_mass(natural + jnp.log(self.centre) - jnp.log1p(-self.centre), lower, upper)
+
+    @property
+    def recovery(self) -> None:
+        return None
+
+    def estimate(self, mean: Array) -> Params:
+        return {"probability": self.centre + mean[0]}

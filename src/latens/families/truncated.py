@@ -51,6 +51,8 @@ class Truncated(AbstractDatum):
             raise ModelError(f"Truncated takes a family of one number per datum, got {family!r}")
         if not lower < upper:
             raise ModelError(f"Truncated: lower ({lower:g}) must be below upper ({upper:g})")
+        if family.whole:
+            lower, upper = np.ceil(lower), np.floor(upper)
         self.family, self.lower, self.upper = family, float(lower), float(upper)
         self.ends = (bool(np.isfinite(lower)), bool(np.isfinite(upper)))
 
@@ -70,6 +72,19 @@ class Truncated(AbstractDatum):
     def proxy(self) -> AbstractFamily:
         return self.family.proxy
 
+    def about(self, params: Params) -> "Truncated":
+        return eqx.tree_at(lambda truncated: truncated.family, self, self.family.about(params))
+
+    @property
+    def recentres(self) -> bool:
+        return self.family.recentres
+
+    def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
+        return self.family.standard(params)
+
+    def mean_totals(self, params: Params, like: Any) -> Array:
+        return self.family.mean_totals(params, like)
+
     def potential(self, params: Params) -> Array:
         return self.family.potential(params)
 
@@ -83,9 +98,9 @@ class Truncated(AbstractDatum):
     @property
     def _beyond(self) -> list[Interval]:
         """The sets in which nothing could have been seen."""
-        end = jnp.asarray(jnp.inf)
-        below = Interval(-end, jnp.nextafter(self.lower, -end))
-        above = Interval(jnp.nextafter(self.upper, end), end)
+        end, step = jnp.asarray(jnp.inf), 1.0 if self.family.whole else 0.0
+        below = Interval(-end, jnp.asarray(self.lower) - step)
+        above = Interval(jnp.asarray(self.upper) + step, end)
         return [gone for gone, there in zip((below, above), self.ends, strict=True) if there]
 
     def _unseen(self, potential: Array) -> Array:
@@ -159,7 +174,9 @@ class Truncated(AbstractDatum):
 
     def framed(self, frame: AbstractFrame) -> "Truncated":
         lower, upper = frame.apply(np.array([self.lower, self.upper]))
-        return Truncated(self.family, float(lower), float(upper))
+        inside = self.family.framed(frame)
+        assert isinstance(inside, AbstractDatum)
+        return Truncated(inside, float(lower), float(upper))
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         super().require(xs, columns)

@@ -147,8 +147,21 @@ class AbstractModel(eqx.Module):
         space = Space(self.constraints)
         return space.params(jnp.asarray(rng.normal(size=space.size)))
 
-    def mean_statistics(self, params: Params) -> Any:
-        """E[S(Y)] of one complete observation, shaped like φ: what a conjugate prior is made of."""
+    def about(self, params: Params) -> "AbstractModel":
+        """The same model, its statistics and potentials reckoned from these params; see `AbstractFamily.about`."""
+        return self
+
+    @property
+    def recentres(self) -> bool:
+        """Whether `about` does anything."""
+        return False
+
+    def size(self, potentials: Any, stats: Any, n: Array) -> Array:
+        """How large the terms are, for a row, that its log-evidence is the sum of: what rounding is measured by."""
+        return jnp.zeros(())
+
+    def mean_statistics(self, params: Params, like: Any) -> Any:
+        """E[S(Y)] of one complete observation of the size of `like`, shaped like φ: a conjugate prior is made of it."""
         raise ModelError(f"{type(self).__name__} does not say what its statistics are expected to be: no prior for it")
 
     def pooled(self, xs: Any, weights: Array) -> Params:

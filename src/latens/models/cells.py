@@ -108,7 +108,7 @@ class Cells(AbstractModel):
         constants = jnp.array([m.constant for m in monomials])
         return safe_log(constants) + self._powers(factors) @ jnp.stack([logs[f] for f in factors])
 
-    def mean_statistics(self, params: Params) -> Array:
+    def mean_statistics(self, params: Params, like: Any) -> Array:
         return self._probabilities(params)
 
     def log_evidence(self, potentials: Array, x: Array) -> Array:

@@ -19,6 +19,9 @@ from latens.numerics.space import Constraints, Params, Space
 # a spread (variance where the data have 1) below which a component is a point: far above rounding
 # of the second moments, and reached within a few steps once a likelihood is unbounded
 POINT = 1e-11
+# where statistics are reckoned from the component itself, rounding begins far below; but so narrow a component of
+# fewer rows than this has found some that happen to lie close together
+POINT_ABOUT, SEVERAL = 1e-24, 10.0
 
 
 class AbstractComponents(eqx.Module):
@@ -72,8 +75,23 @@ class AbstractComponents(eqx.Module):
         """params → potentials of all components."""
 
     @abstractmethod
-    def mean_totals(self, params: Params, shares: Array) -> Any:
-        """Expected totals of `shares` (k,) complete data of each component, shaped like the potentials."""
+    def mean_totals(self, params: Params, shares: Array, like: Any) -> Any:
+        """Expected totals of `shares` (k,) complete data like this one, of each component; as the potentials are."""
+
+    @abstractmethod
+    def about(self, params: Params) -> "AbstractComponents":
+        """The same, each component reckoned from its own distribution at these params; see `AbstractFamily.about`."""
+
+    apart: eqx.AbstractVar[bool]  # whether it is that already
+
+    @property
+    @abstractmethod
+    def recentres(self) -> bool:
+        """Whether `about` does anything."""
+
+    @abstractmethod
+    def sizes(self, potentials: Any, stats: Any) -> Array:
+        """(k,) Σ |φ S̄| of each component: how large the terms are that its log-density is the sum of."""
 
     @abstractmethod
     def log_kernels(self, potentials: Any, x: Any) -> Array:
@@ -131,6 +149,7 @@ class Alike(AbstractComponents):
     family: AbstractFamily
     number: int = eqx.field(static=True)
     shared: tuple[str, ...] = eqx.field(static=True, default=())
+    members: Any = None  # the family about every component, its arrays stacked; None where one serves all
 
     def __check_init__(self) -> None:
         for name in self.shared:
@@ -178,27 +197,50 @@ class Alike(AbstractComponents):
     def _over(self, params: Mapping[str, Any]) -> dict[str, int | None]:
         return {n: None if n in self.shared else 0 for n in params}
 
+    def about(self, params: Params) -> "Alike":
+        own = {n: params[n] for n in self.family.constraints}
+        members = jax.vmap(self.family.about, (self._over(own),), axis_size=self.k)(own)
+        return Alike(self.family, self.number, self.shared, members)
+
+    @property
+    def apart(self) -> bool:
+        return self.members is not None
+
+    @property
+    def recentres(self) -> bool:
+        return self.family.recentres
+
+    def sizes(self, potentials: Array, stats: Array) -> Array:
+        return jnp.abs(potentials * stats).sum(1)
+
+    def _members(self, function: Callable[..., Any], axes: tuple[Any, ...], *arguments: Any) -> Any:
+        """A function of (family, arguments ...) under every component."""
+        if self.members is None:
+            return jax.vmap(lambda *given: function(self.family, *given), axes, axis_size=self.k)(*arguments)
+        return jax.vmap(function, (0, *axes), axis_size=self.k)(self.members, *arguments)
+
     def potentials(self, params: Params) -> Array:
         own = {n: params[n] for n in self.family.constraints}
-        return jax.vmap(self.family.potential, (self._over(own),))(own)
+        return self._members(lambda family, p: family.potential(p), (self._over(own),), own)
 
-    def mean_totals(self, params: Params, shares: Array) -> Array:
+    def mean_totals(self, params: Params, shares: Array, like: Any) -> Array:
         own = {n: params[n] for n in self.family.constraints}
-        return shares[:, None] * jax.vmap(self.family.mean_totals, (self._over(own),))(own)
+        each = self._members(lambda family, p: family.mean_totals(p, like), (self._over(own),), own)
+        return shares[:, None] * each
 
     def log_kernels(self, potentials: Array, x: Any) -> Array:
-        return jax.vmap(self.family.log_kernel, (0, None))(potentials, x)
+        return self._members(lambda family, p: family.log_kernel(p, x), (0,), potentials)
 
     def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
         here, there = ({n: p[n] for n in self.family.constraints} for p in (params, at))
         over = self._over(here)
-        return jax.vmap(self.family.row_potential, (over, None, over))(here, x, there)
+        return self._members(lambda family, p, q: family.row_potential(p, x, q), (over, over), here, there)
 
     def row_kernels(self, potentials: Any, x: Any) -> Array:
-        return jax.vmap(self.family.row_kernel, (0, None))(potentials, x)
+        return self._members(lambda family, p: family.row_kernel(p, x), (0,), potentials)
 
     def maximise(self, stats: Array) -> Params:
-        separate = jax.vmap(self.family.maximise)(stats)
+        separate = self._members(lambda family, totals: family.maximise(totals), (0,), stats)
         share = stats[:, 0] / stats[:, 0].sum()
         return {n: jnp.tensordot(share, v, 1) if n in self.shared else v for n, v in separate.items()}
 
@@ -242,6 +284,11 @@ def anywhere(constraints: Constraints) -> Params:
     """Some params inside the constraints."""
     space = Space(constraints)
     return space.params(jnp.zeros(space.size))
+
+
+def least_spread(about: bool, rows: Array) -> Array:
+    """Below which a component that expects so many rows is a point."""
+    return jnp.where(rows >= SEVERAL, POINT_ABOUT, POINT) if about else jnp.full_like(rows, POINT)
 
 
 def collapsed(what: str, remedy: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +11,8 @@ from jax import Array
 
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
-from latens.families.frame import AbstractFrame, Identity
+from latens.families.frame import AbstractFrame, ByComponent, Identity
+from latens.families.within import Within
 from latens.models.components import AbstractComponents
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
@@ -20,6 +22,7 @@ class Different(AbstractComponents):
     """A list of families over the same kind of datum; parameters are called "0.name", "1.name", ..."""
 
     families: tuple[AbstractFamily, ...]
+    apart: bool = eqx.field(static=True, default=False)  # whether each is reckoned from its own distribution
 
     def _own(self, params: Params, j: int) -> Params:
         return {n: params[f"{j}.{n}"] for n in self.families[j].constraints}
@@ -62,8 +65,18 @@ class Different(AbstractComponents):
     def potentials(self, params: Params) -> tuple[Array, ...]:
         return tuple(f.potential(self._own(params, j)) for j, f in enumerate(self.families))
 
-    def mean_totals(self, params: Params, shares: Array) -> tuple[Array, ...]:
-        return tuple(shares[j] * f.mean_totals(self._own(params, j)) for j, f in enumerate(self.families))
+    def mean_totals(self, params: Params, shares: Array, like: Any) -> tuple[Array, ...]:
+        return tuple(shares[j] * f.mean_totals(self._own(params, j), like) for j, f in enumerate(self.families))
+
+    def about(self, params: Params) -> "Different":
+        return Different(tuple(f.about(self._own(params, j)) for j, f in enumerate(self.families)), True)
+
+    @property
+    def recentres(self) -> bool:
+        return any(family.recentres for family in self.families)
+
+    def sizes(self, potentials: tuple[Array, ...], stats: tuple[Array, ...]) -> Array:
+        return jnp.stack([jnp.abs(p * s).sum() for p, s in zip(potentials, stats, strict=True)])
 
     def log_kernels(self, potentials: tuple[Array, ...], x: Any) -> Array:
         return jnp.stack([f.log_kernel(p, x) for f, p in zip(self.families, potentials, strict=True)])
@@ -82,10 +95,17 @@ class Different(AbstractComponents):
         return jnp.stack([f.spread(self._own(params, j)) for j, f in enumerate(self.families)])
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return Identity()
+        parts = tuple(str(j) for j in range(self.k))
+        names = tuple(tuple(family.constraints) for family in self.families)
+        frames = tuple(family.frame(xs, weights, columns) for family in self.families)
+        return ByComponent(parts, names, frames, frames[0] if all(map(frames[0].equals, frames)) else Identity())
 
     def framed(self, frame: AbstractFrame) -> "Different":
-        return self
+        assert isinstance(frame, ByComponent)
+        inside = [family.framed(own) for family, own in zip(self.families, frame.frames, strict=True)]
+        if isinstance(frame.data, Identity):
+            inside = [f if isinstance(w, Identity) else Within(f, w) for f, w in zip(inside, frame.frames, strict=True)]
+        return Different(tuple(inside))
 
     def expected(self, params: Params, x: Any) -> Any:
         return _stacked([f.expected(self._own(params, j), x) for j, f in enumerate(self.families)])

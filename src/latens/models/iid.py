@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -12,7 +14,7 @@ from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, Rows
-from latens.models.components import POINT, anywhere, collapsed, totals
+from latens.models.components import anywhere, collapsed, least_spread, totals
 from latens.numerics.space import Constraints, Params
 
 
@@ -33,6 +35,7 @@ class IID(AbstractModel):
     """
 
     family: AbstractFamily
+    apart: bool = eqx.field(static=True, default=False)  # whether it is reckoned from its own distribution
 
     def __check_init__(self) -> None:
         if not isinstance(self.family, AbstractFamily):
@@ -83,14 +86,24 @@ class IID(AbstractModel):
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         return _begin(self.family, xs, weights)
 
-    def mean_statistics(self, params: Params) -> Array:
-        return self.family.mean_totals(params)
+    def about(self, params: Params) -> "IID":
+        return IID(self.family.about(params), True)
+
+    @property
+    def recentres(self) -> bool:
+        return self.family.recentres
+
+    def size(self, potentials: Array, stats: Array, n: Array) -> Array:
+        return jnp.abs(potentials * stats).sum() / n if self.finite else jnp.zeros(())
+
+    def mean_statistics(self, params: Params, like: Any) -> Array:
+        return self.family.mean_totals(params, like)
 
     def pooled(self, xs: Any, weights: Array) -> Params:
         return _begin(self.family, xs, weights)
 
     def health(self, params: Params, n: Array) -> Array:
-        return self.family.spread(params)[None] / POINT
+        return self.family.spread(params)[None] / least_spread(self.apart, n)
 
     def ailment(self, part: int) -> str:
         return collapsed("the distribution", "give more rows or fewer columns, or restrict it (covariance='diagonal')")

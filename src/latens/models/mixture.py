@@ -16,11 +16,11 @@ from latens.families.expected import Chances, Moments
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, Rows
 from latens.models.components import (
-    POINT,
     AbstractComponents,
     Alike,
     anywhere,
     collapsed,
+    least_spread,
     totals,
 )
 from latens.models.different import Different
@@ -191,9 +191,22 @@ class Mixture(AbstractModel):
             groups = guided(groups, np.asarray(xs.allowed))
         return _from_groups(self, rows, jnp.asarray(groups * np.asarray(weights)[:, None]))
 
-    def mean_statistics(self, params: Params) -> dict[str, Any]:
+    def about(self, params: Params) -> "Mixture":
+        return eqx.tree_at(lambda model: model.components, self, self.components.about(params))
+
+    @property
+    def recentres(self) -> bool:
+        return self.components.recentres
+
+    def size(self, potentials: dict[str, Any], stats: dict[str, Any], n: Array) -> Array:
+        if not self.finite:
+            return jnp.zeros(())
+        sizes, rows = self.components.sizes(potentials["components"], stats["components"]), stats["weights"]
+        return jnp.where(rows > FEWEST, sizes / jnp.maximum(rows, FEWEST), 0.0).max()
+
+    def mean_statistics(self, params: Params, like: Any) -> dict[str, Any]:
         shares = params["weights"] if self.known is None else jnp.asarray(self.known)
-        return {"weights": shares, "components": self.components.mean_totals(params, shares)}
+        return {"weights": shares, "components": self.components.mean_totals(params, shares, without_labels(like))}
 
     def pooled(self, xs: Any, weights: Array) -> Params:
         """Every component as all rows together, all equally likely."""
@@ -216,8 +229,10 @@ class Mixture(AbstractModel):
         return 1 if self.components.k == 1 else 10
 
     def health(self, params: Params, n: Array) -> Array:
-        rows = jnp.full(self.components.k, jnp.inf) if self.known is not None else n * params["weights"] / FEWEST
-        return jnp.concatenate([rows, self.components.spread(params) / POINT])
+        rows = n * (params["weights"] if self.known is None else jnp.asarray(self.known))
+        alive = rows / FEWEST if self.known is None else jnp.full(self.components.k, jnp.inf)
+        spread = self.components.spread(params) / least_spread(self.components.apart, rows)
+        return jnp.concatenate([alive, spread])
 
     def ailment(self, part: int) -> str:
         k = self.components.k
@@ -273,7 +288,7 @@ def _distinct(xs: Any, enough: int) -> int:
 
 @jax.jit
 def _features(model: Mixture, frame: AbstractFrame, xs: Any) -> Array:
-    return jax.vmap(model.components.lead.features)(frame.undo(xs))
+    return jax.vmap(model.components.lead.features)(frame.unmixed(xs))
 
 
 @jax.jit

@@ -14,8 +14,22 @@ class _State(NamedTuple):
     point: Array
     value: Array
     damping: Array
+    left: Array
     done: Array
     steps: Array
+
+
+class Maximum(NamedTuple):
+    """Where a search ended, and whether that is a maximum; if not, nothing is claimed of it."""
+
+    point: Array  # (p,)
+    arrived: Array  # a boolean
+
+
+def maximum(objective: Callable[[Array], Array], start: Array) -> Array:
+    """The point (p,) alone, NaN if the search did not arrive."""
+    found = maximise(objective, start)
+    return jnp.where(found.arrived, found.point, jnp.nan)
 
 
 def maximise(
@@ -24,7 +38,7 @@ def maximise(
     *,
     derivatives: Derivatives | None = None,
     max_steps: int = 60,
-) -> Array:
+) -> Maximum:
     """A local maximum of a smooth function, never below its value at `start`.
 
     Each step solves (−H + λ·diag|H|) δ = g (Levenberg–Marquardt damping) and is taken only if the
@@ -32,7 +46,8 @@ def maximise(
 
     **Arguments:** `objective` (p,) → scalar, `start` (p,), `derivatives` (p,) → gradient (p,) and
     Hessian (p, p), by automatic differentiation if not given.
-    **Returns:** (p,), where the squared Newton decrement gᵀδ is below 1e-22 of the objective's size.
+    **Returns:** a `Maximum`, which has arrived if the squared Newton decrement gᵀδ fell below 1e-13, or 1e-16 of the
+    objective's size; it is looked for until that is below 1e-22. A NaN among the derivatives ends the search.
     **Source:** Marquardt (1963), SIAM J. Appl. Math. 11, 431; Nocedal & Wright (2006), ch. 10.
     """
     if derivatives is None:
@@ -52,17 +67,22 @@ def maximise(
         slack = 1e-14 * (1.0 + jnp.abs(state.value))
         good = (decrement > 0) & (value >= state.value - slack) & jnp.all(jnp.isfinite(candidate))
         tiny = (jnp.abs(decrement) <= 1e-22 * (1.0 + jnp.abs(state.value))) & (state.damping <= 1e-3)
+        lost = ~jnp.isfinite(g).all() | ~jnp.isfinite(hessian).all()
+        still = jnp.all(g == 0)
         return _State(
             jnp.where(good, candidate, state.point),
             jnp.where(good, value, state.value),
             jnp.where(good, state.damping * 0.05, jnp.maximum(state.damping, 1e-4) * 10.0),
-            tiny | (state.damping > 1e12) | jnp.all(g == 0),
+            # of a step that damping holds back the decrement says nothing
+            jnp.where(still, 0.0, jnp.where(lost, jnp.nan, jnp.where(state.damping <= 1e-2, decrement, state.left))),
+            tiny | lost | still | (state.damping > 1e12),
             state.steps + 1,
         )
 
-    first = _State(start, objective(start), jnp.asarray(1e-4), jnp.asarray(False), jnp.asarray(0))
-    end = jax.lax.while_loop(lambda s: ~s.done & (s.steps < max_steps), step, first).point
-    return _differentiable(jax.lax.stop_gradient(end), derivatives)
+    first = _State(start, objective(start), jnp.asarray(1e-4), jnp.asarray(jnp.inf), jnp.asarray(False), jnp.asarray(0))
+    end = jax.lax.while_loop(lambda s: ~s.done & (s.steps < max_steps), step, first)
+    arrived = jnp.abs(end.left) <= jnp.maximum(1e-13, 1e-16 * (1.0 + jnp.abs(end.value)))
+    return Maximum(_differentiable(jax.lax.stop_gradient(end.point), derivatives), arrived)
 
 
 def _differentiable(end: Array, derivatives: Derivatives) -> Array:

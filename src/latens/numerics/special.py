@@ -36,3 +36,75 @@ def positive_log(values: Array) -> Array:
 def log_beta(a: Array, b: Array) -> Array:
     """log B(a, b); `jax.scipy.special.betaln` is only good to 1e-6 at moderate a and b."""
     return gammaln(a) + gammaln(b) - gammaln(a + b)
+
+
+def log_ratio(y: Array, centre: Array) -> Array:
+    """log(y/c) of positive numbers, to full precision next to y = c."""
+    away = (y - centre) / centre
+    near = jnp.abs(away) < 0.5
+    return jnp.where(near, jnp.log1p(jnp.where(near, away, 0.0)), jnp.log(jnp.where(near, 1.0, y / centre)))
+
+
+def log1pmx(x: Array) -> Array:
+    """log(1 + x) − x for x > −1, to full precision next to 0, where it is −x²/2.
+
+        2 atanh s − x = 2s³ (1/3 + s²/5 + ...) − s x,   s = x/(2 + x)
+    """
+    near = jnp.abs(x) < 0.25
+    t = jnp.where(near, x, 0.0)
+    s = t / (2.0 + t)
+    square, tail = s * s, jnp.zeros_like(s)
+    for odd in range(21, 1, -2):
+        tail = tail * square + 2.0 / odd
+    far = jnp.where(near, 1.0, x)
+    return jnp.where(near, s * (square * tail - t), jnp.log1p(far) - far)
+
+
+def expm1mx(x: Array) -> Array:
+    """e^x − 1 − x, to full precision next to 0, where it is x²/2."""
+    near = jnp.abs(x) < 0.5
+    t = jnp.where(near, x, 0.0)
+    tail = jnp.zeros_like(t)
+    for k in range(16, 1, -1):
+        tail = (1.0 + tail) * t / k
+    far = jnp.where(near, 1.0, x)
+    return jnp.where(near, t * tail, jnp.expm1(far) - far)
+
+
+def log_mixed(share: Array, x: Array) -> Array:
+    """log(1 − p + p eˣ) − p x ≥ 0, to full precision next to x = 0, where it is p(1 − p) x²/2."""
+    near = jnp.abs(x) < 0.5
+    t = jnp.where(near, x, 0.0)
+    close = log1pmx(share * jnp.expm1(t)) + share * expm1mx(t)
+    far = jnp.where(near, 1.0, x)
+    wide = jnp.logaddexp(jnp.log1p(-share), jnp.log(share) + far) - share * far
+    return jnp.where(near, close, wide)
+
+
+def stirling(a: Array) -> Array:
+    """log Γ(a) − (a log a − a) for a > 0: ½ log(2π/a) + 1/12a − ..., without the terms that cancel.
+
+    **Source:** Abramowitz & Stegun (1964), 6.1.40.
+    """
+    large = a > 12.0
+    t = jnp.where(large, a, 12.0)
+    inverse, tail = 1.0 / (t * t), jnp.zeros_like(t)
+    for term in (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12):
+        tail = tail * inverse + term
+    b = jnp.where(large, 1.0, a)
+    return jnp.where(large, 0.5 * jnp.log(2 * jnp.pi / t) + tail / t, gammaln(b) - b * jnp.log(b) + b)
+
+
+def log_factorial(y: Array) -> Array:
+    """log y! − (y log y − y) for y ≥ 0, without the terms that cancel."""
+    some = jnp.where(y > 0, y, 1.0)
+    return jnp.where(y > 0, stirling(some) + jnp.log(some), 0.0)
+
+
+def deviance(y: Array, mean: Array) -> Array:
+    """y log(y/m) − y + m for y ≥ 0, to full precision next to y = m, where it is (y − m)²/2m.
+
+    **Source:** Loader (2000), Fast and Accurate Computation of Binomial Probabilities.
+    """
+    x = jnp.where(y > 0, (y - mean) / mean, 0.0)
+    return mean * jnp.where(y > 0, x * jnp.log1p(x) + log1pmx(x), 1.0)

@@ -2,32 +2,32 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import gammaln
 
 from latens.numerics.masses import log1mexp, log_difference, log_integral
-from latens.numerics.special import log_beta, logsumexp
+from latens.numerics.special import expm1mx, log_mixed, logsumexp, stirling
 
 
 def gamma_mass(shape: Array, rate: Array, lower: Array, upper: Array) -> Array:
     """log ∫ of a gamma density over (lower, upper) on the scale u = log y, where it is log-concave."""
 
-    def log_f(u: Array, shape: Array, rate: Array, constant: Array) -> Array:
-        return shape * u - rate * jnp.exp(u) + constant
+    def log_f(u: Array, shape: Array, top: Array, constant: Array) -> Array:
+        return constant - shape * expm1mx(u - top)
 
-    constant = shape * jnp.log(rate) - gammaln(shape)
-    return log_integral(log_f, (shape, rate, constant), lower, upper, jnp.log(shape) - jnp.log(rate))
+    top = jnp.log(shape) - jnp.log(rate)
+    return log_integral(log_f, (shape, top, -stirling(shape)), lower, upper, top)
 
 
 def beta_mass(a: Array, b: Array, shift: Array, lower: Array, upper: Array) -> Array:
     """log ∫ of a beta density over (lower, upper) on the scale u = logit y − shift, where it is log-concave."""
 
-    def log_f(u: Array, a: Array, b: Array, shift: Array, constant: Array) -> Array:
-        return a * jax.nn.log_sigmoid(u + shift) + b * jax.nn.log_sigmoid(-u - shift) + constant
+    def log_f(u: Array, total: Array, share: Array, top: Array, constant: Array) -> Array:
+        return constant - total * log_mixed(share, u - top)
 
-    return log_integral(log_f, (a, b, shift, -log_beta(a, b)), lower, upper, jnp.log(a) - jnp.log(b) - shift)
+    constant = stirling(a + b) - stirling(a) - stirling(b)
+    top = jnp.log(a) - jnp.log(b) - shift
+    return log_integral(log_f, (a + b, a / (a + b), top, constant), lower, upper, top)
 
 
 def _side(right: Array) -> tuple[Array, Array]:
