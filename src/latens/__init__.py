@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from latens.families.exponential import AbstractExponentialFamily as AbstractExponentialFamily
     from latens.families.lifetimes import Exponential as Exponential
     from latens.families.lifetimes import Gamma as Gamma
-    from latens.families.lifetimes import Weibull as Weibull
     from latens.families.multivariate_normal import MultivariateNormal as MultivariateNormal
     from latens.families.normal import LogNormal as LogNormal
     from latens.families.normal import Normal as Normal
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from latens.families.trials import Bernoulli as Bernoulli
     from latens.families.trials import Binomial as Binomial
     from latens.families.truncated import Truncated as Truncated
+    from latens.families.weibull import Weibull as Weibull
     from latens.fitting import fit as fit
     from latens.fitting import iterate as iterate
     from latens.inference.bootstrap import Bootstrap as Bootstrap
@@ -105,12 +105,13 @@ _HOME = {
     "families.categorical": ["Categorical", "Multinomial"],
     "families.counts": ["Geometric", "NegativeBinomial", "Poisson"],
     "families.exponential": ["AbstractExponentialFamily"],
-    "families.lifetimes": ["Exponential", "Gamma", "Weibull"],
+    "families.lifetimes": ["Exponential", "Gamma"],
     "families.multivariate_normal": ["MultivariateNormal"],
     "families.normal": ["LogNormal", "Normal"],
     "families.product": ["Product"],
     "families.trials": ["Bernoulli", "Binomial"],
     "families.truncated": ["Truncated"],
+    "families.weibull": ["Weibull"],
     "fitting": ["fit", "iterate"],
     "inference.surrogate": ["h_function", "lower_bound", "q_function"],
     "comparison": ["choose", "compare"],

@@ -74,8 +74,13 @@ class Estimates:
 
     @property
     def n(self) -> float:
-        """The total weight of the rows."""
-        return self._problem.n
+        """The total weight of the rows of which something was seen."""
+        return self._problem.observations
+
+    @property
+    def unseen(self) -> float:
+        """The total weight of the rows of which nothing was seen: they count for nothing."""
+        return self._problem.n - self._problem.observations
 
     @property
     def names(self) -> list[str]:
@@ -95,6 +100,8 @@ class Estimates:
     @property
     def message(self) -> str:
         """How the fit ended, in words."""
+        if self.converged and self.reason:
+            return f"Converged: {self.reason}."
         return self.status.sentence + (f" Reason: {self.reason}." if self.reason else "")
 
     @property

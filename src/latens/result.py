@@ -23,9 +23,10 @@ class Fit(Estimates):
 
     `model`; `params`: name → array; `log_likelihood`: at exactly those params; `status`: how it ended
     (`status.sentence` in words) and `reason`: why, if degenerate; `evaluations`: of the EM map, over the
-    final run; `trace`, `accelerated`, `rejected`: (steps,) of its points; `n`: the total weight; `names`: a label
-    for every scalar; `starts`: what many starts met, or None. Uncertainty: `information`, `errors`,
-    `standard_errors`, `covariance`, `confidence_intervals`, `derive`, `wald_test`, `likelihood_ratio`.
+    final run; `trace`, `accelerated`, `rejected`: (steps,) of its points; `n`: the total weight of the rows of which
+    something was seen; `names`: a label for every scalar; `starts`: what many starts met, or None. Uncertainty:
+    `information`, `errors`, `standard_errors`, `covariance`, `confidence_intervals`, `derive`, `wald_test`,
+    `likelihood_ratio`.
 
     **Example:**
         >>> import latens as lt
@@ -79,7 +80,8 @@ class Fit(Estimates):
         if self.model.hidden is None:
             raise ModelError(f"{type(self.model).__name__} hides no label")
         p = self.posterior()
-        return float((self._problem.weights[:, None] * p * -np.log(np.where(p > 0, p, 1.0))).sum()) + 0.0
+        weights = np.where(self._problem.informative, self._problem.weights, 0.0)
+        return float((weights[:, None] * p * -np.log(np.where(p > 0, p, 1.0))).sum()) + 0.0
 
     def predict(self, data: Any = None) -> np.ndarray:
         """(n,) the most probable hidden value of each row, as an index into `model.hidden`.

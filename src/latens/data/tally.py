@@ -55,16 +55,16 @@ def _counted(columns: dict[str, dict[str, np.ndarray]], weights: np.ndarray) -> 
 def unseen(xs: Any, labels: np.ndarray | None) -> np.ndarray:
     """(n,) of which rows, as read, nothing was seen: no cell, and nothing of the hidden label."""
     leaves = jax.tree.leaves(xs, is_leaf=lambda leaf: isinstance(leaf, Interval | Subset))
-    rows = np.all([_nothing(leaf) for leaf in leaves], axis=0)
-    return rows if labels is None else rows & labels.all(1)
+    gone = [_nothing(leaf) for leaf in leaves] + ([] if labels is None else [labels.all(1)])
+    return np.asarray(np.stack(gone).all(0))
 
 
 def _nothing(leaf: Any) -> np.ndarray:
     """(n,) of which entries of one kind nothing was seen."""
     if isinstance(leaf, Subset):
-        return np.asarray(leaf.allowed).all(-1)
+        return np.asarray(leaf.allowed.all(-1))
     if isinstance(leaf, Interval):
         gone = np.isneginf(leaf.lower) & np.isposinf(leaf.upper)
     else:
-        gone = np.isnan(leaf) if np.issubdtype(np.asarray(leaf).dtype, np.floating) else np.zeros(leaf.shape, bool)
-    return gone.reshape(len(gone), -1).all(1)
+        gone = np.isnan(leaf) if np.issubdtype(leaf.dtype, np.floating) else np.zeros(leaf.shape, bool)
+    return np.asarray(gone.reshape(len(gone), -1).all(1))

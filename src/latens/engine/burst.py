@@ -36,9 +36,7 @@ class _State(NamedTuple):
 
 
 # without fusion emitters: a second less to compile, as fast here
-@partial(
-    jax.jit, static_argnames="care", compiler_options=ALONE | {"xla_cpu_use_fusion_emitters": False}
-)
+@partial(jax.jit, static_argnames="care", compiler_options=ALONE | {"xla_cpu_use_fusion_emitters": False})
 def burst(
     model: AbstractModel, points: Array, shard: Shard, n: Array, seen: Any, evaluations: Array, *, care: Care
 ) -> Burst:

@@ -155,9 +155,7 @@ def _with(model: AbstractModel, free: Array, found: tuple[Array, Any], prior: An
 
 
 @partial(jax.jit, static_argnames="forward")
-def row_step(
-    model: AbstractModel, free: Array, shard: Shard, n: Array, *, forward: bool = False
-) -> tuple[Array, Move]:
+def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array, *, forward: bool = False) -> tuple[Array, Move]:
     """E- and M-step of a model without a finite statistic: damped Newton on Q, over the same blocks.
 
     Derivatives taken `forward` cost more, but a responsibility of 0 then silences infinite ones as well.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ from latens.engine.stop import Projection, Stop
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once
 STILL = 1e-2  # standard errors: a fall after a shorter step may be rounding
 PATIENCE = 20  # points below the best that an accelerator may go through before it is called back; and such falls
+LEAP = 100  # evaluations after which it is seen, and again after twice as many, whether the way leads to an edge
+LEAPS = (60.0, 20.0, 6.0)  # how far, in free coordinates, where logarithms are what goes to an edge
+MEMORY, TURNS = 16, 8  # of so many plain steps, how many must have changed from growing to shrinking or back
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,15 @@ class Run:
         self.point = self.image = start
         self.extrapolated = False  # whether `point` is an accelerated one
         self.best: Iterate | None = None
-        self.length = np.inf  # of the last step
+        self.length = self.short = np.inf  # of the last step, and of that from the best point
         self.level = self.peak = -np.inf  # the objective at the point gone on from, and the highest so far
         self.home = start  # the image of the best point
         self.projection = Projection(given.rounding)
         self.evaluations = self.rejected = self.steps = self.below = self.falls = 0
         self.stale = 0  # evaluations since the objective was highest
+        self.grew: list[bool] = []  # whether the latest plain steps were longer than those before them
+        self.leap = LEAP  # evaluations after which the next one is due
+        self.mark: np.ndarray | None = None  # where the run was half as many before
         self.stuck = 0  # short M-steps that did not arrive
         self.path: list[Passed] = []
         self.busy = False  # whether the state is being changed
@@ -92,6 +99,8 @@ class Run:
                 raise self.given.unusable(self.point, step)
         elif not self._holds(step):
             return self._drop(step)
+        if self.best is not None and not self.extrapolated:
+            self.grew = [*self.grew, step.length > self.length][-MEMORY:]
         distance = self.projection.distance(self.point, step.free, step.length, self.stop.tolerance)
         reached = Iterate(
             self.given,
@@ -109,15 +118,43 @@ class Run:
             if status is not Status.RUNNING or self.below > PATIENCE:
                 return self._home(status)
         else:
-            self.best, self.home = reached.ended(status, reason), step.free
+            self.best, self.home, self.short = reached.ended(status, reason), step.free, step.length
             self.steps, self.below = self.steps + 1, 0
             self.path.append(Passed(step.log_likelihood, self.extrapolated, self.rejected))
         self.level, self.image, self.length = step.log_likelihood, step.free, step.length
         self.peak, self.stale = max(self.peak, self.level), 0 if self.level > self.peak else self.stale + 1
         shown = None if self.below else self.best
-        if status is Status.RUNNING:
+        if status is Status.RUNNING and not self._leaps():
             self._propose()
-        return shown
+        return self.best if self.best is not None and self.best.status is Status.DEGENERATE else shown
+
+    def _leaps(self) -> bool:
+        """Whether a leap has been made the way the run drifts: EM creeps to an edge where the objective has a limit."""
+        assert self.best is not None
+        if (
+            not self.given.leaps
+            or self.below
+            or self.evaluations < (self.leap // 2 if self.mark is None else self.leap)
+        ):
+            return False
+        if self.mark is None:
+            self.mark = self.image
+            return False
+        drift, self.mark, self.leap = self.image - self.mark, self.image, 2 * self.leap
+        largest = np.abs(drift).max(initial=0.0)
+        along = np.where(np.abs(drift) > 0.1 * largest, drift, 0.0)
+        for far in LEAPS if largest > 0 else ():
+            there = self.image + along * (far / largest)
+            step = self.given.step(there)
+            self.evaluations += 1
+            if np.isfinite(step.log_likelihood) and step.log_likelihood >= self.peak - SHARE * self._slack:
+                if self.given.ailment(there, step.health):
+                    self.best = self.best.ended(Status.DEGENERATE, self.given.edge(self.best.free, there))
+                else:
+                    self.memory = self.accelerate.rejected(self.memory)
+                    self.point, self.extrapolated = there, True
+                return True
+        return False
 
     def resume(self, stop: Stop) -> None:
         """Go on after max steps, under another rule."""
@@ -168,7 +205,7 @@ class Run:
         assert self.best is not None
         self.memory = self.accelerate.rejected(self.memory)
         self.point, self.image, self.extrapolated = self.home, self.home, False
-        self.level, self.below = self.best.log_likelihood, 0
+        self.level, self.length, self.below = self.best.log_likelihood, self.short, 0
         if self.evaluations > self.stop.max_steps or status is Status.MAX_STEPS:
             self.best = self.best.ended(Status.MAX_STEPS)
             return self.best
@@ -197,10 +234,18 @@ class Run:
             return Status.DEGENERATE, reason
         if self.stop.tolerance > 0 and distance <= self.stop.tolerance and step.arrived:
             return Status.CONVERGED, ""
+        if self.stop.tolerance > 0 and step.arrived and self._blurred(step):
+            return Status.CONVERGED, (
+                f"as near as rounding lets it be seen; a step of {step.length:.1g} standard errors is nothing else here"
+            )
         if self.evaluations > self.stop.max_steps:
             return Status.MAX_STEPS, ""
         return Status.RUNNING, ""
 
+    def _blurred(self, step: Step) -> bool:
+        """Whether steps are rounding: near a maximum EM's own only shrink, which those shrink and grow by turns."""
+        turns = sum(one != other for one, other in pairwise(self.grew))
+        return step.length < STILL and turns >= TURNS and self.stale > 0
 
     def _lost(self, step: Step) -> str:
         """Why an M-step that did not find the maximum of Q is the end, or nothing while it still goes up."""

@@ -59,6 +59,15 @@ class AbstractMap(ABC):
         return None
 
     @property
+    def leaps(self) -> bool:
+        """Whether an objective with a limit at an edge is worth looking for, at some evaluations more."""
+        return False
+
+    def edge(self, here: np.ndarray, there: np.ndarray) -> str:
+        """What it means that the objective goes on rising from one point to another, far away, that is no maximum."""
+        return "the objective rises to a limit that it does not attain"
+
+    @property
     def rises(self) -> bool:
         """Whether plain steps never lower the objective."""
         return True

@@ -22,8 +22,9 @@ class Prior:
     Its mode is at `params`, and EM under it adds `weight · E[S | params]` to the expected statistics, so a component
     can neither die nor collapse. Estimates are then maximum a posteriori (MAP), and reports say so.
 
-    **Arguments:** `weight`: in observations, each of the trials or the exposure that the data have on average; `params`: as in `start`; None (default) for those of all rows taken
-    together (for a mixture: every component like the whole sample, all equally likely).
+    **Arguments:** `weight`: in observations, each of the trials or the exposure that the data have on average;
+    `params`: as in `start`; None (default) for those of all rows taken together (for a mixture: every component like
+    the whole sample, all equally likely). With params given, data too few to estimate from alone will do.
     **Raises:** `ParameterError` for a weight that is not a positive number.
     **Example:**
         >>> import latens as lt

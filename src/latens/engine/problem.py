@@ -5,6 +5,7 @@ from copy import copy
 from functools import cached_property
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +35,7 @@ from latens.engine.prior import Prior, prior_of
 from latens.engine.reading import bind
 from latens.engine.status import Status
 from latens.engine.stop import noise
-from latens.errors import ModelError, ParameterError
+from latens.errors import DataError, ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
 from latens.numerics.chart import Chart
@@ -84,10 +85,14 @@ class Problem(AbstractMap):
         if precision not in ("double", "single"):
             raise ParameterError(f"precision must be 'double' or 'single', got {precision!r}")
         self.single = precision == "single"
-        read = bind(model, data, weights, labels)
+        self.prior = prior_of(prior)
+        enough = self.prior is not None and self.prior.params is not None
+        read = bind(model, data, weights, labels, enough=enough)
         self.given, self.columns, self.weights = model, read.columns, read.weights
         self.rows_read, self.rows_used = read.rows_read, read.rows_used
         self.frame: AbstractFrame = model.frame(read.xs, self.weights, read.columns)
+        if self.frame.lack and not enough:
+            raise DataError(self.frame.lack)
         self.base = self.model = model.framed(self.frame)
         self.row_jacobian = self.frame.log_jacobian(read.xs)
         self.space = Space(model.constraints)
@@ -96,7 +101,6 @@ class Problem(AbstractMap):
         self.exchangeable = model.exchangeable if told is None or told.all() else ()
         self._deal(model.labelled(model.observe(self.frame.apply(read.xs)), told))
         self.informative = read.informative
-        self.prior = prior_of(prior)
         self.before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
         self.pseudo = self.before and self.before.statistics(self.model)
         if not model.finite:
@@ -187,7 +191,8 @@ class Problem(AbstractMap):
         """What a step would have taken that turned out so."""
         lost = not (size <= (LARGE_SINGLE if self.single else LARGE) and finite)
         return Care(
-            self.care.about or (lost and self.base.recentres), self.care.forward or (not arrived and not self.base.finite)
+            self.care.about or (lost and self.base.recentres),
+            self.care.forward or (not arrived and not self.base.finite),
         )
 
     def about(self, free: np.ndarray) -> "Problem":
@@ -269,6 +274,11 @@ class Problem(AbstractMap):
         return other
 
     @property
+    def observations(self) -> float:
+        """The total weight of rows of which something was seen."""
+        return float(self.weights @ self.informative)
+
+    @property
     def _numbers(self) -> np.ndarray:
         """(n,) the numbers of the rows used."""
         return np.arange(self.rows_read)[self.rows_used]
@@ -332,12 +342,33 @@ class Problem(AbstractMap):
         reason = self.ailment(free)
         if not reason and (lost := best - step.log_likelihood) <= self.blur(best):
             reason = f"rounding hides {lost:.1g} of the log-likelihood, as near a variance of 0; try other starts"
+        if not reason and not written_elsewhere(self.given):
+            left = max(int(np.log10((1.0 + abs(best)) / lost)), 0) if lost > 0 else 0
+            reason = (
+                f"rounding hides {lost:.1g} of the log-likelihood, of which {left} digits are left: give the data in "
+                "other units or from another origin, or try other starts"
+            )
         if reason or not np.isfinite(step.log_likelihood):
             return Status.DEGENERATE, reason or "the log-likelihood is not finite after the next EM step"
         return ModelError(
             f"the log-likelihood fell from {best:.10g} to {step.log_likelihood:.10g} in a plain EM "
             "step, which cannot happen if estimate(stats) maximises <potentials(params), stats>: check the "
             "model with lt.testing.check_model"
+        )
+
+    @property
+    def leaps(self) -> bool:
+        return True
+
+    def edge(self, here: np.ndarray, there: np.ndarray) -> str:
+        before, after = (self.space.flat(self.params(free)) for free in (here, there))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = np.nan_to_num(np.log(np.abs(np.asarray(after))) - np.log(np.abs(np.asarray(before))))
+        gone = [i for i in np.flatnonzero(self.space.distinct) if abs(change[i]) > 3]
+        where = ", ".join(f"{self.names[i]} goes to {'infinity' if change[i] > 0 else '0'}" for i in gone[:4])
+        return (
+            f"the likelihood has no maximum: as {where or 'the params run away'}, it rises to a limit that no params "
+            "attain; there is not enough in the data to tell, so fix that parameter or use a smaller model"
         )
 
     @double
@@ -349,3 +380,12 @@ class Problem(AbstractMap):
         return ParameterError(
             f"start: {where} has log-likelihood {logs[bad][0] if bad.any() else np.nan} there; choose another start"
         )
+
+
+def written_elsewhere(part: Any) -> bool:
+    """Whether a model, or a family that it is made of, is one that a user wrote."""
+    if isinstance(part, tuple):
+        return any(map(written_elsewhere, part))
+    if not isinstance(part, eqx.Module):
+        return False
+    return not type(part).__module__.startswith("latens.") or any(map(written_elsewhere, vars(part).values()))

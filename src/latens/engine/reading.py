@@ -25,8 +25,8 @@ class Bound(NamedTuple):
     rows_used: np.ndarray | slice  # which of them
 
 
-def bind(model: AbstractModel, data: Any, weights: Any, labels: Any) -> Bound:
-    """Check the model, read the data, multiply the weights, drop rows of weight 0."""
+def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: bool) -> Bound:
+    """Check the model, read the data, multiply the weights, drop rows of weight 0; `enough`, however few are left."""
     if not isinstance(model, AbstractModel):
         raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
     _check_leaves(model)
@@ -39,7 +39,8 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any) -> Bound:
     used = given > 0
     keep = slice(None) if used.all() else np.flatnonzero(used)
     xs = jax.tree.map(lambda leaf: leaf[keep], rows.xs)
-    model.require(xs, rows.columns)
+    if not enough:
+        model.require(xs, rows.columns)
     told = None if labels is None else _told(model, labels, n)[keep]
     return Bound(xs, rows.columns, given[keep], told, ~unseen(xs, told), n, keep)
 

@@ -71,7 +71,11 @@ def draw(problem: Problem, seed: int, i: int, *, random: bool = False) -> np.nda
     rng = np.random.default_rng([seed, i])
     begin = problem.model.random_start if random else problem.model.start
     params = begin(problem.xs, jnp.asarray(problem.weights), problem.frame, rng)
-    return np.asarray(to_free(problem.model, params))
+    free = np.asarray(to_free(problem.model, params))
+    if problem.before is None:
+        return free
+    # what too few rows do not tell, the prior does
+    return np.where(np.isfinite(free), free, to_free(problem.model, problem.before.params))
 
 
 def search(problem: Problem, starts: Starts, seed: int) -> tuple[np.ndarray, Met | None]:
@@ -158,9 +162,8 @@ def _close(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @double
 def _pilot(problem: Problem, seed: int) -> Problem:
-    """The problem itself, or one on a random part of its rows, in the same frame."""
-    n = len(problem.weights)
-    if n <= PILOT:
-        return problem
-    rows = np.sort(np.random.default_rng([seed]).choice(n, PILOT, replace=False))
-    return problem.part(rows)
+    """The problem itself, or one on a random part of the rows of which something was seen, in the same frame."""
+    rows = np.flatnonzero(problem.informative)
+    if len(rows) > PILOT:
+        rows = np.sort(np.random.default_rng([seed]).choice(rows, PILOT, replace=False))
+    return problem if len(rows) in (0, len(problem.weights)) else problem.part(rows)

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from latens.families.exponential import AbstractExponentialFamily
@@ -13,6 +14,8 @@ from latens.numerics.newton import maximum
 from latens.numerics.space import Params
 from latens.numerics.special import log1pmx, log_beta, log_ratio, stirling
 from latens.numerics.tails import beta_mass
+
+SIGNS = np.array([1.0, 1.0, -1.0])  # of a, b and a + b in log B(a, b)
 
 
 class Beta(AbstractExponentialFamily):
@@ -108,16 +111,14 @@ class _BetaAbout(Beta):
 
 def _rest(a: Array, b: Array) -> Array:
     """log B(a, b) − a log μ − b log(1 − μ), μ = a/(a + b)."""
-    return stirling(a) + stirling(b) - stirling(a + b)
+    return stirling(jnp.stack([a, b, a + b])) @ SIGNS
 
 
 def _divergence(away: Array, centre: Array) -> Array:
     """μ log(μ/m) + (1 − μ) log((1 − μ)/(1 − m)), μ = m + away."""
-
-    def part(x: Array) -> Array:
-        return x * jnp.log1p(x) + log1pmx(x)
-
-    return centre * part(away / centre) + (1.0 - centre) * part(-away / (1.0 - centre))
+    centres = jnp.stack([centre, 1.0 - centre])
+    x = jnp.stack([away, -away]) / centres
+    return centres @ (x * jnp.log1p(x) + log1pmx(x))
 
 
 def _solve(left: Array, right: Array, centre: Array, least: float) -> Params:

@@ -11,7 +11,7 @@ from jax.scipy.special import gammaln
 
 from latens.families.exponential import AbstractExponentialFamily
 from latens.families.trials import Probability, is_whole, number, require_positive
-from latens.numerics.constraints import AbstractConstraint, Positive
+from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp
 from latens.numerics.space import Params
 from latens.numerics.special import (
@@ -31,7 +31,7 @@ class _Failures(Probability):
     """Failures before a number of successes: η = log(1 − p), A = −log(1 − e^η) for each success."""
 
     def natural(self, params: Params) -> Array:
-        return safe_log(1.0 - params["probability"])[None]
+        return jnp.log1p(-jnp.minimum(params["probability"], 1.0 - EDGE))[None]
 
     def log_partition(self, natural: Array) -> Array:
         return -jnp.log(-jnp.expm1(natural[0]))

@@ -5,7 +5,6 @@ coordinates; so each family names a map it is equivariant under, and the engine 
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -17,7 +16,6 @@ from jax import Array
 from latens.cells import Interval, Partial, Patterned, Turned, complete_like
 from latens.numerics.memory import aligned, own
 from latens.numerics.space import Params
-from latens.numerics.special import positive_log
 
 ROWS = 1 << 12  # at most this many rows are copied at a time
 
@@ -65,6 +63,11 @@ class AbstractFrame(eqx.Module):
     def log_jacobian(self, xs: Any) -> np.ndarray | float:
         """(n,) log |∂ frame / ∂ data| per row; add it to a log-density in the frame."""
 
+    @property
+    def lack(self) -> str:
+        """Why the data from which it was made do not suffice to estimate from, unless a prior says more; or nothing."""
+        return ""
+
 
 class Identity(AbstractFrame):
     """No change."""
@@ -97,8 +100,9 @@ class Affine(AbstractFrame):
     Acts on parameters called `mean`, `covariance` and `variance`, with any leading axes.
     """
 
-    shift: np.ndarray  # () or (d,)
-    matrix: np.ndarray  # (d, d) lower triangular, or () or (d,) scales
+    shift: Any  # () or (d,)
+    matrix: Any  # (d, d) lower triangular, or () or (d,) scales
+    lack: str = eqx.field(static=True, default="")
 
     def _forward(self, y: Any, matrix: Any) -> Any:
         return y @ matrix.T if matrix.ndim == 2 else y * matrix
@@ -142,8 +146,9 @@ class Affine(AbstractFrame):
     def _turned(self, x: Patterned) -> tuple[Turned, Array]:
         """The datum in coordinates of which the first are known, and the logarithm of its slope.
 
-        y − shift = B z, B the inverse of the matrix. With the rows of B for the cells seen, Bₛᵀ = Q R: z = Q (u, w), where
-        Rᵀu = yₛ − shiftₛ is known and w was not seen. Q keeps the digits that yₛ has, however collinear the columns are.
+        y − shift = B z, B the inverse of the matrix. With Bₛ the rows of B for the cells seen and Bₛᵀ = Q R, z is
+        Q (u, w), where Rᵀu = yₛ − shiftₛ is known and w was not seen. Q is orthogonal, so the digits that yₛ has are
+        kept, however collinear the columns are.
         """
         d = len(self.shift)
         order = jnp.argsort(~x.seen, stable=True)
@@ -193,144 +198,3 @@ class Affine(AbstractFrame):
         if exact.all():
             return float(logs.sum())
         return np.asarray(exact @ logs if exact.ndim == 2 else exact * logs)
-
-
-class Log(AbstractFrame):
-    """z = (log y − shift) · scale, for positive numbers.
-
-    Acts on parameters called `mean` and `variance`, those of log y, and on a `shape` a and `scale` s with
-    log y = log s + (something without parameters)/a.
-    """
-
-    shift: Any  # ()
-    scale: Any  # ()
-
-    def apply(self, xs: Any) -> Any:
-        if isinstance(xs, Interval):
-            return Interval(self.apply(xs.lower), self.apply(xs.upper))
-        moved = aligned(xs)
-        # where the logarithms hardly differ, those of a double do not tell them apart
-        precise = np.longdouble if self.scale * abs(self.shift) > 1e3 else np.float64
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for i in range(0, len(xs), ROWS):
-                logs = np.log(np.where(xs[i : i + ROWS] <= 0, 0.0, xs[i : i + ROWS]).astype(precise))
-                moved[i : i + ROWS] = (logs - precise(self.shift)) * precise(self.scale)
-        return moved
-
-    def undo(self, xs: Any) -> Any:
-        if isinstance(xs, Partial):
-            return Partial(self.undo(xs.value), xs.seen)
-        if isinstance(xs, Interval):
-            return Interval(self.undo(xs.lower), self.undo(xs.upper))
-        return jnp.exp(xs / self.scale + self.shift)
-
-    def move(self, x: Any) -> Any:
-        if isinstance(x, Interval):
-            return Interval(self.move(x.lower), self.move(x.upper))
-        if isinstance(x, Partial):
-            return Partial(self.move(x.value), x.seen)
-        return (positive_log(x) - self.shift) * self.scale
-
-    def log_slope(self, x: Any) -> Array:
-        slope = jnp.log(self.scale) - positive_log(complete_like(x))
-        seen = x.exact if isinstance(x, Interval) else x.seen if isinstance(x, Partial) else True
-        return jnp.where(seen, slope, 0.0)
-
-    def enter(self, params: Params) -> Params:
-        if "shape" in params:
-            scale = jnp.exp((jnp.log(params["scale"]) - self.shift) * self.scale)
-            return params | {"shape": params["shape"] / self.scale, "scale": scale}
-        mean = (params["mean"] - self.shift) * self.scale
-        return params | {"mean": mean, "variance": params["variance"] * self.scale**2}
-
-    def leave(self, params: Params) -> Params:
-        if "shape" in params:
-            scale = jnp.exp(jnp.log(params["scale"]) / self.scale + self.shift)
-            return params | {"shape": params["shape"] * self.scale, "scale": scale}
-        mean = params["mean"] / self.scale + self.shift
-        return params | {"mean": mean, "variance": params["variance"] / self.scale**2}
-
-    def log_jacobian(self, xs: Any) -> np.ndarray:
-        exact = xs.exact if isinstance(xs, Interval) else ~np.isnan(xs)
-        value = np.where(exact, xs.lower if isinstance(xs, Interval) else xs, 1.0)
-        return np.asarray(np.where(exact, np.log(self.scale) - np.log(value), 0.0))
-
-
-def log_frame(values: np.ndarray, weights: np.ndarray) -> Log:
-    """That in which the logarithms of what was seen (NaN where nothing was) have mean 0 and variance 1."""
-    seen = ~np.isnan(values)
-    logs, shares = np.log(values[seen].astype(np.longdouble)), weights[seen]
-    centre = np.average(logs, weights=shares)
-    scale = np.sqrt(np.average((logs - centre) ** 2, weights=shares))
-    spread = scale > 1e-15 * max(1.0, abs(centre))
-    return Log(np.asarray(float(centre)), np.asarray(float(1.0 / scale) if spread else 1.0))
-
-
-class AbstractParts(AbstractFrame):
-    """One frame for each part of the parameters, those of which are called "part.name"."""
-
-    parts: tuple[str, ...] = eqx.field(static=True)
-    names: tuple[tuple[str, ...], ...] = eqx.field(static=True)
-    frames: tuple[AbstractFrame, ...]
-
-    def _each(self, params: Params, way: str) -> Params:
-        out = dict(params)
-        for part, names, frame in zip(self.parts, self.names, self.frames, strict=True):
-            own = {name: params[f"{part}.{name}"] for name in names}
-            out |= {f"{part}.{name}": value for name, value in getattr(frame, way)(own).items()}
-        return out
-
-    def enter(self, params: Params) -> Params:
-        return self._each(params, "enter")
-
-    def leave(self, params: Params) -> Params:
-        return self._each(params, "leave")
-
-
-class ByColumn(AbstractParts):
-    """One frame for each column of a table."""
-
-    def _pairs(self) -> Iterator[tuple[str, AbstractFrame]]:
-        return zip(self.parts, self.frames, strict=True)
-
-    def apply(self, xs: dict[str, Any]) -> dict[str, Any]:
-        return {c: frame.apply(xs[c]) for c, frame in self._pairs()}
-
-    def undo(self, xs: dict[str, Any]) -> dict[str, Any]:
-        return {c: frame.undo(xs[c]) for c, frame in self._pairs()}
-
-    def unmixed(self, xs: dict[str, Any]) -> dict[str, Any]:
-        return {c: frame.unmixed(xs[c]) for c, frame in self._pairs()}
-
-    def move(self, x: dict[str, Any]) -> dict[str, Any]:
-        return {c: frame.move(x[c]) for c, frame in self._pairs()}
-
-    def log_slope(self, x: dict[str, Any]) -> Array:
-        return jnp.stack([frame.log_slope(x[c]) for c, frame in self._pairs()]).sum()
-
-    def log_jacobian(self, xs: dict[str, Any]) -> np.ndarray | float:
-        return sum((frame.log_jacobian(xs[c]) for c, frame in self._pairs()), start=0.0)
-
-
-class ByComponent(AbstractParts):
-    """The data in one frame, the parameters of each component as they are in a frame of its own."""
-
-    data: AbstractFrame
-
-    def apply(self, xs: Any) -> Any:
-        return self.data.apply(xs)
-
-    def undo(self, xs: Any) -> Any:
-        return self.data.undo(xs)
-
-    def unmixed(self, xs: Any) -> Any:
-        return self.data.unmixed(xs)
-
-    def move(self, x: Any) -> Any:
-        return self.data.move(x)
-
-    def log_slope(self, x: Any) -> Array:
-        return self.data.log_slope(x)
-
-    def log_jacobian(self, xs: Any) -> np.ndarray | float:
-        return self.data.log_jacobian(xs)

@@ -20,7 +20,6 @@ from latens.numerics.constraints import AbstractConstraint, PositiveDefinite, Re
 from latens.numerics.factor import inverse_factor
 from latens.numerics.space import Params
 
-
 FLATTEST = 1e-13  # of the largest variance in any direction: what is below it is rounding of the matrix
 
 
@@ -173,21 +172,22 @@ class FullNormal(AbstractGaussian):
         return jnp.where(values[0] > FLATTEST * values[-1], values[0], 0.0)
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        centre, scale, correlation = moments(xs, weights, columns)
+        centre, scale, correlation, lack = moments(xs, weights, columns)
         unseen = np.isnan(xs)
-        if (unseen != unseen[:, :1]).any():
+        if lack or (unseen != unseen[:, :1]).any():
             # a rotation would need the cells that are missing
-            return Affine(centre, 1.0 / scale)
+            return Affine(centre, 1.0 / scale, lack)
         try:
             factor = np.linalg.cholesky(correlation)
         except np.linalg.LinAlgError:
             factor = None
         if factor is None or np.diag(factor).min() < 1e-7:
-            raise DataError(
+            lack = (
                 f"column '{columns[_dependent(correlation)]}' is a linear combination of the others over the "
                 f"{np.count_nonzero(weights)} rows seen: a full covariance cannot be estimated; drop the column, "
-                "give more rows, or use covariance='diagonal'"
+                "give more rows, a prior with params, or use covariance='diagonal'"
             )
+            return Affine(centre, 1.0 / scale, lack)
         return Affine(centre, np.linalg.inv(factor) / scale)
 
 

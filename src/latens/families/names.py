@@ -8,12 +8,13 @@ from latens.families.base import AbstractFamily
 from latens.families.beta import Beta
 from latens.families.categorical import Categorical, Multinomial
 from latens.families.counts import Geometric, NegativeBinomial, Poisson
-from latens.families.lifetimes import Exponential, Gamma, Weibull
+from latens.families.lifetimes import Exponential, Gamma
 from latens.families.multivariate_normal import MultivariateNormal
 from latens.families.normal import LogNormal, Normal
 from latens.families.product import Product
 from latens.families.trials import Bernoulli, Binomial
 from latens.families.truncated import Truncated
+from latens.families.weibull import Weibull
 
 # name → (constructor, the options it takes)
 _SIMPLE: dict[str, tuple[Callable[..., AbstractFamily], frozenset[str]]] = {

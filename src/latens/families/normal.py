@@ -10,10 +10,11 @@ import numpy as np
 from jax import Array
 
 from latens.cells import numbers_in
-from latens.errors import DataError, ModelError
+from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.exponential import AbstractExponentialFamily
-from latens.families.frame import AbstractFrame, Affine, Log, log_frame
+from latens.families.frame import AbstractFrame, Affine
+from latens.families.logarithmic import Log, log_frame
 from latens.families.trials import number
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, Positive, Real
@@ -119,15 +120,18 @@ class Normal(AbstractExponentialFamily):
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         values = numbers_in(xs)
         seen = ~np.isnan(values)
+        if not seen.any():
+            return Affine(np.asarray(0.0), np.asarray(1.0))
         centre = np.average(values[seen], weights=weights[seen])
         if self.variance is not None:
             return Affine(np.asarray(centre), np.asarray(1.0))
         scale = np.sqrt(np.average((values[seen] - centre) ** 2, weights=weights[seen]))
         if not scale > 1e-14 * abs(centre):
-            raise DataError(
+            lack = (
                 f"column '{columns[0]}': all values equal {centre:g}; a variance cannot be estimated from them; "
                 "give the known one, Normal(variance=...)"
             )
+            return Affine(np.asarray(centre), np.asarray(1.0), lack)
         return Affine(np.asarray(centre), np.asarray(1.0 / scale))
 
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:

@@ -12,7 +12,8 @@ from jax import Array
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
-from latens.families.frame import AbstractFrame, ByColumn
+from latens.families.frame import AbstractFrame
+from latens.families.parts import ByColumn
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
 

@@ -108,8 +108,8 @@ class DiagonalNormal(AbstractSeparable):
         return params["variance"].min()
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        centre, scale, _ = moments(numbers_in(xs), weights, columns)
-        return Affine(centre, 1.0 / scale)
+        centre, scale, _, lack = moments(numbers_in(xs), weights, columns)
+        return Affine(centre, 1.0 / scale, lack)
 
 
 class SphericalNormal(AbstractSeparable):
@@ -153,6 +153,6 @@ class SphericalNormal(AbstractSeparable):
         return params["variance"]
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        centre, scale, _ = moments(numbers_in(xs), weights, columns, constant_ok=True)
+        centre, scale, _, lack = moments(numbers_in(xs), weights, columns, constant_ok=True)
         # one scale for all columns: more would change what "spherical" means
-        return Affine(centre, np.asarray(1.0 / np.sqrt(np.mean(scale**2))))
+        return Affine(centre, np.asarray(1.0 / np.sqrt(np.mean(scale**2))), lack)

@@ -22,7 +22,8 @@ def is_whole(y: Array) -> Array:
     return (y >= 0) & (y == jnp.floor(y))
 
 
-def number(known: float | None) -> float | None:
+def number(known: Any) -> Any:
+    """A known number as it is given, None if it is not known; of one in a computation, that."""
     return known if known is None or isinstance(known, jax.Array) else float(known)
 
 

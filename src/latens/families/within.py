@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 import jax.numpy as jnp
 from jax import Array
 
-from latens.families.base import AbstractFamily
 from latens.families.datum import AbstractDatum
 from latens.families.frame import AbstractFrame
 from latens.numerics.constraints import AbstractConstraint
@@ -22,12 +21,12 @@ class Within(AbstractDatum):
     expectations and the like are asked of the family that users gave.
     """
 
-    family: Any  # as it is in the frame
-    frame: AbstractFrame
+    family: Any  # as it is in those coordinates
+    coordinates: AbstractFrame
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return self.family.constraints  # type: ignore[no-any-return]
+        return self.family.constraints
 
     @property
     def title(self) -> str:
@@ -39,7 +38,7 @@ class Within(AbstractDatum):
 
     @property
     def proxy(self) -> "Within":
-        return Within(self.family.proxy, self.frame)
+        return Within(self.family.proxy, self.coordinates)
 
     @property
     def pooled(self) -> frozenset[str]:
@@ -54,43 +53,47 @@ class Within(AbstractDatum):
         return str(self.family.words)
 
     def support(self, y: Array) -> Array:
-        return jnp.asarray(self.family.support(self.frame.move(y)))
+        return jnp.asarray(self.family.support(self.coordinates.move(y)))
 
     def about(self, params: Params) -> "Within":
-        return Within(self.family.about(self.frame.enter(params)), self.frame)
+        return Within(self.family.about(self.coordinates.enter(params)), self.coordinates)
 
     def potential(self, params: Params) -> Array:
-        return jnp.asarray(self.family.potential(self.frame.enter(params)))
+        return jnp.asarray(self.family.potential(self.coordinates.enter(params)))
 
     def log_kernel(self, potential: Array, x: Any) -> Array:
-        return self.family.log_kernel(potential, self.frame.move(x)) + self.frame.log_slope(x)
+        return self.family.log_kernel(potential, self.coordinates.move(x)) + self.coordinates.log_slope(x)
 
     def exact_kernel(self, potential: Array, y: Array) -> Array:
-        return self.family.exact_kernel(potential, self.frame.move(y)) + self.frame.log_slope(y)
+        return self.family.exact_kernel(potential, self.coordinates.move(y)) + self.coordinates.log_slope(y)
 
     def whole_kernel(self, potential: Array, y: Array) -> Array:
-        return jnp.asarray(self.family.whole_kernel(potential, self.frame.move(y)))
+        return jnp.asarray(self.family.whole_kernel(potential, self.coordinates.move(y)))
 
     def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
-        return jnp.asarray(self.family.set_kernel(potential, self.frame.move(lower), self.frame.move(upper)))
+        return jnp.asarray(
+            self.family.set_kernel(potential, self.coordinates.move(lower), self.coordinates.move(upper))
+        )
 
     def row_potential(self, params: Params, x: Any, at: Params) -> Any:
-        return self.family.row_potential(self.frame.enter(params), self.frame.move(x), self.frame.enter(at))
+        return self.family.row_potential(
+            self.coordinates.enter(params), self.coordinates.move(x), self.coordinates.enter(at)
+        )
 
     def row_kernel(self, potential: Any, x: Any) -> Array:
-        return self.family.row_kernel(potential, self.frame.move(x)) + self.frame.log_slope(x)
+        return self.family.row_kernel(potential, self.coordinates.move(x)) + self.coordinates.log_slope(x)
 
     def maximise(self, totals: Array) -> Params:
-        return self.frame.leave(self.family.maximise(totals))
+        return self.coordinates.leave(self.family.maximise(totals))
 
     def mean_totals(self, params: Params, like: Any) -> Array:
-        return jnp.asarray(self.family.mean_totals(self.frame.enter(params), like))
+        return jnp.asarray(self.family.mean_totals(self.coordinates.enter(params), like))
 
     def spread(self, params: Params) -> Array:
-        return jnp.asarray(self.family.spread(self.frame.enter(params)))
+        return jnp.asarray(self.family.spread(self.coordinates.enter(params)))
 
     def features(self, x: Any) -> Array:
-        return jnp.asarray(self.family.features(self.frame.move(x)))
+        return jnp.asarray(self.family.features(self.coordinates.move(x)))
 
     def observe(self, xs: Any) -> Any:
         return self.family.observe(xs)
@@ -98,7 +101,17 @@ class Within(AbstractDatum):
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return dict(self.family.axes(columns))
 
-    def _elsewhere(self, *arguments: Any) -> NoReturn:
-        raise NotImplementedError("asked of the family that users gave")
+    def sample(self, params: Params, key: Array, like: Any = None) -> NoReturn:
+        raise NotImplementedError(GIVEN)
 
-    sample = set_moments = whole_moments = read = _elsewhere
+    def set_moments(self, params: Params, lower: Array, upper: Array) -> NoReturn:
+        raise NotImplementedError(GIVEN)
+
+    def whole_moments(self, params: Params, y: Array) -> NoReturn:
+        raise NotImplementedError(GIVEN)
+
+    def read(self, data: Any) -> NoReturn:
+        raise NotImplementedError(GIVEN)
+
+
+GIVEN = "asked of the family that users gave"

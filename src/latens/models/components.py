@@ -82,7 +82,10 @@ class AbstractComponents(eqx.Module):
     def about(self, params: Params) -> "AbstractComponents":
         """The same, each component reckoned from its own distribution at these params; see `AbstractFamily.about`."""
 
-    apart: eqx.AbstractVar[bool]  # whether it is that already
+    @property
+    @abstractmethod
+    def apart(self) -> bool:
+        """Whether it is that already."""
 
     @property
     @abstractmethod

@@ -11,7 +11,8 @@ from jax import Array
 
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
-from latens.families.frame import AbstractFrame, ByComponent, Identity
+from latens.families.frame import AbstractFrame, Identity
+from latens.families.parts import ByComponent
 from latens.families.within import Within
 from latens.models.components import AbstractComponents
 from latens.numerics.constraints import AbstractConstraint
@@ -22,7 +23,11 @@ class Different(AbstractComponents):
     """A list of families over the same kind of datum; parameters are called "0.name", "1.name", ..."""
 
     families: tuple[AbstractFamily, ...]
-    apart: bool = eqx.field(static=True, default=False)  # whether each is reckoned from its own distribution
+    recentred: bool = eqx.field(static=True, default=False)
+
+    @property
+    def apart(self) -> bool:
+        return self.recentred
 
     def _own(self, params: Params, j: int) -> Params:
         return {n: params[f"{j}.{n}"] for n in self.families[j].constraints}

@@ -2,12 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.numerics.logarithm import log
 
 TINY = 1e-300
+RISING = np.poly(-np.arange(12.0))  # coefficients of a(a + 1)...(a + 11), the highest first
 
 
 def logsumexp(values: Array, axis: int = -1) -> Array:
@@ -45,10 +47,11 @@ def log_ratio(y: Array, centre: Array) -> Array:
     return jnp.where(near, jnp.log1p(jnp.where(near, away, 0.0)), jnp.log(jnp.where(near, 1.0, y / centre)))
 
 
+@jax.custom_jvp
 def log1pmx(x: Array) -> Array:
     """log(1 + x) − x for x > −1, to full precision next to 0, where it is −x²/2.
 
-        2 atanh s − x = 2s³ (1/3 + s²/5 + ...) − s x,   s = x/(2 + x)
+    2 atanh s − x = 2s³ (1/3 + s²/5 + ...) − s x,   s = x/(2 + x)
     """
     near = jnp.abs(x) < 0.25
     t = jnp.where(near, x, 0.0)
@@ -60,6 +63,11 @@ def log1pmx(x: Array) -> Array:
     return jnp.where(near, s * (square * tail - t), jnp.log1p(far) - far)
 
 
+# the rules save derivatives of series; where JAX forgets them, the series have the same ones
+log1pmx.defjvps(lambda t, value, x: -x / (1.0 + x) * t)
+
+
+@jax.custom_jvp
 def expm1mx(x: Array) -> Array:
     """e^x − 1 − x, to full precision next to 0, where it is x²/2."""
     near = jnp.abs(x) < 0.5
@@ -69,6 +77,9 @@ def expm1mx(x: Array) -> Array:
         tail = (1.0 + tail) * t / k
     far = jnp.where(near, 1.0, x)
     return jnp.where(near, t * tail, jnp.expm1(far) - far)
+
+
+expm1mx.defjvps(lambda t, value, x: jnp.expm1(x) * t)
 
 
 def log_mixed(share: Array, x: Array) -> Array:
@@ -81,18 +92,41 @@ def log_mixed(share: Array, x: Array) -> Array:
     return jnp.where(near, close, wide)
 
 
+@jax.custom_jvp
 def stirling(a: Array) -> Array:
     """log Γ(a) − (a log a − a) for a > 0: ½ log(2π/a) + 1/12a − ..., without the terms that cancel.
 
-    **Source:** Abramowitz & Stegun (1964), 6.1.40.
+    Below 12 from that of a + 12, by log Γ(a) = log Γ(a + 12) − log a(a + 1)...(a + 11).
+
+    **Source:** Abramowitz & Stegun (1964), 6.1.15, 6.1.40.
     """
     large = a > 12.0
-    t = jnp.where(large, a, 12.0)
+    t = jnp.where(large, a, a + 12.0)
     inverse, tail = 1.0 / (t * t), jnp.zeros_like(t)
     for term in (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12):
         tail = tail * inverse + term
+    series = 0.5 * jnp.log(2 * jnp.pi / t) + tail / t
     b = jnp.where(large, 1.0, a)
-    return jnp.where(large, 0.5 * jnp.log(2 * jnp.pi / t) + tail / t, gammaln(b) - b * jnp.log(b) + b)
+    rising = jnp.zeros_like(b)
+    for coefficient in RISING:
+        rising = rising * b + coefficient
+    small = (b + 12.0) * jnp.log(b + 12.0) - 12.0 - jnp.log(rising) - b * jnp.log(b)
+    return series + jnp.where(large, 0.0, small)
+
+
+def _stirling_slope(a: Array) -> Array:
+    """ψ(a) − log a, the derivative of `stirling`."""
+    large = a > 12.0
+    t = jnp.where(large, a, a + 12.0)
+    inverse, tail = 1.0 / (t * t), jnp.zeros_like(t)
+    for term in (-1 / 12, 691 / 32760, -1 / 132, 1 / 240, -1 / 252, 1 / 120, -1 / 12):
+        tail = (tail + term) * inverse
+    b = jnp.where(large, 1.0, a)
+    small = jnp.log(b + 12.0) - jnp.log(b) - (1.0 / (b[..., None] + jnp.arange(12.0))).sum(-1)
+    return tail - 0.5 / t + jnp.where(large, 0.0, small)
+
+
+stirling.defjvps(lambda t, value, a: _stirling_slope(a) * t)
 
 
 def log_factorial(y: Array) -> Array:

@@ -21,6 +21,7 @@ def record(fit: Fit, method: str | AbstractMethod = "observed") -> dict[str, Any
     return {
         "model": fit.model.title,
         "n": fit.n,
+        "unseen": fit.unseen,
         "status": fit.status.value,
         "converged": fit.converged,
         "message": fit.message,

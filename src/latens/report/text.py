@@ -119,13 +119,16 @@ def _prior(fit: Fit) -> str:
 
 def _half_seen(fit: Fit) -> str:
     """Of every column, how much was not seen exactly; the columns with most first."""
+    whole = fit.n + fit.unseen
     sums = sorted(fit.half_seen.items(), key=lambda item: -sum(item[1].values()))
     parts = [
-        f"{name}: " + ", ".join(f"{number:g} {kind} ({number / fit.n:.0%})" for kind, number in kinds.items())
+        f"{name}: " + ", ".join(f"{number:g} {kind} ({number / whole:.0%})" for kind, number in kinds.items())
         for name, kinds in sums[:MOST_COLUMNS]
     ]
     more = len(sums) - len(parts)
-    return "; ".join(parts) + (f"; and {_count(more, 'more column', 'more columns')}" if more else "") + "."
+    rest = f"; and {_count(more, 'more column', 'more columns')}" if more else ""
+    none = f" Nothing was seen of {fit.unseen:g} rows, which count for nothing." if fit.unseen else ""
+    return "; ".join(parts) + rest + "." + none
 
 
 def _starts(met: Met, rows: int) -> str:
