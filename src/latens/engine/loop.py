@@ -233,11 +233,10 @@ class Run:
         if reason:
             return Status.DEGENERATE, reason
         if self.stop.tolerance > 0 and distance <= self.stop.tolerance and step.arrived:
-            return Status.CONVERGED, ""
+            blur = self.given.rounding
+            return Status.CONVERGED, "" if blur <= self.stop.tolerance else _as_near(blur)
         if self.stop.tolerance > 0 and step.arrived and self._blurred(step):
-            return Status.CONVERGED, (
-                f"as near as rounding lets it be seen; a step of {step.length:.1g} standard errors is nothing else here"
-            )
+            return Status.CONVERGED, _as_near(step.length)
         if self.evaluations > self.stop.max_steps:
             return Status.MAX_STEPS, ""
         return Status.RUNNING, ""
@@ -256,6 +255,10 @@ class Run:
             )
         self.stuck = self.stuck + 1 if step.length <= STILL else 0
         return "the M-step does not come to the maximum of Q; try other starts" if self.stuck > PATIENCE else ""
+
+
+def _as_near(length: float) -> str:
+    return f"as near as rounding lets it be seen; a step of {length:.1g} standard errors is nothing else here"
 
 
 def run(given: AbstractMap, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> Iterator[Iterate]:

@@ -207,8 +207,8 @@ class Problem(AbstractMap):
     def burst(self, points: list[np.ndarray], evaluations: int) -> Burst:
         """Short runs from `together` points at most."""
         found = self._burst(points, evaluations, self.care)
-        largest = float(np.max(found.size))
-        care = self._careful(largest, bool(np.isfinite(found.home).all()), bool(np.all(found.arrived)))
+        # one of many may well end where nothing can be computed: forward derivatives are for a run by itself
+        care = self._careful(float(np.max(found.size)), bool(np.isfinite(found.home).all()), True)
         return found if care == self.care else self._burst(points, evaluations, care)
 
     def _burst(self, points: list[np.ndarray], evaluations: int, care: Care) -> Burst:

@@ -12,10 +12,10 @@ from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
 
 
-class Within(AbstractDatum):
-    """The distribution of y whose image in the frame has the family's, each under its own params.
+class Moved(AbstractDatum):
+    """The distribution of y whose image z in some coordinates has the family's.
 
-        log f(y) = log f_frame(z) + log |∂z/∂y|
+        log f(y) = log f(z) + log |∂z/∂y|
 
     What a component of a mixture computes with where the coordinates of all would cost it digits. Draws,
     expectations and the like are asked of the family that users gave.
@@ -23,6 +23,12 @@ class Within(AbstractDatum):
 
     family: Any  # as it is in those coordinates
     coordinates: AbstractFrame
+
+    def _enter(self, params: Params) -> Params:
+        return params
+
+    def _leave(self, params: Params) -> Params:
+        return params
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
@@ -37,8 +43,8 @@ class Within(AbstractDatum):
         return bool(self.family.linear)
 
     @property
-    def proxy(self) -> "Within":
-        return Within(self.family.proxy, self.coordinates)
+    def proxy(self) -> "Moved":
+        return type(self)(self.family.proxy, self.coordinates)
 
     @property
     def pooled(self) -> frozenset[str]:
@@ -55,11 +61,15 @@ class Within(AbstractDatum):
     def support(self, y: Array) -> Array:
         return jnp.asarray(self.family.support(self.coordinates.move(y)))
 
-    def about(self, params: Params) -> "Within":
-        return Within(self.family.about(self.coordinates.enter(params)), self.coordinates)
+    def about(self, params: Params) -> "Moved":
+        return type(self)(self.family.about(self._enter(params)), self.coordinates)
+
+    @property
+    def recentres(self) -> bool:
+        return bool(self.family.recentres)
 
     def potential(self, params: Params) -> Array:
-        return jnp.asarray(self.family.potential(self.coordinates.enter(params)))
+        return jnp.asarray(self.family.potential(self._enter(params)))
 
     def log_kernel(self, potential: Array, x: Any) -> Array:
         return self.family.log_kernel(potential, self.coordinates.move(x)) + self.coordinates.log_slope(x)
@@ -76,21 +86,19 @@ class Within(AbstractDatum):
         )
 
     def row_potential(self, params: Params, x: Any, at: Params) -> Any:
-        return self.family.row_potential(
-            self.coordinates.enter(params), self.coordinates.move(x), self.coordinates.enter(at)
-        )
+        return self.family.row_potential(self._enter(params), self.coordinates.move(x), self._enter(at))
 
     def row_kernel(self, potential: Any, x: Any) -> Array:
         return self.family.row_kernel(potential, self.coordinates.move(x)) + self.coordinates.log_slope(x)
 
     def maximise(self, totals: Array) -> Params:
-        return self.coordinates.leave(self.family.maximise(totals))
+        return self._leave(self.family.maximise(totals))
 
     def mean_totals(self, params: Params, like: Any) -> Array:
-        return jnp.asarray(self.family.mean_totals(self.coordinates.enter(params), like))
+        return jnp.asarray(self.family.mean_totals(self._enter(params), like))
 
     def spread(self, params: Params) -> Array:
-        return jnp.asarray(self.family.spread(self.coordinates.enter(params)))
+        return jnp.asarray(self.family.spread(self._enter(params)))
 
     def features(self, x: Any) -> Array:
         return jnp.asarray(self.family.features(self.coordinates.move(x)))
@@ -112,6 +120,16 @@ class Within(AbstractDatum):
 
     def read(self, data: Any) -> NoReturn:
         raise NotImplementedError(GIVEN)
+
+
+class Within(Moved):
+    """The same under params that are those of y, not of z."""
+
+    def _enter(self, params: Params) -> Params:
+        return self.coordinates.enter(params)
+
+    def _leave(self, params: Params) -> Params:
+        return self.coordinates.leave(params)
 
 
 GIVEN = "asked of the family that users gave"

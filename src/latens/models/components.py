@@ -289,9 +289,9 @@ def anywhere(constraints: Constraints) -> Params:
     return space.params(jnp.zeros(space.size))
 
 
-def least_spread(about: bool, rows: Array) -> Array:
-    """Below which a component that expects so many rows is a point."""
-    return jnp.where(rows >= SEVERAL, POINT_ABOUT, POINT) if about else jnp.full_like(rows, POINT)
+def least_spread(precise: bool, rows: Array) -> Array:
+    """Below which a component that expects so many rows is a point; `precise` if no second moments are subtracted."""
+    return jnp.where(rows >= SEVERAL, POINT_ABOUT, POINT) if precise else jnp.full_like(rows, POINT)
 
 
 def collapsed(what: str, remedy: str) -> str:

@@ -13,7 +13,7 @@ from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame, Identity
 from latens.families.parts import ByComponent
-from latens.families.within import Within
+from latens.families.within import Moved
 from latens.models.components import AbstractComponents
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
@@ -109,7 +109,7 @@ class Different(AbstractComponents):
         assert isinstance(frame, ByComponent)
         inside = [family.framed(own) for family, own in zip(self.families, frame.frames, strict=True)]
         if isinstance(frame.data, Identity):
-            inside = [f if isinstance(w, Identity) else Within(f, w) for f, w in zip(inside, frame.frames, strict=True)]
+            inside = [f if isinstance(w, Identity) else Moved(f, w) for f, w in zip(inside, frame.frames, strict=True)]
         return Different(tuple(inside))
 
     def expected(self, params: Params, x: Any) -> Any:

@@ -103,7 +103,7 @@ class IID(AbstractModel):
         return _begin(self.family, xs, weights)
 
     def health(self, params: Params, n: Array) -> Array:
-        return self.family.spread(params)[None] / least_spread(self.apart, n)
+        return self.family.spread(params)[None] / least_spread(self.apart or not self.finite, n)
 
     def ailment(self, part: int) -> str:
         return collapsed("the distribution", "give more rows or fewer columns, or restrict it (covariance='diagonal')")

@@ -231,7 +231,7 @@ class Mixture(AbstractModel):
     def health(self, params: Params, n: Array) -> Array:
         rows = n * (params["weights"] if self.known is None else jnp.asarray(self.known))
         alive = rows / FEWEST if self.known is None else jnp.full(self.components.k, jnp.inf)
-        spread = self.components.spread(params) / least_spread(self.components.apart, rows)
+        spread = self.components.spread(params) / least_spread(self.components.apart or not self.finite, rows)
         return jnp.concatenate([alive, spread])
 
     def ailment(self, part: int) -> str:
