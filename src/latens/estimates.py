@@ -161,7 +161,24 @@ class Estimates:
 
         **Source:** Orchard & Woodbury (1972), Proc. 6th Berkeley Symp. 1, 697.
         """
-        return self._optimum.information.about(self._problem.space.independent, self.names)
+        found = self._optimum.information
+        self._optimum.check_some(found.held)
+        return found.about(self._problem.space.independent, self.names)
+
+    @property
+    def held(self) -> dict[str, str]:
+        """label → why this scalar has no standard error: on the boundary, not identified, not free.
+
+        The others have theirs, conditional on the estimates of what is held.
+
+        **Example:** a category that was never seen:
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.IID(lt.Categorical(3)), [0, 1, 1, 0, 1])
+            >>> list(fit.held), fit.standard_errors()["probabilities"].round(3).tolist()
+            (['probabilities[2]'], [0.219, 0.219, nan])
+        """
+        found = {i: each.reason for each in self._optimum.held[::-1] for i in np.flatnonzero(each.scalars)}
+        return {self.names[i]: found[i] for i in sorted(found)}
 
     def errors(self, method: str | AbstractMethod = "observed") -> Errors:
         """Covariance by one method, with what there is to say about it (`notes`) and bootstrap `replicates`.
@@ -172,16 +189,18 @@ class Estimates:
         **Raises:** `InferenceError` where it cannot be trusted, or would take too long; the message says
         why and what to do. `ParameterError` for an unknown method.
         """
-        return self._optimum.errors(method_for(method))
+        found = self._optimum.errors(method_for(method))
+        self._optimum.check_some(found.held)
+        return found
 
     def covariance(self, method: str | AbstractMethod = "observed") -> np.ndarray:
-        """(P, P) covariance of every scalar in the order of `names`; `method` as in `errors`."""
+        """(P, P) covariance of every scalar in the order of `names`, NaN where `held`; `method` as in `errors`."""
         return self.errors(method).covariance
 
     def standard_errors(self, method: str | AbstractMethod = "observed") -> dict[str, np.ndarray]:
-        """name → standard errors, shaped like the parameters; `method` as in `errors`.
+        """name → standard errors, shaped like the parameters, NaN where `held`; `method` as in `errors`.
 
-        **Raises:** `InferenceError` where they cannot be trusted; the message says why.
+        **Raises:** `InferenceError` where none can be trusted; the message says why.
         """
         return self._problem.space.unflat(np.sqrt(np.diag(self.covariance(method))))
 
@@ -195,7 +214,8 @@ class Estimates:
         """name → (..., 2) lower and upper ends, shaped like the parameters with one more axis.
 
         Wald intervals are formed on each parameter's free scale (log, logit) and mapped back, so that
-        positive stays positive; a bootstrap's are percentiles; "profile" follows the likelihood itself.
+        positive stays positive; a bootstrap's are percentiles; "profile" follows the likelihood itself. They are
+        NaN where `held`, but "profile" reaches in from a boundary.
 
         **Arguments:** `level` in (0, 1); `method` as in `errors`, or "profile".
         **Raises:** `ParameterError` for a level outside (0, 1); as `errors`.

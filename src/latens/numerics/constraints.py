@@ -1,6 +1,7 @@
 """Where a parameter may lie, and the minimal free coordinates in which it is estimated."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from math import prod
 
 import equinox as eqx
@@ -15,6 +16,9 @@ from latens.numerics.special import safe_log
 # estimate on the boundary would never stop moving in free coordinates.
 EDGE = 2.0**-53
 
+# Complete information about a logarithm or logit, in events, below which data do not tell a value from the boundary.
+EVENTS = 1e-3
+
 
 def angle(free: np.ndarray) -> np.ndarray:
     """A logit → 2 arcsin √p."""
@@ -27,12 +31,18 @@ def logit(point: np.ndarray) -> np.ndarray:
         return np.clip(2 * np.log(np.abs(np.tan(point / 2))), np.log(EDGE), -np.log(EDGE))
 
 
+def told(events: np.ndarray) -> np.ndarray:
+    """Where data tell a value from the boundary. Exactly none are no boundary: the parameter enters nowhere."""
+    return (events >= EVENTS) | (events == 0)
+
+
 class AbstractConstraint(eqx.Module):
     """The set a parameter lies in, with a smooth bijection onto free coordinates.
 
     To write your own: `shape` and `size` (of the value, of its coordinates), `free`, `value`, `holds`,
-    `words` and `link`; where estimates may lie on the boundary also `chart`, `unchart` and `width`. What you
-    then get: accelerators, informations, standard errors and intervals.
+    `words` and `link`; where estimates may lie on the boundary also `chart`, `unchart` and `width`, and `interior`
+    unless there is one coordinate for each entry. What you then get: accelerators, informations, standard errors
+    and intervals.
     """
 
     @property
@@ -65,6 +75,20 @@ class AbstractConstraint(eqx.Module):
     def width(self) -> int:
         """How many coordinates `chart` has."""
         return self.size
+
+    def interior(self, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which entries of the value data can tell from the boundary, and how these move.
+
+        Here each entry has the coordinate of its place, on the scale of its link.
+
+        **Arguments:** `information` (size, size): the complete one, about the free coordinates.
+        **Returns:** booleans of `shape`; (size, m) directions in which those entries move and no other does.
+        """
+        inside = np.ones(self.shape, dtype=bool)
+        if inside.size == self.size:
+            inside = (self.link == "identity") | told(np.diag(information)).reshape(self.shape)
+            return inside, np.eye(self.size)[:, inside.reshape(-1)]
+        return inside, np.eye(self.size)
 
     @abstractmethod
     def holds(self, value: np.ndarray) -> bool:
@@ -250,6 +274,10 @@ class Stacked(AbstractConstraint):
     def width(self) -> int:
         return self.k * self.each.width
 
+    def interior(self, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        inside, directions = interiors([self.each] * self.k, information)
+        return inside.reshape(self.shape), directions
+
     def holds(self, value: np.ndarray) -> bool:
         return all(self.each.holds(each) for each in value)
 
@@ -268,3 +296,16 @@ class Stacked(AbstractConstraint):
     @property
     def independent(self) -> np.ndarray:
         return np.broadcast_to(self.each.independent, self.shape)
+
+
+def interiors(constraints: Iterable[AbstractConstraint], information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`interior` of constraints one after another: entries end to end, and the directions of all coordinates."""
+    inside, directions, at = [np.ones(0, dtype=bool)], [np.zeros((len(information), 0))], 0
+    for each in constraints:
+        own = slice(at, at + each.size)
+        at += each.size
+        told, along = each.interior(information[own, own])
+        inside.append(told.reshape(-1))
+        directions.append(np.zeros((len(information), along.shape[1])))
+        directions[-1][own] = along
+    return np.concatenate(inside), np.hstack(directions)
