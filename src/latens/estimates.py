@@ -229,14 +229,21 @@ class Estimates:
         low, high = self._problem.space.unflat(ends[:, 0]), self._problem.space.unflat(ends[:, 1])
         return {name: np.stack([low[name], high[name]], -1) for name in low}
 
-    def derive(self, function: Callable[[Params], Any], method: str | AbstractMethod = "observed") -> Derived:
+    def derive(
+        self, function: Callable[[Params], Any], method: str | AbstractMethod = "observed", scale: str | None = None
+    ) -> Derived:
         """Any function of the parameters, with its standard error by the delta method.
 
             se² = ∇g V ∇gᵀ
 
-        **Arguments:** `function`: dict of parameters → a number or an array, written with `jax.numpy`.
-        **Returns:** a `Derived`: `estimate`, `standard_error`, `interval(level)`.
-        **Raises:** `InferenceError` if it is not differentiable or not finite at the estimate.
+        Intervals keep to the range of the function: they are formed on a scale and mapped back.
+
+        **Arguments:** `function`: dict of parameters → a number or an array, written with `jax.numpy`; `method` as in
+        `errors`; `scale`: "identity", "log", "logit" or "cloglog" (of a probability: log −log(1 − g)); None
+        (default) for the one of the range that the function shows over the parameter space.
+        **Returns:** a `Derived`: `estimate`, `standard_error`, `interval(level)`, `interval(level, method="profile")`.
+        **Raises:** `InferenceError` if it is not differentiable or not finite at the estimate, or leans on a scalar
+        that is `held`; `ParameterError` for an unknown scale, or one that the estimate is outside of.
         **Example:** the mean of an exponential lifetime:
             >>> import latens as lt
             >>> fit = lt.fit(lt.IID(lt.Exponential()), [2.0, 4.0, 9.0])
@@ -246,7 +253,7 @@ class Estimates:
 
         **Source:** Rao (1973), Linear Statistical Inference, §6a.2.
         """
-        return derive(function, self.params, self._problem.space, self.covariance(method))
+        return derive(function, self._optimum, self._optimum.errors(method_for(method)), scale)
 
     def wald_test(self, hypothesis: Any, value: Any = 0.0, method: str | AbstractMethod = "observed") -> Test:
         """Wald's test that parameters, or functions of them, have given values.
@@ -263,7 +270,7 @@ class Estimates:
         **Source:** Wald (1943), Trans. AMS 54, 426.
         """
         function, wanted = contrast_of(hypothesis, value, self.names, self._problem.space)
-        return wald_test(self.derive(function, method), wanted)
+        return wald_test(self.derive(function, method, "identity"), wanted)
 
     def likelihood_ratio(self, other: "Estimates", *, replicates: int = 0, seed: int = 0) -> Test:
         """Test of the smaller of two nested models against the larger: see `latens.ratio`.

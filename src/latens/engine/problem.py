@@ -210,10 +210,10 @@ class Problem(AbstractMap):
         other._weigh(weights)
         return other
 
-    def modelled(self, model: AbstractModel) -> "Problem":
-        """The same rows under another model with the same parameters."""
+    def modelled(self, model: AbstractModel, pseudo: Any) -> "Problem":
+        """The same rows under another model with the same parameters, and its statistics of the prior."""
         other = copy(self)
-        other.model = model
+        other.model, other.pseudo = model, pseudo
         return other
 
     @property

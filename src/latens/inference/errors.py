@@ -38,11 +38,7 @@ class Optimum:
     @cached_property
     def values(self) -> np.ndarray:
         """(P,) every reported scalar."""
-        return self.scalars(self.at.free)
-
-    def scalars(self, free: np.ndarray) -> np.ndarray:
-        """(P,) every reported scalar at other free coordinates."""
-        params = self.problem.params(free)
+        params = self.problem.params(self.at.free)
         return np.concatenate([np.reshape(params[n], -1) for n in self.problem.space.shapes])
 
     @cached_property

@@ -13,7 +13,6 @@ from latens.engine.problem import Problem
 from latens.inference.derivatives import curvature, jacobian, row_curvatures, slopes, turned
 from latens.numerics.precision import double
 
-
 INDEPENDENT = 1e-6  # of a scalar's complete-data variance: what must not follow from others that are chosen
 
 
@@ -131,7 +130,7 @@ class FreeInformation(Information):
     coordinates: np.ndarray = field(kw_only=True)
 
     def reduced(self, matrix: Array | np.ndarray) -> np.ndarray:
-        """A quadratic form (p, p) of the free coordinates, in the directions: (m, m)."""
+        """A matrix (p, p) about the free coordinates, in the directions: (m, m)."""
         return self.directions.T @ np.asarray(matrix) @ self.directions
 
     def along(self, directions: np.ndarray) -> "FreeInformation":
@@ -175,8 +174,9 @@ def information(problem: Problem, free: np.ndarray) -> FreeInformation:
         complete, observed = problem.dealt.add(lambda shard: row_curvatures(model, point, shard), shards)
     labels = [f"free[{i}]" for i in range(len(free))]
     outer, every = jacobian(model, problem.frame, point), np.eye(len(free))
-    matrices = (np.asarray(matrix) for matrix in (complete, observed, outer))
-    return FreeInformation(labels, *matrices, directions=every, coordinates=every)
+    return FreeInformation(
+        labels, np.asarray(complete), np.asarray(observed), np.asarray(outer), directions=every, coordinates=every
+    )
 
 
 def score_covariance(problem: Problem, point: Array, directions: Array) -> tuple[Any, Array]:

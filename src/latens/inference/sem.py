@@ -52,7 +52,11 @@ class SEM(AbstractMethod):
                 f"method 'sem': the rate matrix is not steady (an element moves by {worst:.1g}): fit again with a "
                 "smaller tolerance, stop=lt.Stop(tolerance=1e-8), and start=fit.params, or use method='sem-exact'"
             )
-        return self.found(information, *_supplemented(self.name, information, rate, scale), f"elements of the rate matrix steady to {worst:.1g}")
+        return self.found(
+            information,
+            *_supplemented(self.name, information, rate, scale),
+            f"elements of the rate matrix steady to {worst:.1g}",
+        )
 
     def _path(self, optimum: Optimum, scale: np.ndarray) -> np.ndarray:
         """(T, m) distances θ⁽ᵗ⁾ − θ* of a plain run from half a complete-data standard error away."""

@@ -1,5 +1,6 @@
 """What of a fit standard errors mean something for; if not all, what is held, why, and what to do."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -57,17 +58,22 @@ def trusted(at: Iterate) -> FreeInformation:
     return replace(found, held=tuple(held))
 
 
-def nothing_left(held: tuple[Held, ...], names: list[str]) -> InferenceError:
+def nothing_left(held: Iterable[Held], names: list[str]) -> InferenceError:
     """What to raise where every scalar is held."""
-    reasons = dict.fromkeys(each.reason for each in held)
-    listed = ((np.any([h.scalars for h in held if h.reason == reason], axis=0), reason) for reason in reasons)
-    return InferenceError("; ".join(f"{_listed(names, scalars)}: {reason}" for scalars, reason in listed))
+    return InferenceError("; ".join(f"{listed}: {reason}" for listed, reason in grouped(held, names)))
 
 
-def _listed(names: list[str], scalars: np.ndarray) -> str:
-    chosen = np.flatnonzero(scalars)
-    more = f" and {len(chosen) - 4} more" if len(chosen) > 4 else ""
-    return ", ".join(names[i] for i in chosen[:4]) + more
+def grouped(held: Iterable[Held], names: list[str]) -> list[tuple[str, str]]:
+    """Each reason, with the names of the first few scalars that are held for it."""
+    scalars: dict[str, np.ndarray] = {}
+    for each in held:
+        scalars[each.reason] = scalars.get(each.reason, False) | each.scalars
+    found = []
+    for reason, among in scalars.items():
+        chosen = [names[i] for i in np.flatnonzero(among)]
+        more = f" and {len(chosen) - 4} more" if len(chosen) > 4 else ""
+        found.append((", ".join(chosen[:4]) + more, reason))
+    return found
 
 
 def _split(found: FreeInformation, problem: Problem) -> tuple[np.ndarray, np.ndarray]:

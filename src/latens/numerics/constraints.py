@@ -16,6 +16,9 @@ from latens.numerics.special import safe_log
 # estimate on the boundary would never stop moving in free coordinates.
 EDGE = 2.0**-53
 
+# A positive number is kept this far from 0: the square of its inverse, which second derivatives meet, is finite.
+LEAST = 1e-100
+
 # Complete information about a logarithm or logit, in events, below which data do not tell a value from the boundary.
 EVENTS = 1e-3
 
@@ -148,7 +151,7 @@ class Positive(_Elementwise):
     """A number above zero, estimated as its logarithm."""
 
     def free(self, value: Array) -> Array:
-        return safe_log(value).reshape(-1)
+        return safe_log(jnp.maximum(value, LEAST)).reshape(-1)
 
     def value(self, free: Array) -> Array:
         return jnp.exp(free).reshape(self.shape)
