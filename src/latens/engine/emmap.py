@@ -127,7 +127,7 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
         return inner(model.potentials(space.params(u)), stats)
 
     params = model.estimate(stats)
-    after = maximise(q, free) if params is None else space.free(params)
+    after = space.free(space.params(maximise(q, free)) if params is None else params)
     return _move(model, free, after, q, n)
 
 
@@ -160,7 +160,8 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array) -> tuple
         g, h = over_blocks(lambda xs, w: tuple(d(model, u, free, xs, w) for d in both), shard)
         return g, h
 
-    return log_lik, _move(model, free, maximise(q, free, derivatives=derivatives), q, n)
+    after = space.free(space.params(maximise(q, free, derivatives=derivatives)))
+    return log_lik, _move(model, free, after, q, n)
 
 
 @jax.jit

@@ -10,7 +10,8 @@ import numpy as np
 from jax import Array
 
 from latens.errors import ParameterError
-from latens.numerics.constraints import AbstractConstraint, interiors
+from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.stacked import interiors
 
 Params = dict[str, Any]
 Key = str | tuple[str, ...]
