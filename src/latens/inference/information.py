@@ -122,12 +122,16 @@ class Information:
 class FreeInformation(Information):
     """The same about directions of the free coordinates.
 
-    `directions` (p, m): their columns; `coordinates` (m, p): how far a move of the free coordinates goes along
-    each, where the M-step keeps to them.
+    `directions` (p, m): their columns; `whole` (p, p): the complete information about all free coordinates.
     """
 
     directions: np.ndarray = field(kw_only=True)
-    coordinates: np.ndarray = field(kw_only=True)
+    whole: np.ndarray = field(kw_only=True)
+
+    @cached_property
+    def coordinates(self) -> np.ndarray:
+        """(m, p): how far a move of the free coordinates goes along each, were the M-step to keep to them."""
+        return np.linalg.solve(self.complete, self.directions.T @ self.whole)
 
     def reduced(self, matrix: Array | np.ndarray) -> np.ndarray:
         """A matrix (p, p) about the free coordinates, in the directions: (m, m)."""
@@ -135,15 +139,14 @@ class FreeInformation(Information):
 
     def along(self, directions: np.ndarray) -> "FreeInformation":
         """In some directions (m, r) of these only."""
-        complete = directions.T @ self.complete @ directions
         return FreeInformation(
             [f"direction[{i}]" for i in range(directions.shape[1])],
-            complete,
+            directions.T @ self.complete @ directions,
             directions.T @ self.observed @ directions,
             self.jacobian @ directions,
             self.held,
             directions=self.directions @ directions,
-            coordinates=np.linalg.solve(complete, directions.T @ self.complete) @ self.coordinates,
+            whole=self.whole,
         )
 
 
@@ -173,10 +176,8 @@ def information(problem: Problem, free: np.ndarray) -> FreeInformation:
         shards = problem.dealt.finer(len(free))
         complete, observed = problem.dealt.add(lambda shard: row_curvatures(model, point, shard), shards)
     labels = [f"free[{i}]" for i in range(len(free))]
-    outer, every = jacobian(model, problem.frame, point), np.eye(len(free))
-    return FreeInformation(
-        labels, np.asarray(complete), np.asarray(observed), np.asarray(outer), directions=every, coordinates=every
-    )
+    outer, whole = np.asarray(jacobian(model, problem.frame, point)), np.asarray(complete)
+    return FreeInformation(labels, whole, np.asarray(observed), outer, directions=np.eye(len(free)), whole=whole)
 
 
 def score_covariance(problem: Problem, point: Array, directions: Array) -> tuple[Any, Array]:

@@ -155,7 +155,7 @@ class Profile(AbstractMethod):
         moving = (found.jacobian != 0).any(1)
         if not moving.any():
             raise nothing_left((Held(np.zeros(len(moving)), ~moving, FIXED),), problem.names)
-        inside, directions = problem.space.interior(found.complete)
+        inside, directions = problem.space.interior(optimum.at.free, found.complete)
         spreads = np.where(inside, _spreads(found.along(directions)), np.inf)  # how far a boundary is nothing says
         links = problem.space.links
         shown = np.flatnonzero(problem.space.distinct & moving)

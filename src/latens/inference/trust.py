@@ -18,8 +18,8 @@ SINGULAR = 1e-10  # the same for the complete information, by that of each coord
 MOVES = 1e-4  # how much of the largest move a scalar makes, beyond rounding
 
 BOUNDARY = (
-    "on the boundary as far as the data can tell, where the log-likelihood has no quadratic shape; see "
-    "confidence_intervals(method='profile')"
+    "on the boundary as far as the data can tell, where the log-likelihood has no quadratic shape (the standard errors "
+    "of others are conditional on that); see confidence_intervals(method='profile')"
 )
 FIXED = "not free: it can have no other value"
 
@@ -43,7 +43,7 @@ def trusted(at: Iterate) -> FreeInformation:
     check_converged(at)
     problem = at.problem
     full = information(problem, at.free)
-    inside, directions = problem.space.interior(full.complete)
+    inside, directions = problem.space.interior(at.free, full.complete)
     held = [Held(move, move > 0, BOUNDARY) for move in np.eye(len(inside))[~inside]]
     fixed = inside & (full.jacobian == 0).all(1)
     if fixed.any():

@@ -20,6 +20,7 @@ LEAST = 1e-100
 
 # Complete information about a logarithm or logit, in events, below which data do not tell a value from the boundary.
 EVENTS = 1e-3
+FAR = 30.0  # a logarithm or logit at which rounding may hide what information there is
 
 
 def angle(free: np.ndarray) -> np.ndarray:
@@ -33,9 +34,9 @@ def logit(point: np.ndarray) -> np.ndarray:
         return np.clip(2 * np.log(np.abs(np.tan(point / 2))), np.log(EDGE), -np.log(EDGE))
 
 
-def told(events: np.ndarray) -> np.ndarray:
-    """Where data tell a value from the boundary. Exactly none are no boundary: the parameter enters nowhere."""
-    return (events >= EVENTS) | (events == 0)
+def told(free: np.ndarray, events: np.ndarray) -> np.ndarray:
+    """Where data tell a value from the boundary. No events where it is not far: the parameter enters nowhere."""
+    return (events >= EVENTS) | ((events == 0) & (np.abs(free) < FAR))
 
 
 class AbstractConstraint(eqx.Module):
@@ -78,17 +79,17 @@ class AbstractConstraint(eqx.Module):
         """How many coordinates `chart` has."""
         return self.size
 
-    def interior(self, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def interior(self, free: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which entries of the value data can tell from the boundary, and how these move.
 
         Here each entry has the coordinate of its place, on the scale of its link.
 
-        **Arguments:** `information` (size, size): the complete one, about the free coordinates.
+        **Arguments:** `free` (size,); `information` (size, size): the complete one, about these coordinates.
         **Returns:** booleans of `shape`; (size, m) directions in which those entries move and no other does.
         """
         inside = np.ones(self.shape, dtype=bool)
         if inside.size == self.size:
-            inside = (self.link == "identity") | told(np.diag(information)).reshape(self.shape)
+            inside = (self.link == "identity") | told(free, np.diag(information)).reshape(self.shape)
             return inside, np.eye(self.size)[:, inside.reshape(-1)]
         return inside, np.eye(self.size)
 

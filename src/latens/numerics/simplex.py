@@ -48,10 +48,10 @@ class Simplex(AbstractConstraint):
         odds = jnp.exp(logs - jax.lax.stop_gradient(logs.max()))
         return jnp.maximum(odds / odds.sum(), TINY)
 
-    def interior(self, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def interior(self, free: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """By the logit of each number, the ratios of the others held; log-ratios of those inside."""
         axes = _basis(self.k)
-        inside = told(2 * np.einsum("ij,ik,kj->j", axes, information, axes))
+        inside = told(2**0.5 * free @ axes, 2 * np.einsum("ij,ik,kj->j", axes, information, axes))
         if inside.all():
             return inside, np.eye(self.size)
         among = int(inside.sum())

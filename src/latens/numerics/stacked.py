@@ -42,8 +42,8 @@ class Stacked(AbstractConstraint):
     def width(self) -> int:
         return self.k * self.each.width
 
-    def interior(self, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        inside, directions = interiors([self.each] * self.k, information)
+    def interior(self, free: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        inside, directions = interiors([self.each] * self.k, free, information)
         return inside.reshape(self.shape), directions
 
     def holds(self, value: np.ndarray) -> bool:
@@ -66,13 +66,15 @@ class Stacked(AbstractConstraint):
         return np.broadcast_to(self.each.independent, self.shape)
 
 
-def interiors(constraints: Iterable[AbstractConstraint], information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def interiors(
+    constraints: Iterable[AbstractConstraint], free: np.ndarray, information: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """`interior` of constraints one after another: entries end to end, and the directions of all coordinates."""
     inside, directions, at = [np.ones(0, dtype=bool)], [np.zeros((len(information), 0))], 0
     for each in constraints:
         own = slice(at, at + each.size)
         at += each.size
-        told, along = each.interior(information[own, own])
+        told, along = each.interior(free[own], information[own, own])
         inside.append(told.reshape(-1))
         directions.append(np.zeros((len(information), along.shape[1])))
         directions[-1][own] = along

@@ -70,10 +70,7 @@ def _held(fit: Fit, uncertainty: np.ndarray | None) -> dict[int, str]:
 
 def _reasons(held: dict[int, str]) -> list[str]:
     """Each reason once, under the number that stands in the table."""
-    lines = [
-        _wrapped(f"Held ({number})", f"{reason}.") for number, reason in enumerate(dict.fromkeys(held.values()), 1)
-    ]
-    return [*lines, _wrapped("", "The standard errors of the others are conditional on that.")] if lines else []
+    return [_wrapped(f"Held ({n})", f"{reason}.") for n, reason in enumerate(dict.fromkeys(held.values()), 1)]
 
 
 def _table(fit: Fit, uncertainty: Uncertainty, held: dict[int, str], published: dict[str, str] | None) -> Table:
