@@ -156,6 +156,13 @@ class Positive(_Elementwise):
     def value(self, free: Array) -> Array:
         return jnp.exp(free).reshape(self.shape)
 
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        """No nearer to 0 than a positive number is kept."""
+        return np.maximum(free, np.log(LEAST))
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        return self.chart(point)
+
     def holds(self, value: np.ndarray) -> bool:
         return bool(((value > 0) & np.isfinite(value)).all())
 
