@@ -13,8 +13,10 @@ from latens.inference.errors import Errors, Optimum
 from latens.inference.intervals import LINKS, quantile, wald
 from latens.inference.profile import Entry, Wanted, profiled
 from latens.numerics.compiling import once
+from latens.numerics.constraints import EDGE
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
+from latens.numerics.special import TINY
 
 Function = Callable[[Params], Any]
 
@@ -104,6 +106,12 @@ def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | No
     _check_range(value, scales)
 
     def profile(level: float) -> np.ndarray:
+        ends = (scales != "identity") & ((value <= TINY) | ((scales != "log") & (value >= 1 - EDGE)))
+        if ends.any():
+            raise InferenceError(
+                f"interval: the function is {value[ends][0]:.6g} to the last digit, so its profile cannot be seen: "
+                "derive a logarithm of it, or of what it is less than 1"
+            )
         names = [f"entry {i} of the function" if value.ndim else "the function" for i in range(value.size)]
         scalars = [Entry(optimum.problem.frame, np.asarray(i), function) for i in range(value.size)]
         wanted = zip(scalars, names, value.ravel(), deviation.ravel(), scales.ravel(), strict=True)

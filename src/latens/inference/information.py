@@ -93,7 +93,8 @@ class Information:
     def about(self, first: np.ndarray, names: list[str]) -> "Information":
         """The same about reported scalars that determine all that are not held, the `first` ones if they do."""
         free = ~held_by(self.held, len(names))
-        chosen = self._independent([*np.flatnonzero(first & free), *np.flatnonzero(~first & free)])
+        ordered = [*np.flatnonzero(first & free), *np.flatnonzero(~first & free)]
+        chosen = self._independent(ordered) if self.held else ordered[: first.sum()]
         rows = self.jacobian[chosen]
         if len(chosen) == len(self.labels):
             back = np.linalg.inv(rows)

@@ -243,9 +243,9 @@ def _end(optimum: Optimum, wanted: Wanted, side: float, z: float) -> float:
     try:
         low, high = 0.0, z * (1 + 1 / PULL)
         while excess(high) < 0:
-            low, high = high, 1.5 * high
             if high > FAR or (bounded and high * scale > 4 * END + abs(centre[0])):
                 raise _Open
+            low, high = high, 1.5 * high
         from scipy.optimize import brentq  # half a second that other methods need not wait for
 
         root = high if excess(high) == 0 else brentq(excess, low, high, xtol=1e-8 * high, rtol=1e-8)
