@@ -178,6 +178,26 @@ def test_what_is_not_identified_costs_the_others_nothing():
     assert fit.wald_test("e", fit.params["e"]).p_value == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_product_of_two_is_one(seed):
+    """The ridge is a hyperbola; along it, what is left of the way to the limit shows as curvature."""
+
+    def log_joint(params, x, z):
+        mean = jnp.where(z == 0, params["a"], params["b"] * params["c"])
+        return jnp.log(params["w"][z]) - 0.5 * (x - mean) ** 2
+
+    x = np.random.default_rng(seed).normal(np.repeat([3.0, 9.0], 60), 1.0)
+    model = lt.Latent(log_joint, [0, 1], {"w": lt.Simplex(2), "a": lt.Real(), "b": lt.Real(), "c": lt.Real()})
+    fit = lt.fit(model, x, start={"w": [0.5, 0.5], "a": 2.0, "b": 3.0, "c": 4.0})
+    assert list(fit.held) == ["b", "c"]
+    both_ways(fit)
+    known = lt.fit(lt.Mixture(lt.Normal(variance=1.0), 2), x, start={"weights": [0.5, 0.5], "mean": [2.0, 12.0]})
+    expected = known.standard_errors()["mean"]
+    assert float(fit.standard_errors()["a"]) == pytest.approx(expected[0], rel=1e-4)
+    product = fit.derive(lambda p: p["b"] * p["c"])
+    assert float(product.standard_error) == pytest.approx(expected[1], rel=1e-4)
+
+
 def test_when_all_are_held_the_reason_stands_in_their_place():
     def log_joint(params, x, z):
         return -0.5 * (x - params["a"] - params["b"]) ** 2 + jnp.log(0.5) + 0.0 * z

@@ -51,7 +51,8 @@ def trusted(at: Iterate) -> FreeInformation:
     found = full if inside.all() else full.along(directions)
     if not (np.isfinite(found.complete).all() and np.isfinite(found.observed).all()):
         raise InferenceError("the information is not finite at the estimate: a parameter is at an extreme")
-    kept, flat = _split(found, problem)
+    # along a curved ridge, what is left of the way to the limit shows as curvature
+    kept, flat = _split(found, problem, min(at.distance, -RISING))
     if flat.shape[1]:
         held += _unidentified(found, flat, problem)
         found = found.along(kept)
@@ -76,12 +77,12 @@ def grouped(held: Iterable[Held], names: list[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _split(found: FreeInformation, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+def _split(found: FreeInformation, problem: Problem, blur: float) -> tuple[np.ndarray, np.ndarray]:
     """Directions (m, r) that the data tell of, with complete information 1, and flat ones (m, m − r)."""
     alone = np.diag(found.complete)
     units = 1 / np.sqrt(np.where(alone > 0, alone, 1.0))
     known, axes = np.linalg.eigh(found.complete * np.outer(units, units))
-    told = known > SINGULAR
+    told = known > max(SINGULAR, blur)
     half = units[:, None] * axes[:, told] / np.sqrt(known[told])
     fractions, vectors = np.linalg.eigh(half.T @ found.observed @ half)
     if (fractions < RISING).any():
@@ -90,8 +91,8 @@ def _split(found: FreeInformation, problem: Problem) -> tuple[np.ndarray, np.nda
             f"the fit is a saddle, not a maximum: the log-likelihood rises along {rising} "
             "(EM alone stays here); start off this point, or try other starts (starts=20)"
         )
-    ways = half @ vectors
-    return ways[:, fractions >= FLAT], np.hstack([units[:, None] * axes[:, ~told], ways[:, fractions < FLAT]])
+    ways, seen = half @ vectors, fractions > max(FLAT, blur)
+    return ways[:, seen], np.hstack([units[:, None] * axes[:, ~told], ways[:, ~seen]])
 
 
 def _unidentified(found: FreeInformation, flat: np.ndarray, problem: Problem) -> list[Held]:

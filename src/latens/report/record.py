@@ -46,7 +46,7 @@ def _uncertainty(fit: Fit, method: str | AbstractMethod) -> dict[str, Any]:
         "standard_errors": None,
         "standard_errors_reason": None,
         "intervals": None,
-        "held": fit.held,
+        "held": {},
         "notes": [],
         "fraction_missing": None,
     }
@@ -55,6 +55,7 @@ def _uncertainty(fit: Fit, method: str | AbstractMethod) -> dict[str, Any]:
         found["intervals"] = {name: [v if isfinite(v) else None for v in pair] for name, pair in named}
         errors = fit.standard_errors(method)
         found["standard_errors"] = {n: np.where(np.isnan(v), np.array(None), v).tolist() for n, v in errors.items()}
+        found["held"] = fit.held
         found["notes"] = list(fit.errors(method).notes)
     except InferenceError as error:
         found["standard_errors_reason"] = str(error)
