@@ -21,6 +21,7 @@ from latens.numerics.special import TINY
 Function = Callable[[Params], Any]
 
 POINTS = 400  # of the parameter space at which a function is asked for its range
+MATTERS = 1e-10  # of the largest derivative: less leans on nothing
 LEANS = 1e-4  # how much of a derivative's terms must be left of their sum for it not to be rounding
 
 
@@ -126,7 +127,8 @@ def _check_told(slope: np.ndarray, optimum: Optimum, errors: Errors) -> None:
     for each in errors.held:
         terms = slope * each.move
         size = np.abs(terms).sum(1)
-        leaning = (np.abs(terms.sum(1)) > LEANS * size) & (size > 0)
+        most = np.abs(slope).max(1) * np.abs(each.move).max()
+        leaning = (np.abs(terms.sum(1)) > LEANS * size) & (size > MATTERS * most)
         alone = (slope != 0) <= each.scalars
         leaning |= alone.all(1) & ~each.move.any()
         if leaning.any():
