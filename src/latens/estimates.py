@@ -168,7 +168,24 @@ class Estimates:
 
         **Source:** Orchard & Woodbury (1972), Proc. 6th Berkeley Symp. 1, 697.
         """
-        return self._optimum.information.about(self._problem.space.independent, self.names)
+        found = self._optimum.information
+        self._optimum.check_some(found.held)
+        return found.about(self._problem.space.independent, self.names)
+
+    @property
+    def held(self) -> dict[str, str]:
+        """label → why this scalar has no standard error: on the boundary, not identified, not free.
+
+        The others have theirs, conditional on the estimates of what is held.
+
+        **Example:** a category that was never seen:
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.IID(lt.Categorical(3)), [0, 1, 1, 0, 1])
+            >>> list(fit.held), fit.standard_errors()["probabilities"].round(3).tolist()
+            (['probabilities[2]'], [0.219, 0.219, nan])
+        """
+        found = {i: each.reason for each in self._optimum.held[::-1] for i in np.flatnonzero(each.scalars)}
+        return {self.names[i]: found[i] for i in sorted(found)}
 
     def errors(self, method: str | AbstractMethod = "observed") -> Errors:
         """Covariance by one method, with what there is to say about it (`notes`) and bootstrap `replicates`.
@@ -179,16 +196,18 @@ class Estimates:
         **Raises:** `InferenceError` where it cannot be trusted, or would take too long; the message says
         why and what to do. `ParameterError` for an unknown method.
         """
-        return self._optimum.errors(method_for(method))
+        found = self._optimum.errors(method_for(method))
+        self._optimum.check_some(found.held)
+        return found
 
     def covariance(self, method: str | AbstractMethod = "observed") -> np.ndarray:
-        """(P, P) covariance of every scalar in the order of `names`; `method` as in `errors`."""
+        """(P, P) covariance of every scalar in the order of `names`, NaN where `held`; `method` as in `errors`."""
         return self.errors(method).covariance
 
     def standard_errors(self, method: str | AbstractMethod = "observed") -> dict[str, np.ndarray]:
-        """name → standard errors, shaped like the parameters; `method` as in `errors`.
+        """name → standard errors, shaped like the parameters, NaN where `held`; `method` as in `errors`.
 
-        **Raises:** `InferenceError` where they cannot be trusted; the message says why.
+        **Raises:** `InferenceError` where none can be trusted; the message says why.
         """
         return self._problem.space.unflat(np.sqrt(np.diag(self.covariance(method))))
 
@@ -202,7 +221,8 @@ class Estimates:
         """name → (..., 2) lower and upper ends, shaped like the parameters with one more axis.
 
         Wald intervals are formed on each parameter's free scale (log, logit) and mapped back, so that
-        positive stays positive; a bootstrap's are percentiles; "profile" follows the likelihood itself.
+        positive stays positive; a bootstrap's are percentiles; "profile" follows the likelihood itself. They are
+        NaN where `held`, but "profile" reaches in from a boundary.
 
         **Arguments:** `level` in (0, 1); `method` as in `errors`, or "profile".
         **Raises:** `ParameterError` for a level outside (0, 1); as `errors`.
@@ -216,14 +236,21 @@ class Estimates:
         low, high = self._problem.space.unflat(ends[:, 0]), self._problem.space.unflat(ends[:, 1])
         return {name: np.stack([low[name], high[name]], -1) for name in low}
 
-    def derive(self, function: Callable[[Params], Any], method: str | AbstractMethod = "observed") -> Derived:
+    def derive(
+        self, function: Callable[[Params], Any], method: str | AbstractMethod = "observed", scale: str | None = None
+    ) -> Derived:
         """Any function of the parameters, with its standard error by the delta method.
 
             se² = ∇g V ∇gᵀ
 
-        **Arguments:** `function`: dict of parameters → a number or an array, written with `jax.numpy`.
-        **Returns:** a `Derived`: `estimate`, `standard_error`, `interval(level)`.
-        **Raises:** `InferenceError` if it is not differentiable or not finite at the estimate.
+        Intervals keep to the range of the function: they are formed on a scale and mapped back.
+
+        **Arguments:** `function`: dict of parameters → a number or an array, written with `jax.numpy`; `method` as in
+        `errors`; `scale`: "identity", "log", "logit" or "cloglog" (of a probability: log −log(1 − g)); None
+        (default) for the one of the range that the function shows over the parameter space.
+        **Returns:** a `Derived`: `estimate`, `standard_error`, `interval(level)`, `interval(level, method="profile")`.
+        **Raises:** `InferenceError` if it is not differentiable or not finite at the estimate, or leans on a scalar
+        that is `held`; `ParameterError` for an unknown scale, or one that the estimate is outside of.
         **Example:** the mean of an exponential lifetime:
             >>> import latens as lt
             >>> fit = lt.fit(lt.IID(lt.Exponential()), [2.0, 4.0, 9.0])
@@ -233,7 +260,7 @@ class Estimates:
 
         **Source:** Rao (1973), Linear Statistical Inference, §6a.2.
         """
-        return derive(function, self.params, self._problem.space, self.covariance(method))
+        return derive(function, self._optimum, self._optimum.errors(method_for(method)), scale)
 
     def wald_test(self, hypothesis: Any, value: Any = 0.0, method: str | AbstractMethod = "observed") -> Test:
         """Wald's test that parameters, or functions of them, have given values.
@@ -250,7 +277,7 @@ class Estimates:
         **Source:** Wald (1943), Trans. AMS 54, 426.
         """
         function, wanted = contrast_of(hypothesis, value, self.names, self._problem.space)
-        return wald_test(self.derive(function, method), wanted)
+        return wald_test(self.derive(function, method, "identity"), wanted)
 
     def likelihood_ratio(self, other: "Estimates", *, replicates: int = 0, seed: int = 0) -> Test:
         """Test of the smaller of two nested models against the larger: see `latens.ratio`.

@@ -21,7 +21,6 @@ from latens.engine.stop import Stop
 from latens.errors import InferenceError, ModelError
 from latens.families.exponential import AbstractExponentialFamily
 from latens.inference.errors import Louis, Oakes, Observed, Optimum
-from latens.inference.information import information
 from latens.inference.sem import SEM, ExactSEM
 from latens.models.base import AbstractModel
 from latens.models.rows import per_row
@@ -116,8 +115,11 @@ def check_model(model: AbstractModel, data: Any, start: Params, *, weights: Any 
     *_, last = run(problem, reached.free, Plain(), Stop(tolerance=1e-9, max_steps=50_000))
     if last.status is not Status.CONVERGED:
         raise ModelError(f"plain EM did not converge from this start: {last.status.sentence}")
-    _rate(problem, last.free)
-    _covariances(Optimum(last))
+    try:
+        _rate(Optimum(last))
+        _covariances(Optimum(last))
+    except InferenceError as error:
+        raise ModelError(f"there are no standard errors at the limit from this start: {error}") from error
 
 
 def _bound(problem: Problem, at: np.ndarray, seed: int) -> None:
@@ -222,27 +224,35 @@ def _no_recompilation(problem: Problem, free: np.ndarray) -> None:
         raise ModelError("law broken: a second call does not compile again (keep arrays out of static fields)")
 
 
-def _rate(problem: Problem, free: np.ndarray) -> None:
-    found = information(problem, free)
+def _rate(optimum: Optimum) -> None:
+    problem, found = optimum.problem, optimum.information
     steps = 1e-2 / np.sqrt(np.diag(found.complete))
-    jacobian = _differences(lambda u: problem.step(u).free, free, steps)
-    _law("the rate of EM is complete⁻¹ · missing information", jacobian, found.rate, 1e-5)
+
+    def image(moves: np.ndarray) -> np.ndarray:
+        moved: np.ndarray = problem.step(optimum.at.free + found.directions @ moves).free - optimum.at.free
+        return found.coordinates @ moved
+
+    rate = _differences(image, np.zeros(len(steps)), steps)
+    _law("the rate of EM is complete⁻¹ · missing information", rate, found.rate, 1e-5)
 
 
 def _covariances(optimum: Optimum) -> None:
-    try:
-        observed = optimum.information.observed
-        covariance = optimum.errors(Observed()).covariance
-        units = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
-        scale = np.sqrt(np.diag(observed))
-        curvature = -_differences(lambda u: _ell(optimum.problem, u)[1], optimum.at.free, 1e-2 / scale)
-        _law("the information is −∇²ℓ", curvature / np.outer(scale, scale), observed / np.outer(scale, scale), 1e-6)
-        for method, tolerance in ((Louis(), 1e-6), (Oakes(), 1e-6), (ExactSEM(), 1e-6), (SEM(), 1e-3)):
-            found = optimum.errors(method).covariance
-            law = f"the covariance by the method '{method.name}' is the inverse observed information"
-            _law(law, found / np.outer(units, units), covariance / np.outer(units, units), tolerance)
-    except InferenceError as error:
-        raise ModelError(f"there are no standard errors at the limit from this start: {error}") from error
+    information = optimum.information
+    covariance = np.nan_to_num(optimum.errors(Observed()).covariance)
+    units = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    scale = np.sqrt(np.diag(information.observed))
+
+    def score(moves: np.ndarray) -> np.ndarray:
+        here = optimum.at.free + information.directions @ moves
+        return information.directions.T @ _ell(optimum.problem, here)[1]
+
+    curvature = -_differences(score, np.zeros(len(scale)), 1e-2 / scale)
+    each = np.outer(scale, scale)
+    _law("the information is −∇²ℓ", curvature / each, information.observed / each, 1e-6)
+    for method, tolerance in ((Louis(), 1e-6), (Oakes(), 1e-6), (ExactSEM(), 1e-6), (SEM(), 1e-3)):
+        found = np.nan_to_num(optimum.errors(method).covariance)
+        law = f"the covariance by the method '{method.name}' is the inverse observed information"
+        _law(law, found / np.outer(units, units), covariance / np.outer(units, units), tolerance)
 
 
 def _law(law: str, found: Any, expected: Any, tolerance: float = 1e-8) -> None:

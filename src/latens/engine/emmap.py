@@ -137,8 +137,14 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
         return inner(model.potentials(space.params(u)), stats)
 
     params = model.estimate(stats)
-    found = maximise(q, free) if params is None else Maximum(space.free(params), jnp.asarray(True))
+    found = _inside(space, free, maximise(q, free)) if params is None else Maximum(space.free(params), jnp.asarray(True))
     return _move(model, free, found, q, n, model.size(model.potentials(space.params(free)), stats, n))
+
+
+def _inside(space: Space, free: Array, found: Maximum) -> Maximum:
+    """The same, no nearer to a boundary than an estimate may be."""
+    kept = space.free(space.params(found.point))
+    return found._replace(point=jnp.where(found.point == free, free, kept))
 
 
 def with_prior(
@@ -175,7 +181,8 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array, *, forwa
         g, h = over_blocks(lambda xs, w: tuple(d(model, u, free, xs, w) for d in (first, second)), shard)
         return g, h
 
-    return log_lik, _move(model, free, maximise(q, free, derivatives=derivatives), q, n, jnp.zeros(()))
+    found = _inside(space, free, maximise(q, free, derivatives=derivatives))
+    return log_lik, _move(model, free, found, q, n, jnp.zeros(()))
 
 
 @jax.jit

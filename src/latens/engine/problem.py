@@ -266,8 +266,9 @@ class Problem(AbstractMap):
         other._weigh(weights)
         return other
 
+    @double
     def modelled(self, model: AbstractModel) -> "Problem":
-        """The same rows under another model with the same parameters."""
+        """The same rows and prior under another model with the same parameters."""
         other = copy(self)
         other.base = other.model = model
         other.pseudo = self.before and self.before.statistics(model)

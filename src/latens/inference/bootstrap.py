@@ -16,6 +16,7 @@ from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError, LatensError, ParameterError
 from latens.inference.errors import AbstractMethod, Errors, Optimum
+from latens.inference.information import held_by, masked
 from latens.inference.simulation import simulate
 from latens.numerics.matching import matching
 from latens.numerics.precision import double
@@ -63,12 +64,15 @@ class AbstractBootstrap(AbstractMethod):
         notes = [f"{len(found)} replicates"]
         if lost:
             notes.append(f"{lost} left out that degenerated or did not converge")
-        return Errors(self.name, np.atleast_2d(np.cov(replicates.T)), tuple(notes), replicates)
+        covariance, held = np.atleast_2d(np.cov(replicates.T)), optimum.held
+        return Errors(self.name, masked(covariance, held), tuple(notes), covariance, held, replicates)
 
     def intervals(self, optimum: Optimum, level: float) -> np.ndarray:
-        replicates = optimum.errors(self).replicates
-        assert replicates is not None
-        return np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0).T
+        found = optimum.errors(self)
+        optimum.check_some(found.held)
+        assert found.replicates is not None
+        ends = np.quantile(found.replicates, [(1 - level) / 2, (1 + level) / 2], axis=0).T
+        return np.where(held_by(found.held, len(ends))[:, None], np.nan, ends)
 
     def _each(self, work: Callable[[int], np.ndarray | None]) -> list[np.ndarray | None]:
         with ThreadPoolExecutor(cores()) as pool:

@@ -1,7 +1,7 @@
 """Functions of the parameters, and hypotheses about them, by the delta method."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -9,11 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.errors import InferenceError, ParameterError
-from latens.inference.intervals import quantile
+from latens.inference.errors import Errors, Optimum
+from latens.inference.intervals import LINKS, quantile, wald
+from latens.inference.profile import Entry, Wanted, profiled
+from latens.numerics.compiling import once
+from latens.numerics.constraints import EDGE
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
+from latens.numerics.special import TINY
 
 Function = Callable[[Params], Any]
+
+POINTS = 400  # of the parameter space at which a function is asked for its range
+MATTERS = 1e-10  # of the largest derivative: less leans on nothing
+LEANS = 1e-4  # how much of a derivative's terms must be left of their sum for it not to be rounding
 
 
 @dataclass(frozen=True)
@@ -23,17 +32,36 @@ class Derived:
         se² = ∇g V ∇gᵀ
 
     `estimate`, `standard_error`: shaped like what the function returns; `covariance` (m, m): of its
-    entries in order.
+    entries in order; `scale`: per entry, on which intervals are formed.
     """
 
     estimate: np.ndarray
     standard_error: np.ndarray
     covariance: np.ndarray
+    scale: np.ndarray
+    _profile: Callable[[float], np.ndarray] | None = field(default=None, repr=False, compare=False)
 
-    def interval(self, level: float = 0.95) -> np.ndarray:
-        """(..., 2): estimate ± z · standard error."""
-        half = quantile(level) * self.standard_error
-        return np.stack([self.estimate - half, self.estimate + half], -1)
+    def interval(self, level: float = 0.95, method: str = "delta") -> np.ndarray:
+        """(..., 2): estimate ± z · standard error on the scale, mapped back; or by the likelihood.
+
+        **Arguments:** `level` in (0, 1); `method`: "delta", or "profile" for the values that the likelihood ratio
+        keeps, for which EM runs along the profile of the function.
+        **Raises:** `ParameterError` for another level or method; `InferenceError` where the profile cannot be followed.
+        **Source:** Venzon & Moolgavkar (1988), Appl. Stat. 37, 87.
+        """
+        quantile(level)
+        if method not in ("delta", "profile"):
+            raise ParameterError(f"interval: method must be 'delta' or 'profile', got {method!r}")
+        if method == "delta":
+            ends = wald(self.estimate.ravel(), self.standard_error.ravel(), self.scale.ravel(), level)
+        elif self._profile is None:
+            raise InferenceError("interval: a derived quantity that was read from a file has no fit: derive it again")
+        else:
+            ends = self._profile(level)
+        return ends.reshape(*self.estimate.shape, 2)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_profile": None}  # functions cannot be written
 
     def __str__(self) -> str:
         low, high = np.moveaxis(self.interval(), -1, 0)
@@ -41,19 +69,21 @@ class Derived:
 
 
 @double
-def derive(function: Function, params: Params, space: Space, covariance: np.ndarray) -> Derived:
+def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | None) -> Derived:
     """Value and delta-method covariance of a function of the parameters; see `Fit.derive`."""
-    flat = np.asarray(space.flat(params))
-    shapes = space.shapes
+    if scale is not None and scale not in LINKS:
+        raise ParameterError(f"derive: unknown scale {scale!r}; there are {', '.join(LINKS)}")
+    shapes = optimum.problem.space.shapes
 
     def of(vector: jax.Array) -> jax.Array:
         cuts = np.cumsum([int(np.prod(s)) for s in shapes.values()])[:-1]
         parts = jnp.split(vector, cuts)
         return jnp.asarray(function({n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}))
 
+    flat = jnp.asarray(optimum.values)
     try:
-        slope = np.asarray(jax.jacrev(lambda v: jnp.ravel(of(v)))(jnp.asarray(flat)))
-        value = np.asarray(of(jnp.asarray(flat)), dtype=float)
+        slope = np.asarray(jax.jacrev(lambda v: jnp.ravel(of(v)))(flat))
+        value = np.asarray(of(flat), dtype=float)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError) as error:
         first = str(error).strip().splitlines()[0]
         raise InferenceError(
@@ -70,8 +100,69 @@ def derive(function: Function, params: Params, space: Space, covariance: np.ndar
             f"derive: entry {int(np.argmax(flat_rows))} of the function has no finite, non-zero derivative at the "
             "estimate (a step such as round or argmax?), so the delta method says nothing; use a smooth function"
         )
-    found = slope @ covariance @ slope.T
-    return Derived(value, np.sqrt(np.diag(found)).reshape(value.shape), found)
+    _check_told(slope, optimum, errors)
+    found = slope @ errors.kept @ slope.T
+    deviation = np.sqrt(np.diag(found)).reshape(value.shape)
+    scales = np.full(value.shape, scale) if scale else _scales(function, optimum, value)
+    _check_range(value, scales)
+
+    def profile(level: float) -> np.ndarray:
+        ends = (scales != "identity") & ((value <= TINY) | ((scales != "log") & (value >= 1 - EDGE)))
+        if ends.any():
+            raise InferenceError(
+                f"interval: the function is {value[ends][0]:.6g} to the last digit, so its profile cannot be seen: "
+                "derive a logarithm of it, or of what it is less than 1"
+            )
+        names = [f"entry {i} of the function" if value.ndim else "the function" for i in range(value.size)]
+        scalars = [Entry(optimum.problem.frame, np.asarray(i), function) for i in range(value.size)]
+        wanted = zip(scalars, names, value.ravel(), deviation.ravel(), scales.ravel(), strict=True)
+        return profiled(optimum, [Wanted(*each) for each in wanted], level)
+
+    return Derived(value, deviation, found, scales, profile)
+
+
+def _check_told(slope: np.ndarray, optimum: Optimum, errors: Errors) -> None:
+    """Raise `InferenceError` if an entry with this derivative (m, P) leans on what is held."""
+    names = optimum.problem.names
+    for each in errors.held:
+        terms = slope * each.move
+        size = np.abs(terms).sum(1)
+        most = np.abs(slope).max(1) * np.abs(each.move).max()
+        leaning = (np.abs(terms.sum(1)) > LEANS * size) & (size > MATTERS * most)
+        alone = (slope != 0) <= each.scalars
+        leaning |= alone.all(1) & ~each.move.any()
+        if leaning.any():
+            entry = int(np.argmax(leaning))
+            scalar = int(np.argmax(np.abs(np.where(each.scalars, slope[entry], 0.0))))
+            raise InferenceError(
+                f"derive: entry {entry} of the function leans on {names[scalar]}, which has no standard error: "
+                f"{each.reason}"
+            )
+
+
+@double
+def _scales(function: Function, optimum: Optimum, value: np.ndarray) -> np.ndarray:
+    """Per entry, the scale of its range as far as points of the parameter space show it, near and very far."""
+    rng, centre = np.random.default_rng(0), optimum.at.free
+    near_and_far = 10.0 ** rng.uniform(-2, 6, size=(POINTS, 1)) * (1 + np.abs(centre))
+    points = centre + near_and_far * rng.normal(size=(POINTS, len(centre)))
+
+    @once
+    def there(points: jax.Array) -> jax.Array:
+        return jax.lax.map(lambda u: jnp.asarray(function(optimum.problem.outside(u))), points)
+
+    values = np.concatenate([value[None], there(jnp.asarray(points))])
+    positive = ((values >= 0) | np.isnan(values)).all(0)
+    return np.select([positive & ~(values > 1).any(0), positive], ["logit", "log"], "identity")
+
+
+def _check_range(values: np.ndarray, scales: np.ndarray) -> None:
+    wrong = ((scales != "identity") & (values < 0)) | (np.isin(scales, ("logit", "cloglog")) & (values > 1))
+    if wrong.any():
+        raise ParameterError(
+            f"derive: the function is {values[wrong][0]:.6g}, which the scale '{scales[wrong][0]}' has no place for; "
+            "leave scale out, or give another"
+        )
 
 
 def contrast_of(

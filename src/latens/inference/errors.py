@@ -16,9 +16,9 @@ from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.errors import InferenceError
 from latens.inference.derivatives import curvature, filled, row_covariance, row_cross, slopes
-from latens.inference.information import Information, score_covariance
+from latens.inference.information import FreeInformation, Held, held_by, masked, score_covariance
 from latens.inference.intervals import quantile, wald
-from latens.inference.trust import check_converged, trusted
+from latens.inference.trust import check_converged, nothing_left, trusted
 from latens.numerics.precision import double
 
 SQUARES = 8  # matrices of p × p numbers that the informations hold at once
@@ -32,23 +32,44 @@ class Optimum:
 
     @property
     def problem(self) -> Problem:
-        """The data bound to the model."""
-        return self.at.problem
+        """The data bound to the model, reckoned from the fit where that takes care."""
+        return self._problem
+
+    @cached_property
+    def _problem(self) -> Problem:
+        found: Problem = self.at.problem.about(self.at.free)
+        return found
 
     @cached_property
     def values(self) -> np.ndarray:
         """(P,) every reported scalar."""
-        return self.scalars(self.at.free)
-
-    def scalars(self, free: np.ndarray) -> np.ndarray:
-        """(P,) every reported scalar at other free coordinates."""
-        params = self.problem.params(free)
+        params = self.problem.params(self.at.free)
         return np.concatenate([np.reshape(params[n], -1) for n in self.problem.space.shapes])
 
     @cached_property
-    def information(self) -> Information:
-        """In free coordinates; `InferenceError` where it means nothing."""
+    def _trusted(self) -> FreeInformation:
         return trusted(self.at)
+
+    @property
+    def information(self) -> FreeInformation:
+        """In directions of the free coordinates; `InferenceError` where it means nothing, or none is left."""
+        found = self._trusted
+        if found.held and not found.labels:
+            raise nothing_left(found.held, self.problem.names)
+        return found
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What has no standard error; nothing where the information cannot tell."""
+        try:
+            return self._trusted.held
+        except InferenceError:
+            return ()
+
+    def check_some(self, held: tuple[Held, ...]) -> None:
+        """Raise `InferenceError` with the reasons if every scalar is held."""
+        if held and held_by(held, len(self.values)).all():
+            raise nothing_left(held, self.problem.names)
 
     @cached_property
     def _done(self) -> dict["AbstractMethod", "Errors"]:
@@ -80,12 +101,16 @@ class Optimum:
 class Errors:
     """The covariance (P, P) of all reported scalars by one method, and what there is to say about it.
 
-    `replicates` (B, P): the estimates that a bootstrap found.
+    It is NaN for scalars that are `held`; `kept` (P, P): the same from the directions that are not, which
+    serves functions of held scalars that the data tell of. `replicates` (B, P): the estimates that a bootstrap
+    found.
     """
 
     method: str
     covariance: np.ndarray
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    kept: np.ndarray
+    held: tuple[Held, ...]
     replicates: np.ndarray | None = None
 
 
@@ -103,13 +128,20 @@ class AbstractMethod(ABC):
     def errors(self, optimum: Optimum) -> Errors:
         """Covariance of all reported scalars; raises `InferenceError`."""
 
+    def found(self, information: FreeInformation, covariance: np.ndarray, *notes: str) -> Errors:
+        """From the covariance (m, m) in the directions of the information."""
+        kept = information.delta(covariance)
+        return Errors(self.name, masked(kept, information.held), notes, kept, information.held)
+
     def evaluations(self, optimum: Optimum) -> float:
         """How many evaluations of the EM map it costs, about."""
         return float(len(optimum.at.free))
 
     def intervals(self, optimum: Optimum, level: float) -> np.ndarray:
         """(P, 2) lower and upper ends."""
-        errors = np.sqrt(np.diag(optimum.errors(self).covariance))
+        found = optimum.errors(self)
+        optimum.check_some(found.held)
+        errors = np.sqrt(np.diag(found.covariance))
         return wald(optimum.values, errors, optimum.problem.space.links, level)
 
     def check_cost(self, optimum: Optimum) -> None:
@@ -157,7 +189,8 @@ class Observed(AbstractMethod):
     name: ClassVar[str] = "observed"
 
     def errors(self, optimum: Optimum) -> Errors:
-        return Errors(self.name, optimum.information.covariance)
+        information = optimum.information
+        return self.found(information, np.linalg.inv(information.observed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,12 +211,12 @@ class Louis(AbstractMethod):
         if problem.model.finite:
             along = slopes(problem.model, point)
             stats, half = score_covariance(problem, point, jnp.eye(len(along)))
-            complete, missing = curvature(problem.model, point, stats), half @ along
+            complete, missing = information.reduced(curvature(problem.model, point, stats)), half @ along
         else:
             shards = problem.dealt.finer(len(point))
-            complete = jnp.asarray(information.complete)
+            complete = information.complete
             missing = problem.dealt.add(lambda shard: row_covariance(problem.model, point, shard), shards)
-        return Errors(self.name, information.delta(inverse(complete - missing, self.name)))
+        return self.found(information, inverse(complete - information.reduced(missing), self.name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +239,7 @@ class Oakes(AbstractMethod):
             cross = slopes(problem.model, point).T @ moved
         else:
             cross = problem.dealt.add(lambda shard: row_cross(problem.model, point, shard), shards)
-        return Errors(self.name, information.delta(inverse(information.complete - cross, self.name)))
+        return self.found(information, inverse(information.complete - information.reduced(cross), self.name))
 
 
 def inverse(information: Array | np.ndarray, method: str) -> np.ndarray:

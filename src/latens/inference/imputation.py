@@ -15,6 +15,7 @@ from latens.engine.problem import Problem
 from latens.errors import DataError, ParameterError
 from latens.families.expected import Chances, Moments
 from latens.inference.errors import Optimum, inverse
+from latens.inference.trust import grouped
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
 from latens.numerics.space import Params
@@ -28,12 +29,14 @@ class Imputation:
 
     `values`: their conditional expectations (of a category: the most probable one); `errors`: conditional
     standard deviations at the fitted params, 0 where a cell was seen (of a category: the probability that it
-    is another one); `draws`: completed data sets for multiple imputation, see `lt.pool`.
+    is another one); `draws`: completed data sets for multiple imputation, see `lt.pool`; `notes`: of what
+    they do not vary.
     """
 
     values: Any
     errors: Any
     draws: tuple[Any, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,15 +102,21 @@ def impute(optimum: Optimum, data: Any, draws: int, seed: int) -> Imputation:
     _, found = rows.expected(optimum.at.free)
     values = jax.tree.map(lambda e: np.asarray(e.value), found, is_leaf=_is_expected)
     errors = jax.tree.map(lambda e: np.asarray(e.deviation), found, is_leaf=_is_expected)
-    completed = []
+    completed, notes = [], []
     if draws:
         # proper in Rubin's sense: the params are drawn too, so that draws vary as much as is unknown
-        spread = np.linalg.cholesky(inverse(optimum.information.observed, "observed"))
+        information = optimum.information
+        spread = information.directions @ np.linalg.cholesky(inverse(information.observed, "observed"))
         for b in range(draws):
             rng = np.random.default_rng([seed, b])
-            free = optimum.at.free + spread @ rng.normal(size=len(spread))
+            free = optimum.at.free + spread @ rng.normal(size=spread.shape[1])
             completed.append(alike(data, rows.draw(free, int(rng.integers(2**31))), columns))
-    return Imputation(alike(data, values, columns), alike(data, errors, columns, texts=False), tuple(completed))
+        notes = [
+            f"{names} not drawn but held at the estimate: {reason}"
+            for names, reason in grouped((h for h in information.held if h.move.any()), optimum.problem.names)
+        ]
+    filled, deviations = alike(data, values, columns), alike(data, errors, columns, texts=False)
+    return Imputation(filled, deviations, tuple(completed), tuple(notes))
 
 
 @double

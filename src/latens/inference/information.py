@@ -1,6 +1,6 @@
 """Missing-information principle: observed information = complete − missing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,20 @@ from latens.engine.problem import Problem
 from latens.inference.derivatives import curvature, jacobian, row_curvatures, slopes, turned
 from latens.numerics.precision import double
 
+INDEPENDENT = 1e-6  # of a scalar's complete-data variance: what must not follow from others that are chosen
+
+
+@dataclass(frozen=True)
+class Held:
+    """Scalars without a standard error, for one reason: the data say nothing of a move of the parameters.
+
+    `move` (P,): of the reported scalars, zeros for what cannot move; `scalars` (P,): which have none for it.
+    """
+
+    move: np.ndarray
+    scalars: np.ndarray
+    reason: str
+
 
 @dataclass(frozen=True)
 class Information:
@@ -20,9 +34,10 @@ class Information:
 
         observed = complete − missing,    rate = complete⁻¹ · missing,    V = observed⁻¹
 
-    `labels` (p,): the scalars the matrices are about, in the units of the parameters: all but what
-    follows from others (the last of a simplex, the upper half of a covariance); `complete`, `observed`
-    (p, p); `jacobian` (P, p): of all scalars in `fit.names` with respect to these.
+    `labels` (m,): the scalars the matrices are about, in the units of the parameters: all but what
+    follows from others (the last of a simplex, the upper half of a covariance) or is held; `complete`,
+    `observed` (m, m); `jacobian` (P, m): of all scalars in `fit.names` with respect to these. What is held
+    stays where it is: the information about the others is conditional on that.
 
     **Source:** Orchard & Woodbury (1972), Proc. 6th Berkeley Symp. 1, 697; Louis (1982), JRSS B 44, 226.
     """
@@ -31,6 +46,7 @@ class Information:
     complete: np.ndarray
     observed: np.ndarray
     jacobian: np.ndarray
+    held: tuple[Held, ...] = ()
 
     @property
     def missing(self) -> np.ndarray:
@@ -60,18 +76,13 @@ class Information:
         values = np.linalg.eigvalsh(self.observed)
         return float(values[-1] / values[0])
 
-    def weakest(self) -> tuple[float, np.ndarray]:
-        """The smallest observed fraction, and (P,) how the reported scalars move in that direction."""
-        values, vectors = self._relative
-        return float(values[0]), self.jacobian @ vectors[:, 0]
-
     @cached_property
     def covariance(self) -> np.ndarray:
-        """(P, P) of the reported scalars, by the delta method."""
-        return self.delta(np.linalg.inv(self.observed))
+        """(P, P) of the reported scalars, by the delta method; NaN for those that are held."""
+        return masked(self.delta(np.linalg.inv(self.observed)), self.held)
 
     def delta(self, covariance: np.ndarray) -> np.ndarray:
-        """(p, p) covariance of these coordinates → (P, P) of the reported scalars."""
+        """(m, m) covariance of these coordinates → (P, P) of the reported scalars."""
         return self.jacobian @ covariance @ self.jacobian.T
 
     @cached_property
@@ -79,19 +90,80 @@ class Information:
         """(P,) fraction of information missing about each reported scalar: 1 − complete/observed variance."""
         return 1.0 - np.diag(self.delta(np.linalg.inv(self.complete))) / np.diag(self.covariance)
 
-    def about(self, chosen: np.ndarray, names: list[str]) -> "Information":
-        """The same in the coordinates that the chosen p of the P reported scalars are."""
-        back = np.linalg.inv(self.jacobian[chosen])
-        return Information(
-            [names[i] for i in np.flatnonzero(chosen)],
-            back.T @ self.complete @ back,
-            back.T @ self.observed @ back,
-            self.jacobian @ back,
+    def about(self, first: np.ndarray, names: list[str]) -> "Information":
+        """The same about reported scalars that determine all that are not held, the `first` ones if they do."""
+        free = ~held_by(self.held, len(names))
+        ordered = [*np.flatnonzero(first & free), *np.flatnonzero(~first & free)]
+        chosen = self._independent(ordered) if self.held else ordered[: first.sum()]
+        rows = self.jacobian[chosen]
+        if len(chosen) == len(self.labels):
+            back = np.linalg.inv(rows)
+            complete, observed = back.T @ self.complete @ back, back.T @ self.observed @ back
+        else:  # what is left over moves no scalar alone
+            back = np.linalg.pinv(rows)
+            both = (np.linalg.inv(rows @ np.linalg.inv(i) @ rows.T) for i in (self.complete, self.observed))
+            complete, observed = both
+        return Information([names[i] for i in chosen], complete, observed, self.jacobian @ back, self.held)
+
+    def _independent(self, candidates: list[int]) -> list[int]:
+        """Those of the candidates, in their order, that do not follow from the ones before; sorted."""
+        rest = self.jacobian @ np.linalg.inv(np.linalg.cholesky(self.complete)).T
+        size = np.linalg.norm(rest, axis=1)
+        chosen: list[int] = []
+        for i in candidates:
+            length = np.linalg.norm(rest[i])
+            if length > INDEPENDENT * size[i]:
+                along = rest[i] / length
+                rest = rest - np.outer(rest @ along, along)
+                chosen.append(i)
+        return sorted(chosen)
+
+
+@dataclass(frozen=True)
+class FreeInformation(Information):
+    """The same about directions of the free coordinates.
+
+    `directions` (p, m): their columns; `whole` (p, p): the complete information about all free coordinates.
+    """
+
+    directions: np.ndarray = field(kw_only=True)
+    whole: np.ndarray = field(kw_only=True)
+
+    @cached_property
+    def coordinates(self) -> np.ndarray:
+        """(m, p): how far a move of the free coordinates goes along each, were the M-step to keep to them."""
+        return np.linalg.solve(self.complete, self.directions.T @ self.whole)
+
+    def reduced(self, matrix: Array | np.ndarray) -> np.ndarray:
+        """A matrix (p, p) about the free coordinates, in the directions: (m, m)."""
+        return self.directions.T @ np.asarray(matrix) @ self.directions
+
+    def along(self, directions: np.ndarray) -> "FreeInformation":
+        """In some directions (m, r) of these only."""
+        return FreeInformation(
+            [f"direction[{i}]" for i in range(directions.shape[1])],
+            directions.T @ self.complete @ directions,
+            directions.T @ self.observed @ directions,
+            self.jacobian @ directions,
+            self.held,
+            directions=self.directions @ directions,
+            whole=self.whole,
         )
 
 
+def held_by(held: tuple[Held, ...], scalars: int) -> np.ndarray:
+    """(P,) which of the reported scalars are held."""
+    return np.any([np.zeros(scalars, dtype=bool), *(each.scalars for each in held)], axis=0)
+
+
+def masked(covariance: np.ndarray, held: tuple[Held, ...]) -> np.ndarray:
+    """(P, P), NaN in the rows and columns of what is held."""
+    none = held_by(held, len(covariance))
+    return np.where(none | none[:, None], np.nan, covariance)
+
+
 @double
-def information(problem: Problem, free: np.ndarray) -> Information:
+def information(problem: Problem, free: np.ndarray) -> FreeInformation:
     """The informations at a point, in the free coordinates of the frame."""
     model, point = problem.model, jnp.asarray(free)
     if model.finite:
@@ -105,8 +177,8 @@ def information(problem: Problem, free: np.ndarray) -> Information:
         shards = problem.dealt.finer(len(free))
         complete, observed = problem.dealt.add(lambda shard: row_curvatures(model, point, shard), shards)
     labels = [f"free[{i}]" for i in range(len(free))]
-    outer = jacobian(model, problem.frame, point)
-    return Information(labels, np.asarray(complete), np.asarray(observed), np.asarray(outer))
+    outer, whole = np.asarray(jacobian(model, problem.frame, point)), np.asarray(complete)
+    return FreeInformation(labels, whole, np.asarray(observed), outer, directions=np.eye(len(free)), whole=whole)
 
 
 def score_covariance(problem: Problem, point: Array, directions: Array) -> tuple[Any, Array]:

@@ -1,10 +1,14 @@
-"""Wald intervals, formed on the free scale of each parameter."""
+"""Wald intervals, formed on a scale of their own for each number."""
 
 from statistics import NormalDist
 
 import numpy as np
 
 from latens.errors import ParameterError
+from latens.numerics.constraints import EDGE
+from latens.numerics.special import TINY
+
+LINKS = ("identity", "log", "logit", "cloglog")
 
 
 def quantile(level: float) -> float:
@@ -17,28 +21,33 @@ def quantile(level: float) -> float:
 def wald(values: np.ndarray, errors: np.ndarray, links: np.ndarray, level: float) -> np.ndarray:
     """(P, 2) intervals: value ± z·error on the scale of the link, mapped back, so positive stays positive.
 
-    `links` (P,): "identity", "log" or "logit" for each scalar.
+    `links` (P,): one of `LINKS` for each number.
     """
     free, slope = to_link(values, links)
     with np.errstate(over="ignore", invalid="ignore"):
         half = quantile(level) * errors * slope
-        return np.stack([from_link(free - half, links), from_link(free + half, links)], 1)
+        low, high = from_link(free - half, links), from_link(free + half, links)
+    return np.stack([np.minimum(low, values), np.maximum(high, values)], 1)  # a value at the end of its range
 
 
 def to_link(values: np.ndarray, links: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values on their links' scales, and the derivative of the link there."""
+    """Values on their links' scales, and the derivative of the link there; the ends of a range one rounding inside."""
     free, slope = np.array(values, dtype=float), np.ones_like(values, dtype=float)
-    logs, logits = links == "log", links == "logit"
-    free[logs], slope[logs] = np.log(values[logs]), 1 / values[logs]
-    inside = values[logits]
-    free[logits], slope[logits] = np.log(inside) - np.log1p(-inside), 1 / (inside * (1 - inside))
+    logs, logits, clogs = (links == link for link in LINKS[1:])
+    positive = np.maximum(values, TINY)
+    inside = np.minimum(positive, 1 - EDGE)
+    free[logs], slope[logs] = np.log(positive[logs]), 1 / positive[logs]
+    p, rest = inside[logits], np.log1p(-inside[clogs])
+    free[logits], slope[logits] = np.log(p) - np.log1p(-p), 1 / (p * (1 - p))
+    free[clogs], slope[clogs] = np.log(-rest), -1 / (np.exp(rest) * rest)
     return free, slope
 
 
 def from_link(free: np.ndarray, links: np.ndarray) -> np.ndarray:
     """The inverse of `to_link`."""
     values = np.array(free, dtype=float)
-    logs, logits = links == "log", links == "logit"
+    logs, logits, clogs = (links == link for link in LINKS[1:])
     values[logs] = np.exp(free[logs])
     values[logits] = np.exp(-np.logaddexp(0, -free[logits]))
+    values[clogs] = -np.expm1(-np.exp(free[clogs]))
     return values

@@ -1,9 +1,12 @@
-"""Profile-likelihood intervals: EM constrained along the profile of each parameter."""
+"""Profile-likelihood intervals: EM constrained along the profile of a scalar."""
 
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -16,18 +19,52 @@ from latens.engine.stop import Stop
 from latens.errors import InferenceError
 from latens.families.frame import AbstractFrame
 from latens.inference.errors import AbstractMethod, Errors, Optimum
-from latens.inference.information import Information, information
-from latens.inference.intervals import from_link, quantile, to_link
+from latens.inference.information import Held, Information, information
+from latens.inference.intervals import LINKS, from_link, quantile, to_link
+from latens.inference.trust import FIXED, nothing_left
 from latens.models.base import AbstractModel
+from latens.numerics.compiling import once
+from latens.numerics.constraints import EDGE
 from latens.numerics.precision import double
 from latens.numerics.space import Constraints, Params, Space
+from latens.numerics.special import TINY
 
-LINKS = ("identity", "log", "logit")
 PULL = 4.0  # strength of the pull, in units of the information about the parameter
 WIDE = 10.0  # standard error on a log or logit scale at most
-EDGE = 36.0  # logit of the probability nearest to 1 that a double holds
+END = 36.0  # logit of the probability nearest to 1 that a double holds
 FAR = 200.0  # standard errors beyond which a profile that has not fallen far enough is open
 NEAR = Stop(tolerance=1e-4, max_steps=5000)  # the deviance is flat in what is left to go: exact to 1e-8
+
+
+class AbstractScalar(eqx.Module):
+    """One number g(θ) among those that some function of the parameters gives."""
+
+    frame: AbstractFrame
+    index: Any
+
+    @abstractmethod
+    def entries(self, space: Space, params: Params) -> Array:
+        """(m,) all that the function gives, from params as users see them."""
+
+    def value(self, space: Space, params: Params) -> Array:
+        """g(θ), from params in the frame."""
+        return self.entries(space, self.frame.leave(params))[self.index]
+
+
+class Reported(AbstractScalar):
+    """One of the scalars that a report shows."""
+
+    def entries(self, space: Space, params: Params) -> Array:
+        return space.flat(params)
+
+
+class Entry(AbstractScalar):
+    """An entry of what a function of one's own gives."""
+
+    function: Callable[[Params], Any] = eqx.field(static=True)
+
+    def entries(self, space: Space, params: Params) -> Array:
+        return jnp.ravel(jnp.asarray(self.function(params)))
 
 
 class Pulled(AbstractModel):
@@ -40,8 +77,7 @@ class Pulled(AbstractModel):
     """
 
     model: AbstractModel
-    moved: AbstractFrame
-    index: Any  # which scalar
+    scalar: AbstractScalar
     link: Any  # which of LINKS
     target: Any
     strength: Any  # κ by the total weight of the data
@@ -54,19 +90,33 @@ class Pulled(AbstractModel):
     def finite(self) -> bool:
         return self.model.finite
 
-    def scalar(self, params: Params) -> Array:
-        """g(θ), from params in the frame."""
-        value = Space(self.constraints).flat(self.moved.leave(params))[self.index]
-        positive = jnp.where(self.link == 0, 0.5, value)  # a branch not taken must not spoil the gradient
-        inside = jnp.where(self.link == 2, value, 0.5)
-        odds = jnp.log(inside) - jnp.log1p(-inside)
-        return jnp.select([self.link == 0, self.link == 1], [value, jnp.log(positive)], odds)
+    def linked(self, params: Params) -> Array:
+        """g(θ) on its link's scale, from params in the frame."""
+        value = self.scalar.value(Space(self.constraints), params)
+        positive = jnp.where(self.link == 0, 0.5, jnp.maximum(value, TINY))  # a branch not taken must not spoil
+        inside = jnp.where(self.link >= 2, jnp.clip(value, TINY, 1 - EDGE), 0.5)  # the gradient
+        rest = jnp.log1p(-inside)
+        scales = [value, jnp.log(positive), jnp.log(inside) - rest, jnp.log(-rest)]
+        return jnp.select([self.link == i for i in range(len(LINKS))], scales)
 
     def _pull(self, params: Params) -> Array:
-        return -0.5 * self.strength * (self.scalar(params) - self.target) ** 2
+        return -0.5 * self.strength * (self.linked(params) - self.target) ** 2
 
     def potentials(self, params: Params) -> dict[str, Any]:
         return {"model": self.model.potentials(params), "pull": self._pull(params)}
+
+    def about(self, params: Params) -> "Pulled":
+        return eqx.tree_at(lambda pulled: pulled.model, self, self.model.about(params))
+
+    @property
+    def recentres(self) -> bool:
+        return self.model.recentres
+
+    def size(self, potentials: dict[str, Any], stats: dict[str, Any], n: Array) -> Array:
+        return self.model.size(potentials["model"], stats["model"], n) if self.finite else jnp.zeros(())
+
+    def mean_statistics(self, params: Params, like: Any) -> dict[str, Any]:
+        return {"model": self.model.mean_statistics(params, like), "pull": jnp.zeros(())}
 
     def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
         return self.model.log_evidence(potentials["model"], x) + potentials["pull"]
@@ -109,43 +159,72 @@ class Profile(AbstractMethod):
 
     @double
     def intervals(self, optimum: Optimum, level: float) -> np.ndarray:
-        z, problem = quantile(level), optimum.problem
+        problem = optimum.problem
         found = information(problem, optimum.at.free)
-        spreads = _spreads(found)
-        shown = np.flatnonzero(problem.space.distinct)
-        ends = [(i, side) for i in shown for side in (-1.0, 1.0)]
-        with ThreadPoolExecutor(cores()) as pool:
-            bounds = list(pool.map(lambda end: _end(optimum, end[0], end[1], z, float(spreads[end[0]])), ends))
-        out = np.full((len(optimum.values), 2), np.nan)
-        out[shown] = np.reshape(bounds, (-1, 2))
+        moving = (found.jacobian != 0).any(1)
+        if not moving.any():
+            raise nothing_left((Held(np.zeros(len(moving)), ~moving, FIXED),), problem.names)
+        inside, directions = problem.space.interior(optimum.at.free, found.complete)
+        spreads = np.where(inside, _spreads(found.along(directions)), np.inf)  # how far a boundary is nothing says
+        links = problem.space.links
+        shown = np.flatnonzero(problem.space.distinct & moving)
+        wanted = [
+            Wanted(Reported(problem.frame, np.asarray(i)), problem.names[i], optimum.values[i], spreads[i], links[i])
+            for i in shown
+        ]
+        out = np.full((len(moving), 2), np.nan)
+        out[shown] = profiled(optimum, wanted, level)
         for i in np.flatnonzero(~problem.space.distinct):
             # a scalar that is not shown repeats one that is
-            twin = next(j for j in shown if np.allclose(found.jacobian[j], found.jacobian[i]))
-            out[i] = out[twin]
+            out[i] = out[min(shown, key=lambda j: np.abs(found.jacobian[j] - found.jacobian[i]).max())]
         return out
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A scalar whose interval is wanted: its name, estimate, rough standard error, and the scale to go along."""
+
+    scalar: AbstractScalar
+    name: str
+    value: float
+    spread: float
+    link: str
+
+
+@double
+def profiled(optimum: Optimum, wanted: Sequence[Wanted], level: float) -> np.ndarray:
+    """(m, 2) the ends of the profile-likelihood intervals of scalars."""
+    z = quantile(level)
+    ends = [(each, side) for each in wanted for side in (-1.0, 1.0)]
+    with ThreadPoolExecutor(cores()) as pool:
+        found = list(pool.map(lambda end: _end(optimum, end[0], end[1], z), ends))
+    return np.array(found).reshape(-1, 2)
+
+
+@once
+def _linked(pulled: Pulled, free: Array) -> Array:
+    """The scalar at free coordinates, on its link's scale."""
+    return pulled.linked(Space(pulled.constraints).params(free))
 
 
 def _spreads(information: Information) -> np.ndarray:
     """(P,) roughly the standard errors, to know how far to look: complete-data ones where others fail."""
     observed = np.linalg.eigvalsh(information.observed)
-    sound = np.isfinite(observed).all() and observed[0] > 1e-10 * observed[-1]
+    sound = np.isfinite(observed).all() and (observed > 1e-10 * observed.max(initial=0.0)).all()
     covariance = np.linalg.pinv(information.observed if sound else information.complete)
     found: np.ndarray = np.sqrt(np.diag(information.delta(covariance)))
     return found
 
 
-def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> float:
+@double
+def _end(optimum: Optimum, wanted: Wanted, side: float, z: float) -> float:
     """One end of the interval of one scalar."""
-    problem, links = optimum.problem, optimum.problem.space.links[[index]]
-    centre, slope = to_link(optimum.values[[index]], links)
-    if not np.isfinite(centre[0]):
-        raise InferenceError(f"method 'profile': {problem.names[index]} = {optimum.values[index]:g} is an extreme")
-    bounded = links[0] != "identity"
-    scale = float(np.clip(spread * slope[0], 1e-12, WIDE if bounded else np.inf))
-    if links[0] == "logit" and abs(centre[0]) > EDGE / 2:
-        scale = WIDE  # on the boundary the curvature says nothing of how far to look
+    problem, links = optimum.problem, np.array([wanted.link])
+    centre, slope = to_link(np.array([wanted.value]), links)
+    bounded = wanted.link != "identity"
+    scale = float(np.clip(wanted.spread * slope[0], *((1e-12, WIDE) if bounded else (1e-150, np.inf))))
     best = problem.log_likelihood(optimum.at.free) + problem.log_prior(optimum.at.free)
-    link, strength = np.asarray(LINKS.index(links[0])), np.asarray(PULL / scale**2 / problem.n)
+    link, strength = np.asarray(LINKS.index(wanted.link)), np.asarray(PULL / scale**2 / problem.n)
     free, ends = optimum.at.free, {0.0: (-z, float(centre[0]))}
 
     def excess(pull: float) -> float:
@@ -154,29 +233,28 @@ def _end(optimum: Optimum, index: int, side: float, z: float, spread: float) -> 
         if pull in ends:
             return ends[pull][0]
         target = np.asarray(centre[0] + side * pull * scale)
-        pulled = Pulled(problem.model, problem.frame, np.asarray(index), link, target, strength)
+        pulled = Pulled(problem.base, wanted.scalar, link, target, strength)
         *_, last = run(problem.modelled(pulled), free, Auto(), NEAR)
         if last.status not in (Status.CONVERGED, Status.DEGENERATE):
-            raise InferenceError(f"the profile of {problem.names[index]} cannot be followed: {last.status.sentence}")
+            raise InferenceError(f"the profile of {wanted.name} cannot be followed: {last.status.sentence}")
         free = last.free
         deviance = 2 * (best - problem.log_likelihood(free) - problem.log_prior(free))
         if deviance < -1e-4:
             raise InferenceError(
-                f"the profile of {problem.names[index]} leads to a log-likelihood higher by {-deviance / 2:.4g}: the "
+                f"the profile of {wanted.name} leads to a log-likelihood higher by {-deviance / 2:.4g}: the "
                 "fit is not the maximum; fit again with more starts (starts=20)"
             )
         if last.status is Status.DEGENERATE:
             raise _Open
-        reached = float(to_link(optimum.scalars(free)[[index]], links)[0][0])
-        ends[pull] = (float(np.sqrt(max(deviance, 0.0))) - z, reached)
+        ends[pull] = (float(np.sqrt(max(deviance, 0.0))) - z, float(_linked(pulled, free)))
         return ends[pull][0]
 
     try:
         low, high = 0.0, z * (1 + 1 / PULL)
         while excess(high) < 0:
-            low, high = high, 1.5 * high
-            if high > FAR or (bounded and abs(centre[0] + side * high * scale) > 4 * EDGE):
+            if high > FAR or (bounded and high * scale > 4 * END + abs(centre[0])):
                 raise _Open
+            low, high = high, 1.5 * high
         from scipy.optimize import brentq  # half a second that other methods need not wait for
 
         root = high if excess(high) == 0 else brentq(excess, low, high, xtol=1e-8 * high, rtol=1e-8)

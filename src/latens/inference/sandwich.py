@@ -25,7 +25,7 @@ class OPG(AbstractMethod):
     @double
     def errors(self, optimum: Optimum) -> Errors:
         information = optimum.information
-        return Errors(self.name, information.delta(inverse(_products(optimum), self.name)))
+        return self.found(information, inverse(information.reduced(_products(optimum)), self.name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Sandwich(AbstractMethod):
         information = optimum.information
         bread = inverse(information.observed, self.name)
         if self.clusters is None:
-            return Errors(self.name, information.delta(bread @ _products(optimum) @ bread))
+            return self.found(information, bread @ information.reduced(_products(optimum)) @ bread)
         labels, number = self._labels(optimum)
         problem, point = optimum.problem, jnp.asarray(optimum.at.free)
         rows = problem.dealt.apart.reweighted(problem.weights)  # identical rows may be of different clusters
@@ -56,11 +56,11 @@ class Sandwich(AbstractMethod):
         dealt = rows.spread(labels, shards)
         cut = [shard._replace(xs=(shard.xs, ids)) for shard, ids in zip(shards, dealt, strict=True)]
         scores = np.asarray(rows.add(lambda shard: cluster_scores(problem.model, point, shard, number), cut))
-        meat = scores.T @ scores * number / (number - 1)
+        meat = information.reduced(scores.T @ scores) * number / (number - 1)
         notes: tuple[str, ...] = (f"{number} clusters",)
-        if number <= len(point):
+        if number <= len(bread):
             notes += ("no more clusters than free parameters: the covariance is singular",)
-        return Errors(self.name, information.delta(bread @ meat @ bread), notes)
+        return self.found(information, bread @ meat @ bread, *notes)
 
     def _labels(self, optimum: Optimum) -> tuple[np.ndarray, int]:
         given, problem = np.asarray(self.clusters), optimum.problem

@@ -12,6 +12,7 @@ from latens.engine.stop import Stop
 from latens.errors import InferenceError
 from latens.inference.derivatives import filled, row_through, through
 from latens.inference.errors import AbstractMethod, Errors, Optimum
+from latens.inference.information import FreeInformation
 from latens.numerics.precision import double
 
 PATH = 60  # points of the EM path at most
@@ -40,7 +41,8 @@ class SEM(AbstractMethod):
         return 16.0 * len(optimum.at.free)
 
     def errors(self, optimum: Optimum) -> Errors:
-        scale = 1 / np.sqrt(np.diag(optimum.information.complete))
+        information = optimum.information
+        scale = 1 / np.sqrt(np.diag(information.complete))
         path = self._path(optimum, scale)
         columns, unsteady = zip(*(self._column(optimum, path[:, i], i, scale) for i in range(len(scale))), strict=True)
         rate = np.stack(columns, 1)
@@ -50,24 +52,29 @@ class SEM(AbstractMethod):
                 f"method 'sem': the rate matrix is not steady (an element moves by {worst:.1g}): fit again with a "
                 "smaller tolerance, stop=lt.Stop(tolerance=1e-8), and start=fit.params, or use method='sem-exact'"
             )
-        return _supplemented(self.name, optimum, rate, scale, f"elements of the rate matrix steady to {worst:.1g}")
+        return self.found(
+            information,
+            *_supplemented(self.name, information, rate, scale),
+            f"elements of the rate matrix steady to {worst:.1g}",
+        )
 
     def _path(self, optimum: Optimum, scale: np.ndarray) -> np.ndarray:
-        """(T, p) distances θ⁽ᵗ⁾ − θ* of a plain run from half a complete-data standard error away."""
-        beside = optimum.at.free + 0.5 * scale
+        """(T, m) distances θ⁽ᵗ⁾ − θ* of a plain run from half a complete-data standard error away."""
+        information = optimum.information
+        beside = optimum.at.free + 0.5 * information.directions @ scale
         steps = run(optimum.problem, beside, Plain(), Stop(tolerance=0, max_steps=PATH))
-        return np.stack([step.free for step in steps]) - optimum.at.free
+        return (np.stack([step.free for step in steps]) - optimum.at.free) @ information.coordinates.T
 
     def _column(self, optimum: Optimum, path: np.ndarray, i: int, scale: np.ndarray) -> tuple[np.ndarray, float]:
-        """(∂M/∂θ_i in complete-data standard errors (p,), how steady it is)."""
+        """(∂M/∂θ_i in complete-data standard errors (m,), how steady it is)."""
+        information = optimum.information
         limit = optimum.problem.step(optimum.at.free).free
         values: list[np.ndarray] = []
         last: tuple[float, np.ndarray] | None = None
         best, steadiness = np.zeros(len(scale)), np.full(len(scale), np.inf)
         for h in _thinned(path, scale[i]):
-            forced = optimum.at.free.copy()
-            forced[i] += h
-            ratio = (optimum.problem.step(forced).free - limit) / h * scale[i] / scale
+            moved = optimum.problem.step(optimum.at.free + h * information.directions[:, i]).free - limit
+            ratio = information.coordinates @ moved / h * scale[i] / scale
             if last is not None:
                 values.append((ratio * last[0] - last[1] * h) / (last[0] - h))
             if len(values) > 1:
@@ -105,7 +112,8 @@ class ExactSEM(AbstractMethod):
     @double
     def errors(self, optimum: Optimum) -> Errors:
         problem, point = optimum.problem, jnp.asarray(optimum.at.free)
-        n, scale = jnp.asarray(problem.n), 1 / np.sqrt(np.diag(optimum.information.complete))
+        n, information = jnp.asarray(problem.n), optimum.information
+        scale = 1 / np.sqrt(np.diag(information.complete))
         if problem.model.finite:
             shards = problem.dealt.finer(len(point))
             _, stats = problem.expected(optimum.at.free)
@@ -113,12 +121,15 @@ class ExactSEM(AbstractMethod):
             rate = through(problem.model, point, stats, moves, n)
         else:
             rate = row_through(problem.model, point, problem.dealt.shards[0], n)
-        return _supplemented(self.name, optimum, np.asarray(rate) * scale / scale[:, None], scale, "")
+        within = information.coordinates @ np.asarray(rate) @ information.directions
+        return self.found(information, *_supplemented(self.name, information, within * scale / scale[:, None], scale))
 
 
-def _supplemented(method: str, optimum: Optimum, rate: np.ndarray, scale: np.ndarray, note: str) -> Errors:
+def _supplemented(
+    method: str, information: FreeInformation, rate: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, str]:
     """V = (I − R)⁻¹ I_com⁻¹, in complete-data standard errors and back, and how symmetric it came out."""
-    complete = optimum.information.complete * np.outer(scale, scale)
+    complete = information.complete * np.outer(scale, scale)
     found = np.linalg.solve(np.eye(len(rate)) - rate, np.linalg.inv(complete))
     spread = np.sqrt(np.abs(np.diag(found)))
     asymmetry = float((np.abs(found - found.T) / np.outer(spread, spread)).max())
@@ -128,5 +139,4 @@ def _supplemented(method: str, optimum: Optimum, rate: np.ndarray, scale: np.nda
             "so the fit is not at a limit of EM: fit again with stop=lt.Stop(tolerance=1e-8) and start=fit.params"
         )
     covariance = (found + found.T) / 2 * np.outer(scale, scale)
-    notes = (f"covariance symmetric to {asymmetry:.1g} (in correlation)", note)
-    return Errors(method, optimum.information.delta(covariance), tuple(n for n in notes if n))
+    return covariance, f"covariance symmetric to {asymmetry:.1g} (in correlation)"

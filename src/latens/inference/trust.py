@@ -1,4 +1,7 @@
-"""Whether a fit is a point at which standard errors mean something; if not, why and what to do."""
+"""What of a fit standard errors mean something for; if not all, what is held, why, and what to do."""
+
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -6,9 +9,19 @@ from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.engine.status import Status
 from latens.errors import InferenceError
-from latens.inference.information import Information, information
+from latens.inference.information import FreeInformation, Held, information
 
 CLOSE = 1e-2  # standard errors from the maximum at which its curvature is still the curvature there
+FLAT = 1e-8  # observed by complete information below which the data say nothing
+RISING = -1e-6  # and below which the log-likelihood rises
+SINGULAR = 1e-10  # the same for the complete information, by that of each coordinate alone
+MOVES = 1e-4  # how much of the largest move a scalar makes, beyond rounding
+
+BOUNDARY = (
+    "on the boundary as far as the data can tell, where the log-likelihood has no quadratic shape (the standard errors "
+    "of others are conditional on that); see confidence_intervals(method='profile')"
+)
+FIXED = "not free: it can have no other value"
 
 
 def check_converged(at: Iterate) -> None:
@@ -22,29 +35,86 @@ def check_converged(at: Iterate) -> None:
         )
 
 
-def trusted(at: Iterate) -> Information:
-    """The information in free coordinates, or an `InferenceError`: the second-order test of every optimum."""
+def trusted(at: Iterate) -> FreeInformation:
+    """The information in the directions that the data tell of, with what is held: the test of every optimum.
+
+    **Raises:** `InferenceError` for a fit that has not converged, and for a saddle.
+    """
     check_converged(at)
-    problem = at.problem
-    _check_boundary(problem, at.free)
-    found = information(problem, at.free)
+    problem = at.problem.about(at.free)
+    full = information(problem, at.free)
+    inside, directions = problem.space.interior(at.free, full.complete)
+    held = [Held(move, move > 0, BOUNDARY) for move in np.eye(len(inside))[~inside]]
+    fixed = inside & (full.jacobian == 0).all(1)
+    if fixed.any():
+        held.append(Held(np.zeros(len(inside)), fixed, FIXED))
+    found = full if inside.all() else full.along(directions)
     if not (np.isfinite(found.complete).all() and np.isfinite(found.observed).all()):
         raise InferenceError("the information is not finite at the estimate: a parameter is at an extreme")
-    try:
-        weakest, direction = found.weakest()
-    except np.linalg.LinAlgError:
-        raise InferenceError("even the complete-data information is singular: drop or fix a parameter") from None
-    if weakest < -1e-6:
+    # along a curved ridge, what is left of the way to the limit shows as curvature
+    kept, flat = _split(found, problem, min(at.distance, -RISING))
+    if flat.shape[1]:
+        held += _unidentified(found, flat, problem)
+        found = found.along(kept)
+    return replace(found, held=tuple(held))
+
+
+def nothing_left(held: Iterable[Held], names: list[str]) -> InferenceError:
+    """What to raise where every scalar is held."""
+    return InferenceError("; ".join(f"{listed}: {reason}" for listed, reason in grouped(held, names)))
+
+
+def grouped(held: Iterable[Held], names: list[str]) -> list[tuple[str, str]]:
+    """Each reason, with the names of the first few scalars that are held for it."""
+    scalars: dict[str, np.ndarray] = {}
+    for each in held:
+        scalars[each.reason] = scalars.get(each.reason, False) | each.scalars
+    found = []
+    for reason, among in scalars.items():
+        chosen = [names[i] for i in np.flatnonzero(among)]
+        more = f" and {len(chosen) - 4} more" if len(chosen) > 4 else ""
+        found.append((", ".join(chosen[:4]) + more, reason))
+    return found
+
+
+def _split(found: FreeInformation, problem: Problem, blur: float) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (m, r) that the data tell of, with complete information 1, and flat ones (m, m − r)."""
+    alone = np.diag(found.complete)
+    units = 1 / np.sqrt(np.where(alone > 0, alone, 1.0))
+    known, axes = np.linalg.eigh(found.complete * np.outer(units, units))
+    told = known > max(SINGULAR, blur)
+    half = units[:, None] * axes[:, told] / np.sqrt(known[told])
+    fractions, vectors = np.linalg.eigh(half.T @ found.observed @ half)
+    if (fractions < RISING).any():
+        rising = _combination(found.jacobian @ half @ vectors[:, 0], problem)
         raise InferenceError(
-            f"the fit is a saddle, not a maximum: the log-likelihood rises along {_combination(direction, problem)} "
+            f"the fit is a saddle, not a maximum: the log-likelihood rises along {rising} "
             "(EM alone stays here); start off this point, or try other starts (starts=20)"
         )
-    if weakest < 1e-8:
-        raise InferenceError(
-            f"not identified: the log-likelihood is flat along {_combination(direction, problem)}, so the data "
-            "cannot tell; fix or share a parameter"
+    ways, seen = half @ vectors, fractions > max(FLAT, blur)
+    return ways[:, seen], np.hstack([units[:, None] * axes[:, ~told], ways[:, ~seen]])
+
+
+def _unidentified(found: FreeInformation, flat: np.ndarray, problem: Problem) -> list[Held]:
+    """The flat directions (m, r), each told by as few scalars as may be."""
+    alone = np.diag(found.complete)
+    sizes = np.linalg.norm(found.jacobian / np.sqrt(np.where(alone > 0, alone, 1.0)), axis=1)
+    moves = (found.jacobian @ flat) / np.where(sizes > 0, sizes, 1.0)[:, None]
+    for column in range(moves.shape[1]):  # Gauss–Jordan
+        row = np.argmax(np.abs(moves[:, column]))
+        moves[:, column] /= moves[row, column] or 1.0
+        others = np.arange(moves.shape[1]) != column
+        moves[:, others] -= np.outer(moves[:, column], moves[row, others])
+    moves = np.where(np.abs(moves) > MOVES * np.abs(moves).max(0), moves, 0.0) * sizes[:, None]
+    return [
+        Held(
+            move,
+            move != 0,
+            f"not identified: the log-likelihood is flat along {_combination(move, problem)}, so the data cannot "
+            "tell; fix or share a parameter",
         )
-    return found
+        for move in moves.T
+    ]
 
 
 def _combination(direction: np.ndarray, problem: Problem) -> str:
@@ -54,17 +124,3 @@ def _combination(direction: np.ndarray, problem: Problem) -> str:
     if largest and scaled[largest[0]] < 0:
         scaled = -scaled
     return " ".join(f"{scaled[i]:+.3g}·{problem.names[i]}" for i in largest) or "no parameter shown"
-
-
-def _check_boundary(problem: Problem, free: np.ndarray) -> None:
-    """Refuse where a probability is 0 or 1 as far as these data can tell."""
-    params = problem.params(free)
-    values = np.concatenate([np.reshape(params[name], -1) for name in problem.space.shapes])
-    near = (np.minimum(values, 1 - values) * problem.n < 1e-3) & (problem.space.links == "logit")
-    if near.any():
-        listed = ", ".join(f"{problem.names[i]} = {values[i]:.3g}" for i in np.flatnonzero(near)[:4])
-        more = f" and {near.sum() - 4} more" if near.sum() > 4 else ""
-        raise InferenceError(
-            f"{listed}{more}: on the boundary, where the log-likelihood has no quadratic shape and a standard error "
-            "means nothing; fix it there, use a smaller model, or see confidence_intervals(method='profile')"
-        )

@@ -13,8 +13,9 @@ from jax import Array
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
-from latens.numerics.constraints import AbstractConstraint, Stacked
+from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Constraints, Params, Space
+from latens.numerics.stacked import Stacked
 
 # a spread (variance where the data have 1) below which a component is a point: far above rounding
 # of the second moments, and reached within a few steps once a likelihood is unbounded

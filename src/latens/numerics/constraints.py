@@ -15,6 +15,13 @@ from latens.numerics.special import safe_log
 # estimate on the boundary would never stop moving in free coordinates.
 EDGE = 2.0**-53
 
+# A positive number is kept this far from 0: the square of its inverse, which second derivatives meet, is finite.
+LEAST = 1e-100
+
+# Complete information about a logarithm or logit, in events, below which data do not tell a value from the boundary.
+EVENTS = 1e-3
+FAR = 30.0  # a logarithm or logit at which rounding may hide what information there is
+
 
 def angle(free: np.ndarray) -> np.ndarray:
     """A logit → 2 arcsin √p."""
@@ -27,12 +34,18 @@ def logit(point: np.ndarray) -> np.ndarray:
         return np.clip(2 * np.log(np.abs(np.tan(point / 2))), np.log(EDGE), -np.log(EDGE))
 
 
+def told(free: np.ndarray, events: np.ndarray) -> np.ndarray:
+    """Where data tell a value from the boundary. No events where it is not far: the parameter enters nowhere."""
+    return (events >= EVENTS) | ((events == 0) & (np.abs(free) < FAR))
+
+
 class AbstractConstraint(eqx.Module):
     """The set a parameter lies in, with a smooth bijection onto free coordinates.
 
     To write your own: `shape` and `size` (of the value, of its coordinates), `free`, `value`, `holds`,
-    `words` and `link`; where estimates may lie on the boundary also `chart`, `unchart` and `width`. What you
-    then get: accelerators, informations, standard errors and intervals.
+    `words` and `link`; where estimates may lie on the boundary also `chart`, `unchart` and `width`, and `interior`
+    unless there is one coordinate for each entry. What you then get: accelerators, informations, standard errors
+    and intervals.
     """
 
     @property
@@ -65,6 +78,20 @@ class AbstractConstraint(eqx.Module):
     def width(self) -> int:
         """How many coordinates `chart` has."""
         return self.size
+
+    def interior(self, free: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which entries of the value data can tell from the boundary, and how these move.
+
+        Here each entry has the coordinate of its place, on the scale of its link.
+
+        **Arguments:** `free` (size,); `information` (size, size): the complete one, about these coordinates.
+        **Returns:** booleans of `shape`; (size, m) directions in which those entries move and no other does.
+        """
+        inside = np.ones(self.shape, dtype=bool)
+        if inside.size == self.size:
+            inside = (self.link == "identity") | told(free, np.diag(information)).reshape(self.shape)
+            return inside, np.eye(self.size)[:, inside.reshape(-1)]
+        return inside, np.eye(self.size)
 
     @abstractmethod
     def holds(self, value: np.ndarray) -> bool:
@@ -124,10 +151,17 @@ class Positive(_Elementwise):
     """A number above zero, estimated as its logarithm."""
 
     def free(self, value: Array) -> Array:
-        return safe_log(value).reshape(-1)
+        return safe_log(jnp.maximum(value, LEAST)).reshape(-1)
 
     def value(self, free: Array) -> Array:
         return jnp.exp(free).reshape(self.shape)
+
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        """No nearer to 0 than a positive number is kept."""
+        return np.maximum(free, np.log(LEAST))
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        return self.chart(point)
 
     def holds(self, value: np.ndarray) -> bool:
         return bool(((value > 0) & np.isfinite(value)).all())
@@ -216,55 +250,3 @@ class PositiveDefinite(AbstractConstraint):
     @property
     def distinct(self) -> np.ndarray:
         return np.tril(np.ones((self.d, self.d), dtype=bool))
-
-
-class Stacked(AbstractConstraint):
-    """k values of one constraint with a leading axis: what a mixture's components have."""
-
-    each: AbstractConstraint
-    k: int = eqx.field(static=True)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.k, *self.each.shape)
-
-    @property
-    def size(self) -> int:
-        return self.k * self.each.size
-
-    def free(self, value: Array) -> Array:
-        return jax.vmap(self.each.free)(value).reshape(-1)
-
-    def value(self, free: Array) -> Array:
-        return jax.vmap(self.each.value)(free.reshape(self.k, self.each.size))
-
-    def chart(self, free: np.ndarray) -> np.ndarray:
-        lead = free.shape[:-1]
-        return self.each.chart(free.reshape(*lead, self.k, self.each.size)).reshape(*lead, -1)
-
-    def unchart(self, point: np.ndarray) -> np.ndarray:
-        lead = point.shape[:-1]
-        return self.each.unchart(point.reshape(*lead, self.k, self.each.width)).reshape(*lead, -1)
-
-    @property
-    def width(self) -> int:
-        return self.k * self.each.width
-
-    def holds(self, value: np.ndarray) -> bool:
-        return all(self.each.holds(each) for each in value)
-
-    @property
-    def words(self) -> str:
-        return f"{self.each.words} in every component"
-
-    @property
-    def link(self) -> np.ndarray:
-        return np.broadcast_to(self.each.link, self.shape)
-
-    @property
-    def distinct(self) -> np.ndarray:
-        return np.broadcast_to(self.each.distinct, self.shape)
-
-    @property
-    def independent(self) -> np.ndarray:
-        return np.broadcast_to(self.each.independent, self.shape)

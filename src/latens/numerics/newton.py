@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+RIDGE = 1e-13  # of each coordinate's own curvature, so that what the objective does not depend on stays
+
 Derivatives = Callable[[Array], tuple[Array, Array]]
 
 
@@ -88,6 +90,7 @@ def maximise(
 def _differentiable(end: Array, derivatives: Derivatives) -> Array:
     """The same point, with the derivative of an argmax: −H⁻¹ ∂g, not that of the steps that led there."""
     g, hessian = derivatives(end)
-    step = jnp.linalg.solve(-jax.lax.stop_gradient(hessian), g)
+    curvature = -jax.lax.stop_gradient(hessian)
+    step = jnp.linalg.solve(curvature + RIDGE * jnp.diag(jnp.abs(jnp.diag(curvature))), g)
     step = jnp.where(jnp.isfinite(step), step, 0.0)
     return end + (step - jax.lax.stop_gradient(step))

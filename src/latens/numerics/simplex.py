@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.numerics.constraints import EDGE, AbstractConstraint, angle, logit
+from latens.numerics.constraints import EDGE, AbstractConstraint, angle, logit, told
 from latens.numerics.special import TINY
 
 
@@ -47,6 +47,19 @@ class Simplex(AbstractConstraint):
         logs = free @ _basis(self.k) / 2**0.5
         odds = jnp.exp(logs - jax.lax.stop_gradient(logs.max()))
         return jnp.maximum(odds / odds.sum(), TINY)
+
+    def interior(self, free: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """By the logit of each number, the ratios of the others held; log-ratios of those inside."""
+        axes = _basis(self.k)
+        inside = told(2**0.5 * free @ axes, 2 * np.einsum("ij,ik,kj->j", axes, information, axes))
+        if inside.all():
+            return inside, np.eye(self.size)
+        among = int(inside.sum())
+        if among < 2:  # one number alone cannot move
+            return np.zeros_like(inside), np.zeros((self.size, 0))
+        logs = np.zeros((self.k, among - 1))
+        logs[inside] = _basis(among).T
+        return inside, axes @ logs
 
     def holds(self, value: np.ndarray) -> bool:
         return bool((value > 0).all() and abs(value.sum() - 1.0) < 1e-6)

@@ -11,6 +11,7 @@ from jax import Array
 
 from latens.errors import ParameterError
 from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.stacked import interiors
 
 Params = dict[str, Any]
 Key = str | tuple[str, ...]
@@ -83,6 +84,10 @@ class Space(eqx.Module):
         """Per scalar: `size` of them that determine all."""
         kept = [c.independent.reshape(-1) for c in self.constraints.values()]
         return np.concatenate([np.empty(0, bool), *kept])
+
+    def interior(self, free: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Per scalar: whether data tell it from the boundary; (size, m) directions in which those scalars move."""
+        return interiors(self.constraints.values(), free, information)
 
     def names(self, axes: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
         """Per scalar: a label like "mean[0, waiting]"; `axes` names entries of the trailing axes."""

@@ -1,6 +1,6 @@
 """Digits: an estimate is shown as far as its standard error lets it be known."""
 
-from math import floor, isfinite, log10
+from math import floor, inf, isfinite, log10
 
 
 def decimals(error: float) -> int:
@@ -19,3 +19,15 @@ def with_error(value: float, error: float) -> tuple[str, str]:
 def alone(value: float) -> str:
     """A number without an error: seven significant digits, and 0 for what is 0 but for rounding."""
     return "0" if abs(value) < 2e-16 else f"{value:.7g}"
+
+
+def between(low: float, high: float) -> str:
+    """An interval, to two digits fewer than its standard error; an end without bound is none."""
+    if high == inf:
+        return "not bounded" if low in (0.0, -inf) else f"at least {alone(low)}"
+    if low == -inf:
+        return f"at most {alone(high)}"
+    if not 1e-9 < max(abs(low), abs(high)) < 1e9:
+        return f"{low:.5g} .. {high:.5g}"
+    places = max(decimals((high - low) / 4) - 2, 0)
+    return f"{low:.{places}f} .. {high:.{places}f}"

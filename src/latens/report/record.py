@@ -7,6 +7,8 @@ from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from latens.errors import InferenceError
 from latens.inference.methods import method_for
 
@@ -45,13 +47,16 @@ def _uncertainty(fit: Fit, method: str | AbstractMethod) -> dict[str, Any]:
         "standard_errors": None,
         "standard_errors_reason": None,
         "intervals": None,
+        "held": {},
         "notes": [],
         "fraction_missing": None,
     }
     try:
         named = zip(fit.names, fit.intervals(method=method).tolist(), strict=True)
         found["intervals"] = {name: [v if isfinite(v) else None for v in pair] for name, pair in named}
-        found["standard_errors"] = {n: v.tolist() for n, v in fit.standard_errors(method).items()}
+        errors = fit.standard_errors(method)
+        found["standard_errors"] = {n: np.where(np.isnan(v), np.array(None), v).tolist() for n, v in errors.items()}
+        found["held"] = fit.held
         found["notes"] = list(fit.errors(method).notes)
     except InferenceError as error:
         found["standard_errors_reason"] = str(error)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from latens.errors import InferenceError
 from latens.inference.methods import method_for
-from latens.report.numbers import alone, decimals, with_error
+from latens.report.numbers import alone, between, with_error
 
 if TYPE_CHECKING:
     from latens.engine.starts import Met
@@ -47,10 +47,11 @@ def render(fit: Fit, method: str | AbstractMethod = "observed", *, published: di
     out = StringIO()
     console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
     console.print(Text(wrapped(f"{fit.model.title}    {fit.n:g} observations")))
-    console.print(_table(fit, (errors, intervals, missing), published))
+    held = _held(fit, intervals if errors is None else errors)
+    console.print(_table(fit, (errors, intervals, missing), held, published))
     if len(fit.shown) > MOST_ROWS:
         console.print(Text(f"... and {len(fit.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n"))
-    for line in _facts(fit):
+    for line in [*_facts(fit), *_reasons(held)]:
         console.print(Text(line))
     if intervals is None:
         console.print(Text(_wrapped("Standard errors", f"not given: {reason}.")))
@@ -59,7 +60,20 @@ def render(fit: Fit, method: str | AbstractMethod = "observed", *, published: di
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _table(fit: Fit, uncertainty: Uncertainty, published: dict[str, str] | None) -> Table:
+def _held(fit: Fit, uncertainty: np.ndarray | None) -> dict[int, str]:
+    """Index → reason, of the scalars for which there is none."""
+    if uncertainty is None:
+        return {}
+    reasons = fit.held
+    return {i: reasons.get(fit.names[i], "") for i in fit.shown if np.isnan(uncertainty[i]).any()}
+
+
+def _reasons(held: dict[int, str]) -> list[str]:
+    """Each reason once, under the number that stands in the table."""
+    return [_wrapped(f"Held ({n})", f"{reason}.") for n, reason in enumerate(dict.fromkeys(held.values()), 1)]
+
+
+def _table(fit: Fit, uncertainty: Uncertainty, held: dict[int, str], published: dict[str, str] | None) -> Table:
     errors, intervals, missing = uncertainty
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("parameter")
@@ -70,18 +84,16 @@ def _table(fit: Fit, uncertainty: Uncertainty, published: dict[str, str] | None)
     heads += ["published"] if published is not None else []
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
-    values = fit.estimates
+    values, numbers = fit.estimates, {reason: n for n, reason in enumerate(dict.fromkeys(held.values()), 1)}
     for i in fit.shown[:MOST_ROWS]:
-        name = fit.names[i]
+        name, mark = fit.names[i], f"held ({numbers[held[i]]})" if i in held else ""
         cells = [alone(values[i])]
         if errors is not None:
-            cells = [*with_error(values[i], float(errors[i]))]
+            cells = [alone(values[i]), mark] if mark else [*with_error(values[i], float(errors[i]))]
         if intervals is not None:
-            low, high = intervals[i]
-            places = max(decimals((high - low) / 4) - 2, 0)
-            cells += [f"{low:.{places}f} .. {high:.{places}f}"]
+            cells += [mark or between(*intervals[i])]
         if missing is not None:
-            cells += [f"{max(missing[i], 0.0):.1%}"]
+            cells += ["" if np.isnan(missing[i]) else f"{max(missing[i], 0.0):.1%}"]
         if published is not None:
             cells += [published.get(name, "")]
         table.add_row(Text(name), *cells)
