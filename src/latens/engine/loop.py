@@ -119,7 +119,7 @@ class Run:
         return shown
 
     def resume(self, stop: Stop) -> None:
-        """Go on after max steps, under another rule."""
+        """Go on from an end, under another rule."""
         assert self.best is not None
         self.stop, self.best = stop, replace(self.best, status=Status.RUNNING, reason="")
         if np.array_equal(self.point, self.best.free):  # it ended before a next point was proposed
@@ -192,11 +192,7 @@ class Run:
             reason = self.given.ailment(step.free) or "the M-step has no maximum inside the constraints"
         if reason:
             return Status.DEGENERATE, reason
-        if self.stop.tolerance > 0 and distance <= self.stop.tolerance:
-            return Status.CONVERGED, ""
-        if self.evaluations > self.stop.max_steps:
-            return Status.MAX_STEPS, ""
-        return Status.RUNNING, ""
+        return self.stop.judge(distance, self.evaluations), ""
 
 
 def run(given: AbstractMap, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> Iterator[Iterate]:
