@@ -119,7 +119,7 @@ class Problem(AbstractMap):
     @double
     def elsewhere(self, data: Any) -> "Problem":
         """Other rows, each of weight 1; `carried` takes free coordinates there."""
-        rows = self.given.read(ungroup(data)[0])
+        rows = self.given.read(ungroup(data, whole=self.given.whole)[0])
         other = copy(self)
         other.frame = self.frame.suiting(rows.xs)
         other.model = self.given.framed(other.frame)

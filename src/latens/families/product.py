@@ -66,6 +66,10 @@ class Product(AbstractFamily):
     def proxy(self) -> "Product":
         return Product({c: family.proxy for c, family in self.families.items()})
 
+    @property
+    def whole(self) -> bool:
+        return any(family.whole for family in self.members)
+
     def _own(self, params: Params, column: str) -> Params:
         prefix = f"{column}."
         return {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}

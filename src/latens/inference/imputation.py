@@ -70,7 +70,8 @@ class Rows:
     def __init__(self, problem: Problem, data: Any) -> None:
         self.fitted, self.problem = problem, problem.elsewhere(data)
         self.model = problem.given
-        self.xs = jax.tree.map(jnp.asarray, self.model.observe(self.model.read(ungroup(data)[0]).xs))
+        read = self.model.read(ungroup(data, whole=self.model.whole)[0])
+        self.xs = jax.tree.map(jnp.asarray, self.model.observe(read.xs))
 
     def expected(self, free: np.ndarray) -> tuple[Any, Any]:
         """Posteriors, and `Moments` or `Chances` of all rows."""

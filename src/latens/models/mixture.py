@@ -153,6 +153,10 @@ class Mixture(AbstractModel):
     def read(self, data: Any) -> Rows:
         return Rows(*self.components.read(data))
 
+    @property
+    def whole(self) -> bool:
+        return self.components.whole
+
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         self.components.lead.require(xs, columns)
         k = self.components.k
