@@ -14,6 +14,7 @@ from latens.estimates import Estimates
 from latens.inference.errors import AbstractMethod
 from latens.inference.imputation import Conditional, Imputation, conditional, impute
 from latens.inference.simulation import simulate
+from latens.numerics.memory import frozen
 from latens.numerics.precision import double
 
 
@@ -40,17 +41,17 @@ class Fit(Estimates):
     @property
     def trace(self) -> np.ndarray:
         """(steps,) the log-likelihood (log-posterior) at every point gone on from; it never falls."""
-        return np.array([passed.log_likelihood for passed in self.path])
+        return frozen([passed.log_likelihood for passed in self.path])
 
     @property
     def accelerated(self) -> np.ndarray:
         """(steps,) which of those points were extrapolated, and not images of EM."""
-        return np.array([passed.accelerated for passed in self.path])
+        return frozen([passed.accelerated for passed in self.path])
 
     @property
     def rejected(self) -> np.ndarray:
         """(steps,) how many extrapolated points were dropped before each."""
-        return np.array([passed.rejected for passed in self.path])
+        return frozen([passed.rejected for passed in self.path])
 
     def _rows(self, data: Any) -> tuple[Problem, np.ndarray]:
         """The rows asked about, and the estimates in free coordinates there."""

@@ -11,6 +11,7 @@ from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.maps import AbstractMap, Step
 from latens.engine.status import Status
 from latens.engine.stop import Projection, Stop
+from latens.numerics.memory import Sealed
 
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once
 STILL = 1e-2  # standard errors: a fall after a shorter step may be rounding
@@ -18,7 +19,7 @@ PATIENCE = 20  # points below the best that an accelerator may go through before
 
 
 @dataclass(frozen=True)
-class Iterate:
+class Iterate(Sealed):
     """A point EM has reached, with the log-likelihood at that very point.
 
     `step`: how many points were accepted before it; `evaluations`: of the EM map so far; `rejected`:
@@ -38,9 +39,13 @@ class Iterate:
     reason: str = ""
 
     @cached_property
-    def params(self) -> Any:
-        """The parameters, in the units of the data."""
+    def _params(self) -> dict[str, np.ndarray]:
         return self.problem.params(self.free)
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        """The parameters, in the units of the data."""
+        return dict(self._params)
 
     def ended(self, status: Status, reason: str = "") -> "Iterate":
         """The same point as the end of a run."""

@@ -92,7 +92,8 @@ class Problem(AbstractMap):
         self.exchangeable = model.exchangeable if told is None or told.all() else ()
         self._deal(model.labelled(model.observe(self.frame.apply(read.xs)), told))
         self.prior = prior_of(prior)
-        self.pseudo = self.prior and self.prior.statistics(self.model, self.frame, self.xs, self.weights)
+        before = self.prior and self.prior.statistics(self.model, self.frame, self.xs, self.weights)
+        self.pseudo = jax.device_get(before)  # arrays of JAX would lose half of their bits when pickled
 
     def _deal(self, moved: Any) -> None:
         """Put rows in the frame where they are computed with."""
@@ -105,7 +106,7 @@ class Problem(AbstractMap):
         self.weights, self.n = weights, float(weights.sum())
         jacobian = self.row_jacobian
         self.offset = float(np.sum(weights * jacobian)) if np.ndim(jacobian) else self.n * float(jacobian)
-        self._total = jnp.asarray(np.array(self.n))
+        self._total: Any = np.array(self.n)
 
     @double
     def part(self, rows: np.ndarray) -> "Problem":
@@ -257,7 +258,7 @@ class Problem(AbstractMap):
     def params(self, free: np.ndarray) -> dict[str, np.ndarray]:
         """Free coordinates → params as users see them, as NumPy arrays."""
         found = _to_params(self.model, self.frame, jnp.asarray(free))
-        return {name: np.array(found[name]) for name in self.space.shapes}
+        return {name: np.asarray(found[name]) for name in self.space.shapes}
 
     @property
     def rounding(self) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from latens.errors import InferenceError, ParameterError
 from latens.inference.intervals import quantile
+from latens.numerics.memory import Sealed
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
 
@@ -17,7 +18,7 @@ Function = Callable[[Params], Any]
 
 
 @dataclass(frozen=True)
-class Derived:
+class Derived(Sealed):
     """A function g of the parameters at the estimate, with the standard error the delta method gives.
 
         se² = ∇g V ∇gᵀ

@@ -19,6 +19,7 @@ from latens.inference.derivatives import curvature, filled, row_covariance, row_
 from latens.inference.information import Information, score_covariance
 from latens.inference.intervals import quantile, wald
 from latens.inference.trust import check_converged, trusted
+from latens.numerics.memory import Sealed
 from latens.numerics.precision import double
 
 SQUARES = 8  # matrices of p × p numbers that the informations hold at once
@@ -77,7 +78,7 @@ class Optimum:
 
 
 @dataclass(frozen=True)
-class Errors:
+class Errors(Sealed):
     """The covariance (P, P) of all reported scalars by one method, and what there is to say about it.
 
     `replicates` (B, P): the estimates that a bootstrap found.

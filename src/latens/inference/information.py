@@ -11,11 +11,12 @@ from jax import Array
 
 from latens.engine.problem import Problem
 from latens.inference.derivatives import curvature, jacobian, row_curvatures, slopes, turned
+from latens.numerics.memory import Sealed
 from latens.numerics.precision import double
 
 
 @dataclass(frozen=True)
-class Information:
+class Information(Sealed):
     """Information about the free scalars at a fit, and what it says of all reported ones.
 
         observed = complete − missing,    rate = complete⁻¹ · missing,    V = observed⁻¹
