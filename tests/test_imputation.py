@@ -1,11 +1,14 @@
 """Unseen parts filled in, by expectation and by draws; Rubin's rules; some columns given others; cells as text."""
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from scipy import stats
 
 import latens as lt
+from latens.inference.imputation import Rows
+from latens.numerics.precision import double
 
 NAN, INF = np.nan, np.inf
 RNG = np.random.default_rng(0)
@@ -76,9 +79,6 @@ def test_censored_cells_are_filled_by_what_lies_beyond(family, law, start):
     assert filled.values[400:].tolist() == [1.0, 2.0]
     if not discrete:
         drawn = fit._optimum.problem  # the rows as they are, at these params
-        from latens.inference.imputation import Rows
-        from latens.numerics.precision import double
-
         y = np.asarray(double(lambda: Rows(drawn, x).draw(fit.last.free, 0))())[:400]
         assert (y >= 3.0).all()
         assert stats.kstest((law.cdf(y) - below) / (1 - below), "uniform").pvalue > 1e-3
@@ -133,3 +133,69 @@ def test_a_table_of_text_is_read_and_completed():
         assert drawn["n"][9] in (0.0, 1.0)
         assert drawn["n"][3] >= 5
         assert 3 <= drawn["time"][3] <= 4
+
+
+TABLE = {
+    "size": RNG.gamma(2, 3, 80),
+    "number": RNG.poisson(4, 80),
+    "kind": RNG.integers(0, 3, 80),
+    "share": RNG.beta(2, 3, 80),
+    "level": 1e5 + 1e3 * RNG.normal(size=80),
+}
+FAMILIES = {
+    "size": lt.Gamma(),
+    "number": lt.Poisson(),
+    "kind": lt.Categorical(3),
+    "share": lt.Beta(),
+    "level": lt.Normal(),
+}
+BEGIN = {
+    "weights": [0.3, 0.7],
+    "size.shape": [1.0, 2.0],
+    "size.rate": [0.5, 0.5],
+    "number.rate": [2.0, 5.0],
+    "kind.probabilities": [[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]],
+    "share.a": [1.0, 2.0],
+    "share.b": [2.0, 1.0],
+    "level.mean": [0.99e5, 1.01e5],
+    "level.variance": [1e6, 1e6],
+}
+
+
+def test_what_was_seen_stays_bit_for_bit_in_a_mixture():
+    unseen = {name: RNG.random(80) < 0.2 for name in TABLE}
+    holes = {name: np.where(unseen[name], NAN, column) for name, column in TABLE.items()}
+    ends = np.where(unseen["size"], INF, TABLE["size"])
+    fit = lt.fit(lt.Mixture(lt.Product(FAMILIES), 2), holes, start=BEGIN, stop=lt.Stop(tolerance=1.0))
+    for data in (holes, holes | {"size": lt.interval(TABLE["size"], ends)}, TABLE):
+        filled = fit.impute(data)
+        draw = double(lambda: Rows(fit.last.problem, data).draw(fit.last.free, 0))()  # noqa: B023
+        for name, column in TABLE.items():
+            seen = ~unseen[name] if data is not TABLE else slice(None)
+            assert np.array_equal(filled.values[name][seen], column[seen])
+            assert np.array_equal(np.asarray(draw[name])[seen], column[seen])
+            assert not filled.errors[name][seen].any()
+
+
+def test_rows_of_a_mixture_of_planes_stay_as_they_were():
+    rows = 3 * RNG.normal(size=(3, 4))[RNG.integers(3, size=400)] + RNG.normal(size=(400, 4))
+    gone = RNG.random(rows.shape) < 0.25
+    holes = np.where(gone, NAN, rows)
+    filled = lt.fit(lt.Mixture(lt.MultivariateNormal(4), 3), holes, starts=2).impute(holes)
+    assert np.array_equal(filled.values[~gone], rows[~gone])
+    assert not filled.errors[~gone].any()
+    assert (filled.errors[gone] > 0).all()
+
+
+@pytest.mark.parametrize("frame", [pl.DataFrame, pd.DataFrame], ids=["polars", "pandas"])
+def test_columns_that_were_wholly_seen_keep_their_type(frame):
+    level = np.where(TABLE["kind"] > 1, NAN, TABLE["level"])
+    table = {"number": TABLE["number"], "yes": TABLE["kind"] > 0, "level": level}
+    model = lt.IID(lt.Product({"number": lt.Poisson(), "yes": lt.Bernoulli(), "level": lt.Normal()}))
+    given = frame(table)
+    filled = lt.fit(model, given).impute(given)
+    assert filled.values["number"].dtype == given["number"].dtype
+    assert filled.values["yes"].dtype == given["yes"].dtype
+    assert (filled.values["number"].to_numpy() == table["number"]).all()
+    assert not np.isnan(filled.values["level"].to_numpy()).any()
+    assert (filled.errors["number"].to_numpy() == 0).all()

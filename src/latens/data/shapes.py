@@ -12,7 +12,8 @@ from latens.data.table import columns_of
 def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -> Any:
     """Rows as computed, as an array, dict of columns or data frame: whichever the data were.
 
-    A column of categories read from text gets its texts back, unless `texts` is False.
+    A column of categories read from text gets its texts back, and one of a data frame that was wholly seen stays
+    itself, whole numbers and all, unless `texts` is False.
     """
     named = columns_of(data)
     if named is None:
@@ -26,6 +27,8 @@ def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -
         return {name: arrays.get(name, column) for name, column in named.items()}
     import narwhals as nw
 
+    if texts:
+        arrays = {name: values for name, values in arrays.items() if not np.array_equal(values, named[name])}
     frame = nw.from_native(data, eager_only=True)
     filled = [nw.new_series(name, values, backend=frame.implementation) for name, values in arrays.items()]
     return frame.with_columns(*filled).to_native()
