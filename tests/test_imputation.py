@@ -199,3 +199,53 @@ def test_columns_that_were_wholly_seen_keep_their_type(frame):
     assert (filled.values["number"].to_numpy() == table["number"]).all()
     assert not np.isnan(filled.values["level"].to_numpy()).any()
     assert (filled.errors["number"].to_numpy() == 0).all()
+
+
+def mixed_normals(shape):
+    family = lt.MultivariateNormal(2, shape)
+    start = {"weights": [0.4, 0.6], "mean": [[-1.0, 0.0], [1.0, 2.0]]}
+    spread = {"covariance": [np.eye(2)] * 2} if shape == "full" else {"variance": np.ones((2, 2))}
+    return lt.fit(lt.Mixture(family, 2), {"x": HOLES[:, 0], "y": HOLES[:, 1]}, start=start | spread)
+
+
+@pytest.mark.parametrize("shape", ["full", "diagonal"])
+def test_given_nothing_of_a_column_it_is_as_in_the_whole(shape):
+    fit = mixed_normals(shape)
+    w, m = fit.params["weights"], fit.params["mean"]
+    for unseen in ([NAN], [None], lt.interval([-INF], [INF])):
+        given = fit.conditional({"x": unseen})
+        np.testing.assert_allclose(given.weights, w[None], rtol=1e-12)
+        np.testing.assert_allclose(given.mean["y"], w @ m[:, 1], rtol=1e-12)
+    exact = fit.conditional({"x": lt.interval([0.5, -INF], [0.5, INF])})
+    np.testing.assert_allclose(exact.mean["y"][0], fit.conditional({"x": 0.5}).mean["y"][0], rtol=1e-12)
+
+
+def test_given_an_interval_components_weigh_by_its_probability():
+    fit = mixed_normals("diagonal")
+    given = fit.conditional({"x": lt.interval([0.0, -INF], [INF, 1.0])})
+    law = stats.norm(fit.params["mean"][:, 0], fit.params["variance"][:, 0] ** 0.5)
+    joint = fit.params["weights"] * np.array([law.sf(0.0), law.cdf(1.0)])
+    wanted = joint / joint.sum(1, keepdims=True)
+    np.testing.assert_allclose(given.weights, wanted, rtol=1e-9)
+    np.testing.assert_allclose(given.mean["y"], wanted @ fit.params["mean"][:, 1], rtol=1e-9)
+    with pytest.raises(lt.DataError, match="full covariance"):
+        mixed_normals("full").conditional({"x": lt.interval([0.0], [INF])})
+
+
+def test_given_a_set_of_categories_components_weigh_by_its_probability():
+    model = lt.Mixture(lt.Product({"kind": lt.Categorical(3), "number": lt.Poisson()}), 2)
+    data = {"kind": TABLE["kind"], "number": TABLE["number"] + 9.0 * (TABLE["kind"] == 2)}
+    fit = lt.fit(model, data, starts=2)
+    p, rate = fit.params["kind.probabilities"], fit.params["number.rate"]
+    joint = fit.params["weights"] * np.stack([p[:, 0] + p[:, 1], p[:, 2], p.sum(1), p[:, 1] + p[:, 2]])
+    wanted = joint / joint.sum(1, keepdims=True)
+    sets = [{0, 1}, 2, None, {1, 2}]
+    for given in ({"kind": sets}, {"kind": lt.one_of(sets)}):
+        found = fit.conditional(given)
+        np.testing.assert_allclose(found.weights, wanted, rtol=1e-9)
+        np.testing.assert_allclose(found.mean["number"], wanted @ rate, rtol=1e-9)
+    at_least = stats.poisson(rate).sf(6)
+    chances = fit.conditional({"number": lt.interval([7.0], [INF])}).probabilities["kind"][0]
+    np.testing.assert_allclose(chances, (fit.params["weights"] * at_least) @ p / (fit.params["weights"] @ at_least))
+    with pytest.raises(lt.DataError, match=r"column 'kind' has shape \(1, 2\)"):
+        fit.conditional({"kind": [[0, 1]]})

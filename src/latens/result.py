@@ -123,7 +123,8 @@ class Fit(Estimates):
     def conditional(self, given: dict[str, Any]) -> Conditional:
         """The distribution of the other columns given these, as in regression by a mixture.
 
-        **Arguments:** `given`: column → values (n,), which may be half seen themselves.
+        **Arguments:** `given`: column → values (n,), which may be half seen themselves: NaN, `lt.interval`, and
+        `lt.one_of` or sets of categories.
         **Returns:** a `Conditional`: `weights` (n, k), `mean` and `deviation` of each other column,
         `probabilities` of those that are categories.
         **Raises:** `DataError` for a column that is not there.
