@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.cells import OneOf
-from latens.data.table import columns_of
+from latens.data.table import columns_of, frame_of
 
 
 def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -> Any:
@@ -24,13 +24,14 @@ def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -
     if texts:
         arrays = with_texts(arrays, named)
     if isinstance(data, Mapping):
-        return {name: arrays.get(name, column) for name, column in named.items()}
+        return {own: arrays.get(name, column) for own, (name, column) in zip(data, named.items(), strict=True)}
     import narwhals as nw
 
     if texts:
         arrays = {name: values for name, values in arrays.items() if not np.array_equal(values, named[name])}
-    frame = nw.from_native(data, eager_only=True)
-    filled = [nw.new_series(name, values, backend=frame.implementation) for name, values in arrays.items()]
+    frame = frame_of(data)
+    own = dict(zip(named, frame.columns, strict=True))  # pandas has names that are no texts
+    filled = [nw.new_series(own[name], values, backend=frame.implementation) for name, values in arrays.items()]
     return frame.with_columns(*filled).to_native()
 
 
