@@ -149,6 +149,17 @@ def test_columns_whose_names_are_numbers():
     assert list(fit.impute({0: [1.0], 1: [NAN]}).values) == [0, 1]
 
 
+def test_rows_asked_about_are_told_by_the_names_of_their_columns():
+    data = {"a": TWO[:, 0], "b": TWO[:, 1]}
+    fit = lt.fit(PLANE, data)
+    for turned in ({"b": data["b"], "a": data["a"]}, pd.DataFrame(data)[["b", "a"]]):
+        np.testing.assert_array_equal(fit.log_density(turned), fit.log_density(data))
+    filled = fit.impute({"b": [NAN, 3.0], "a": [1.0, NAN]}).values
+    assert list(filled) == ["b", "a"]
+    assert (filled["a"][0], filled["b"][1]) == (1.0, 3.0)
+    np.testing.assert_allclose(filled["b"][0], fit.conditional({"a": 1.0}).mean["b"])
+
+
 def test_groups_of_one_name_are_not_one():
     with pytest.raises(lt.ModelError, match="two groups are called '1'"):
         lt.Cells({"a": "t", "b": "1-t"}, seen={1: ["a"], "1": ["b"]}, parameters=["t"])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.cells import OneOf
-from latens.data.table import columns_of, frame_of
+from latens.data.table import columns_of, frame_of, ordered
 
 
 def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -> Any:
@@ -20,7 +20,7 @@ def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -
         if isinstance(rows, Mapping):
             return np.column_stack([np.asarray(rows[c]) for c in columns])
         return np.asarray(rows)
-    arrays = as_columns(rows, list(named))
+    arrays = as_columns(rows, list(ordered(named, columns)))
     if texts:
         arrays = with_texts(arrays, named)
     if isinstance(data, Mapping):

@@ -26,6 +26,14 @@ def columns_of(data: Any) -> dict[str, Any] | None:
     return found
 
 
+def ordered(data: Any, columns: Sequence[str]) -> Any:
+    """Data of columns with just these names as a dict in their order; other data as they are."""
+    named = columns_of(data)
+    if named is None or named.keys() != set(columns):
+        return data
+    return {name: named[name] for name in columns}
+
+
 def frame_of(data: Any) -> Any:
     """A data frame of any library as one of narwhals."""
     import narwhals as nw

@@ -12,7 +12,7 @@ from jax import Array
 
 from latens.cells import complete_like, without_labels
 from latens.data.sets import ungroup
-from latens.data.table import frequencies
+from latens.data.table import frequencies, ordered
 from latens.engine.blocks import Load, Shard
 from latens.engine.burst import Burst, burst
 from latens.engine.dealt import Dealt
@@ -120,7 +120,7 @@ class Problem(AbstractMap):
     @double
     def elsewhere(self, data: Any) -> "Problem":
         """Other rows, each of weight 1; `carried` takes free coordinates there."""
-        rows = self.given.read(ungroup(data, whole=self.given.whole)[0])
+        rows = self.given.read(ungroup(ordered(data, self.columns), whole=self.given.whole)[0])
         other = copy(self)
         other.frame = self.frame.suiting(rows.xs)
         other.model = self.given.framed(other.frame)

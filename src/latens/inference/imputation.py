@@ -10,7 +10,7 @@ import numpy as np
 from latens.cells import OneOf, is_half_seen, one_of
 from latens.data.sets import ungroup
 from latens.data.shapes import alike
-from latens.data.table import columns_of
+from latens.data.table import columns_of, ordered
 from latens.engine.emmap import posteriors
 from latens.engine.problem import Problem
 from latens.errors import DataError, ParameterError
@@ -71,7 +71,7 @@ class Rows:
     def __init__(self, problem: Problem, data: Any) -> None:
         self.fitted, self.problem = problem, problem.elsewhere(data)
         self.model = problem.given
-        read = self.model.read(ungroup(data, whole=self.model.whole)[0])
+        read = self.model.read(ungroup(ordered(data, problem.columns), whole=self.model.whole)[0])
         self.xs = jax.tree.map(jnp.asarray, self.model.observe(read.xs))
 
     def expected(self, free: np.ndarray) -> tuple[Any, Any]:
