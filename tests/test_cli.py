@@ -112,6 +112,7 @@ def test_not_converged_is_status_1(capsys):
 
 POISSON = '[model]\nfamily = "poisson"\n[data]\n'
 MOTHS = '[model]\nkind = "hardy-weinberg"\nalleles = "A > a"\n[data]\ncounts = {A = 3, a = 1}\n'
+MIXED, ROWS = '[model]\nfamily = "poisson"\ncomponents = 2\n', "[data]\nvalues = {x = [1, 2, 5]}\n"
 BAD_FILES = {
     "unknown-key": ('[model]\nkind = "iid"\nfamly = "normal"\n', r"\[model\]: unknown key 'famly'; known: family"),
     "unknown-section": ("[modle]\n", "the file: unknown key 'modle'"),
@@ -136,7 +137,7 @@ BAD_FILES = {
     ),
     "two-sources": ('[model]\nfamily = "normal"\n[data]\nfile = "x.csv"\nvalues = {x = [1, 2]}\n', "give one of file"),
     "columns-of-values": (POISSON + 'values = {x = [1, 2]}\ncolumns = ["y"]\n', "no column 'y'; there are x"),
-    "columns-are-a-list": (POISSON + 'values = {x = [1, 2]}\ncolumns = "x"\n', "columns must be a list of names"),
+    "columns-are-a-list": (POISSON + 'values = {x = [1, 2]}\ncolumns = "x"\n', "columns must be a list, got 'x'"),
     "columns-twice": (POISSON + 'values = {x = [1, 2]}\ncolumns = ["x", "x"]\n', "each of them once"),
     "weights-of-values": (POISSON + 'values = {x = [1, 2]}\nweights = "w"\n', "no column 'w'; it has x"),
     "observed-of-values": (POISSON + 'values = {x = [1, 2]}\nobserved = {x = "s"}\n', "no column 's'; it has x"),
@@ -145,9 +146,17 @@ BAD_FILES = {
         POISSON + 'values = {x = [1, 2], s = ["no", "yes"]}\nobserved = {x = "s"}\n',
         "column 's': .* is not a number",
     ),
-    "values-are-a-table": (POISSON + "values = [1, 2]\n", "values must be a table of columns"),
+    "values-are-a-table": (POISSON + "values = [1, 2]\n", "values must be a table, got"),
     "values-are-columns": (POISSON + "values = {x = 1}\n", "values must be a table of columns"),
-    "labels-of-values": (POISSON + "values = {x = [1, 2]}\nlabels = 1\n", "labels must be the name of a column"),
+    "labels-of-values": (POISSON + "values = {x = [1, 2]}\nlabels = 1\n", "labels must be a text or a list, got 1"),
+    "shared": (MIXED + "shared = 3\n" + ROWS, "shared must be a text or a list, got 3"),
+    "known-weights": (MIXED + 'weights = "w"\n' + ROWS, "weights must be a list, got 'w'"),
+    "components": (MIXED.replace("2", "2.5") + ROWS, "components must be a whole number, got 2.5"),
+    "starts": (MIXED + ROWS + '[fit]\nstarts = "5"\n', "starts must be a whole number, got '5'"),
+    "prior": (MIXED + ROWS + "[fit]\nprior = true\n", "prior must be a number, got True"),
+    "tolerance": (MIXED + ROWS + '[fit]\ntolerance = "1e-3"\n', "tolerance must be a number"),
+    "start-table": (MIXED + ROWS + "[fit]\nstart = 5\n", "start must be a table or a list, got 5"),
+    "seed": (MIXED + ROWS + '[fit]\nseed = "x"\n', "seed must be a whole number"),
     "counts-of-rows": (POISSON + "counts = {x = [1, 2]}\n", "counts are of the groups of cells"),
     "columns-of-counts": (MOTHS + 'columns = ["A"]\n', "'columns' has no meaning beside counts"),
     "observed-of-counts": (MOTHS + 'observed = {A = "a"}\n', "'observed' has no meaning beside counts"),

@@ -43,8 +43,40 @@ _MODEL_KEYS = {
 }
 _OF_CELLS = ("cells", "hardy-weinberg")
 _SOURCES = ("file", "values", "counts")
-_DATA_KEYS = {*_SOURCES, "columns", "weights", "observed", "labels"}
-_FIT_KEYS = {"start", "starts", "prior", "seed", "accelerate", "tolerance", "max_steps"}
+_WORDS = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
+_KINDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "[model]": {
+        "kind": (str,),
+        "family": (str, dict),
+        "families": (list,),
+        "components": (int,),
+        "weights": (list,),
+        "shared": (str, list),
+        "cells": (dict,),
+        "seen": (dict,),
+        "parameters": (list,),
+        "alleles": (str,),
+        "phenotypes": (dict,),
+    },
+    "[data]": {
+        "file": (str,),
+        "values": (dict,),
+        "counts": (dict,),
+        "columns": (list,),
+        "weights": (str, list),
+        "observed": (dict,),
+        "labels": (str, list),
+    },
+    "[fit]": {
+        "start": (dict, list),
+        "starts": (int,),
+        "prior": (float,),
+        "seed": (int,),
+        "accelerate": (str,),
+        "tolerance": (float,),
+        "max_steps": (int,),
+    },
+}
 _PUBLISHED_KEYS = {"parameter", "estimate", "error"}
 
 
@@ -134,19 +166,17 @@ def _model(kind: str, spec: Mapping[str, Any], columns: list[str]) -> AbstractMo
 
 def _data(spec: Mapping[str, Any], kind: str, path: Path | None) -> tuple[dict[str, Any], Any, Any]:
     """The columns, the weights and the labels."""
-    _only(spec, _DATA_KEYS, "[data]")
+    _only(spec, _KINDS["[data]"], "[data]")
     given = [key for key in _SOURCES if key in spec]
     if len(given) > 1 or not (given or path):
         raise DataError("[data]: give one of file, values (columns) or counts, or a data file on the command line")
     if path is None and given == ["counts"]:
         return _counts(spec, kind), None, None
     wanted, observed = spec.get("columns", []), spec.get("observed", {})
-    if not isinstance(wanted, list) or not _are_texts(wanted) or len(set(wanted)) < len(wanted):
+    if not _are_texts(wanted) or len(set(wanted)) < len(wanted):
         raise DataError("[data]: columns must be a list of names, each of them once")
-    if not isinstance(observed, Mapping) or not _are_texts(observed.values()):
+    if not _are_texts(observed.values()):
         raise DataError('[data]: observed must be a table, column = "its indicator"')
-    if not isinstance(spec.get("labels", []), str | list):
-        raise DataError("[data]: labels must be the name of a column, or a list")
     aside = [name for name in (spec.get("weights"), spec.get("labels"), *observed.values()) if isinstance(name, str)]
     chosen = [*wanted, *(name for name in dict.fromkeys(aside) if name not in wanted)] if wanted else []
     columns = columns_in(path, chosen) if path else read_cells(_values(spec["values"]), chosen)
@@ -166,15 +196,13 @@ def _counts(spec: Mapping[str, Any], kind: str) -> dict[str, Any]:
     beside = [key for key in spec if key != "counts"]
     if beside:
         raise DataError(f"[data]: '{beside[0]}' has no meaning beside counts, which are one number for each group")
-    if not isinstance(spec["counts"], Mapping):
-        raise DataError("[data]: counts must be a table, group = number")
     return dict(spec["counts"])
 
 
-def _values(table: Any) -> Any:
-    columns = table.values() if isinstance(table, Mapping) else [None]
-    if not all(isinstance(c, list) and not any(isinstance(cell, list | dict) for cell in c) for c in columns):
-        raise DataError("[data]: values must be a table of columns, name = [1, 2, ...]")
+def _values(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    for column in table.values():
+        if not isinstance(column, list) or any(isinstance(cell, list | dict) for cell in column):
+            raise DataError("[data]: values must be a table of columns, name = [1, 2, ...]")
     return table
 
 
@@ -183,7 +211,7 @@ def _are_texts(entries: Iterable[Any]) -> bool:
 
 
 def _options(spec: Mapping[str, Any]) -> dict[str, Any]:
-    _only(spec, _FIT_KEYS, "[fit]")
+    _only(spec, _KINDS["[fit]"], "[fit]")
     options = {key: spec[key] for key in ("start", "starts", "seed", "prior") if key in spec}
     if "accelerate" in spec:
         options["accelerate"] = accelerator(spec["accelerate"])
@@ -215,6 +243,15 @@ def _only(spec: Mapping[str, Any], known: Collection[str], where: str) -> None:
     for key in spec:
         if key not in known:
             raise DataError(f"{where}: unknown key '{key}'; known: {', '.join(sorted(known))}")
+    for key, kinds in _KINDS.get(where, {}).items():
+        if key in spec and not _is(spec[key], kinds):
+            words = " or ".join(_WORDS[kind] for kind in kinds)
+            raise DataError(f"{where}: {key} must be {words}, got {spec[key]!r}")
+
+
+def _is(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a value is of one of these kinds; a whole number is a number, true and false are none."""
+    return isinstance(value, (*kinds, int) if float in kinds else kinds) and not isinstance(value, bool)
 
 
 def _need(spec: Mapping[str, Any], keys: Collection[str], where: str) -> None:
