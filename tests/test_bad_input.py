@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import latens as lt
@@ -95,6 +96,73 @@ def test_data(model, data, words):
 def test_sets(make, words):
     with pytest.raises(lt.DataError, match=words):
         make()
+
+
+TWO = np.array([[1.0, 5.0], [2.0, 3.0], [4.0, 4.0], [3.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {1: TWO[:, 0], "1": TWO[:, 1]},
+        pd.DataFrame({1: TWO[:, 0], "1": TWO[:, 1]}),
+        pd.DataFrame(TWO, columns=["1", "1"]),
+    ],
+    ids=["dict", "texts", "pandas"],
+)
+def test_two_columns_of_one_name_are_not_one(data):
+    for call in (lambda: lt.fit(PLANE, data), lambda: lt.read_cells(data)):
+        with pytest.raises(lt.DataError, match="two columns are called '1'"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("", " "), ("a.mean", "b"), ("mean[0]", "mean"), ("a b", "a]b"), ("weights", "0"), ("nan", "None")],
+    ids=repr,
+)
+def test_columns_may_be_called_anything(names):
+    data = dict(zip(names, TWO.T, strict=True))
+    plane = lt.fit(PLANE, data)
+    assert plane.columns == names
+    table = lt.fit(lt.IID(lt.Product({name: lt.Normal() for name in names})), data)
+    for fit in (plane, table):
+        filled = fit.impute(data | {names[0]: [NAN, 1.0, 2.0, 3.0]})
+        assert list(filled.values) == list(names)
+        assert list(fit.conditional({names[0]: [2.0]}).mean) == [names[1]]
+        assert list(fit.half_seen) == []
+        fit.wald_test(fit.names[0])
+    assert [float(table.params[f"{name}.mean"]) for name in names] == pytest.approx(TWO.mean(0))
+    assert list(lt.read_cells({name: ["1", ">2"] for name in names})) == list(names)
+
+
+def test_columns_whose_names_are_numbers():
+    given = pd.DataFrame(TWO)
+    fit = lt.fit(PLANE, given)
+    np.testing.assert_allclose(fit.params["mean"], TWO.mean(0))
+    holes = given.copy()
+    holes.loc[0, 1] = NAN
+    filled = fit.impute(holes).values
+    assert list(filled.columns) == [0, 1]
+    assert (filled[0] == given[0]).all()
+    assert not np.isnan(filled.to_numpy()).any()
+    assert list(fit.impute({0: [1.0], 1: [NAN]}).values) == [0, 1]
+
+
+def test_rows_asked_about_are_told_by_the_names_of_their_columns():
+    data = {"a": TWO[:, 0], "b": TWO[:, 1]}
+    fit = lt.fit(PLANE, data)
+    for turned in ({"b": data["b"], "a": data["a"]}, pd.DataFrame(data)[["b", "a"]]):
+        np.testing.assert_array_equal(fit.log_density(turned), fit.log_density(data))
+    filled = fit.impute({"b": [NAN, 3.0], "a": [1.0, NAN]}).values
+    assert list(filled) == ["b", "a"]
+    assert (filled["a"][0], filled["b"][1]) == (1.0, 3.0)
+    np.testing.assert_allclose(filled["b"][0], fit.conditional({"a": 1.0}).mean["b"])
+
+
+def test_groups_of_one_name_are_not_one():
+    with pytest.raises(lt.ModelError, match="two groups are called '1'"):
+        lt.Cells({"a": "t", "b": "1-t"}, seen={1: ["a"], "1": ["b"]}, parameters=["t"])
 
 
 def test_what_was_seen_of_rows_asked_about():

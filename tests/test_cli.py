@@ -14,7 +14,9 @@ import polars as pl
 import pytest
 
 import latens
+import latens as lt
 from latens.cli import main
+from latens.modelfile import load
 
 EXAMPLES = Path(latens.__file__).parent / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.toml"))
@@ -108,6 +110,9 @@ def test_not_converged_is_status_1(capsys):
     assert "Stopped at the largest number of steps" in out
 
 
+POISSON = '[model]\nfamily = "poisson"\n[data]\n'
+MOTHS = '[model]\nkind = "hardy-weinberg"\nalleles = "A > a"\n[data]\ncounts = {A = 3, a = 1}\n'
+MIXED, ROWS = '[model]\nfamily = "poisson"\ncomponents = 2\n', "[data]\nvalues = {x = [1, 2, 5]}\n"
 BAD_FILES = {
     "unknown-key": ('[model]\nkind = "iid"\nfamly = "normal"\n', r"\[model\]: unknown key 'famly'; known: family"),
     "unknown-section": ("[modle]\n", "the file: unknown key 'modle'"),
@@ -130,6 +135,32 @@ BAD_FILES = {
         '[model]\nfamily = "normal"\n[data]\nvalues = {x = [1, 2]}\n[fit]\nstart = {mean = 0}\n',
         "'variance' is missing",
     ),
+    "two-sources": ('[model]\nfamily = "normal"\n[data]\nfile = "x.csv"\nvalues = {x = [1, 2]}\n', "give one of file"),
+    "columns-of-values": (POISSON + 'values = {x = [1, 2]}\ncolumns = ["y"]\n', "no column 'y'; there are x"),
+    "columns-are-a-list": (POISSON + 'values = {x = [1, 2]}\ncolumns = "x"\n', "columns must be a list, got 'x'"),
+    "columns-twice": (POISSON + 'values = {x = [1, 2]}\ncolumns = ["x", "x"]\n', "each of them once"),
+    "weights-of-values": (POISSON + 'values = {x = [1, 2]}\nweights = "w"\n', "no column 'w'; it has x"),
+    "observed-of-values": (POISSON + 'values = {x = [1, 2]}\nobserved = {x = "s"}\n', "no column 's'; it has x"),
+    "observed-is-a-table": (POISSON + 'values = {x = [1], s = [1]}\nobserved = "s"\n', "observed must be a table"),
+    "observed-is-0-or-1": (
+        POISSON + 'values = {x = [1, 2], s = ["no", "yes"]}\nobserved = {x = "s"}\n',
+        "column 's': .* is not a number",
+    ),
+    "values-are-a-table": (POISSON + "values = [1, 2]\n", "values must be a table, got"),
+    "values-are-columns": (POISSON + "values = {x = 1}\n", "values must be a table of columns"),
+    "labels-of-values": (POISSON + "values = {x = [1, 2]}\nlabels = 1\n", "labels must be a text or a list, got 1"),
+    "shared": (MIXED + "shared = 3\n" + ROWS, "shared must be a text or a list, got 3"),
+    "known-weights": (MIXED + 'weights = "w"\n' + ROWS, "weights must be a list, got 'w'"),
+    "components": (MIXED.replace("2", "2.5") + ROWS, "components must be a whole number, got 2.5"),
+    "starts": (MIXED + ROWS + '[fit]\nstarts = "5"\n', "starts must be a whole number, got '5'"),
+    "prior": (MIXED + ROWS + "[fit]\nprior = true\n", "prior must be a number, got True"),
+    "tolerance": (MIXED + ROWS + '[fit]\ntolerance = "1e-3"\n', "tolerance must be a number"),
+    "start-table": (MIXED + ROWS + "[fit]\nstart = 5\n", "start must be a table or a list, got 5"),
+    "seed": (MIXED + ROWS + '[fit]\nseed = "x"\n', "seed must be a whole number"),
+    "counts-of-rows": (POISSON + "counts = {x = [1, 2]}\n", "counts are of the groups of cells"),
+    "columns-of-counts": (MOTHS + 'columns = ["A"]\n', "'columns' has no meaning beside counts"),
+    "observed-of-counts": (MOTHS + 'observed = {A = "a"}\n', "'observed' has no meaning beside counts"),
+    "weights-of-counts": (MOTHS + "weights = [1, 2]\n", "'weights' has no meaning beside counts"),
     "missing-file": ('[model]\nfamily = "normal"\n[data]\nfile = "no.csv"\n', "there is no file"),
 }
 
@@ -353,6 +384,45 @@ def test_rows_refused(survey, capsys):
         code, _, err = run(capsys, *arguments)
         assert code == 2
         assert words in " ".join(err.split())
+
+
+BESIDE = """[model]
+family = "exponential"
+components = 2
+[data]
+{source}
+columns = ["time"]
+observed = {{ time = "seen" }}
+weights = "often"
+labels = "group"
+"""
+
+
+def test_keys_mean_beside_values_what_they_mean_beside_a_file(tmp_path):
+    """Times of which some are censored, how often each, the group of some, and a column that is not asked for."""
+    table = {
+        "time": [1.0, 3.0, 2.0, 9.0, 30.0, 40.0],
+        "other": [5.0, 1.0, 2.0, 3.0, 9.0, 7.0],
+        "seen": [1, 1, 0, 1, 0, 1],
+        "often": [3, 1, 2, 2, 1, 4],
+        "group": ["0", "0", "?", "?", "1", "0|1"],
+    }
+    pl.DataFrame(table).write_csv(tmp_path / "t.csv")
+    values = ", ".join(f"{name} = {json.dumps(column)}" for name, column in table.items())
+    for name, source in (("file", 'file = "t.csv"'), ("values", f"values = {{ {values} }}")):
+        (tmp_path / f"{name}.toml").write_text(BESIDE.format(source=source))
+    plans = [load(tmp_path / f"{name}.toml") for name in ("file", "values")]
+    fits = [lt.fit(plan.model, plan.data, weights=plan.weights, labels=plan.labels) for plan in plans]
+    by_hand = lt.fit(
+        lt.Mixture(lt.Exponential(), 2),
+        {"time": lt.right_censored(table["time"], table["seen"])},
+        weights=table["often"],
+        labels=[0, 0, None, None, 1, {0, 1}],
+    )
+    for each in fits:
+        assert each.columns == ("time",)
+        assert each.half_seen == by_hand.half_seen
+        assert np.array_equal(each.trace, by_hand.trace)
 
 
 def test_indicators_and_labels_in_a_model_file(tmp_path, capsys):

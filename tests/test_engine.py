@@ -2,11 +2,14 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
@@ -196,6 +199,92 @@ def test_after_max_steps_it_goes_on_under_the_new_rule(tmp_path):
     rest = lt.fit(NORMALS, PAIR, checkpoint=path, **options)
     assert rest.converged
     assert np.array_equal(rest.trace, whole.trace)
+
+
+@pytest.mark.parametrize("accelerate", RULES, ids=lambda a: type(a).__name__)
+@pytest.mark.parametrize("loose", [lt.Stop(tolerance=0.5), lt.Stop(max_steps=3)], ids=["tolerance", "max_steps"])
+def test_under_a_tighter_rule_it_goes_on_from_where_the_looser_one_ended(accelerate, loose, tmp_path):
+    path, options = tmp_path / "fit.npz", {"start": BEGIN, "accelerate": accelerate}
+    whole = lt.fit(NORMALS, PAIR, **options)
+    part = lt.fit(NORMALS, PAIR, checkpoint=path, stop=loose, **options)
+    assert part.evaluations < whole.evaluations
+    again = lt.fit(NORMALS, PAIR, checkpoint=path, stop=loose, **options)
+    assert (again.status, again.evaluations) == (part.status, part.evaluations)
+    rest = lt.fit(NORMALS, PAIR, checkpoint=path, **options)
+    assert rest.converged
+    assert np.array_equal(rest.trace, whole.trace)
+    kept = lt.fit(NORMALS, PAIR, checkpoint=path, stop=loose, **options)  # a looser rule takes nothing back
+    assert np.array_equal(kept.trace, whole.trace)
+
+
+def scaled_rates(times):
+    """The same code whatever the number, which is in its closure."""
+
+    def joint(p, x, z):
+        rate, share = p["rate"] * jnp.where(z == 1, times, 1.0), jnp.where(z == 1, p["share"], 1 - p["share"])
+        return jnp.log(share) + x * jnp.log(rate) - rate
+
+    return lt.Latent(joint, [0, 1], {"rate": lt.Positive(), "share": lt.Unit()})
+
+
+def test_a_model_that_computes_with_other_numbers_is_another(tmp_path):
+    options = {"start": {"rate": 1.0, "share": 0.5}, "checkpoint": tmp_path / "fit.npz"}
+    first = lt.fit(scaled_rates(3.0), COUNTS, **options)
+    with pytest.raises(lt.DataError, match="another fit: at the point saved the log-likelihood was"):
+        lt.fit(scaled_rates(5.0), COUNTS, **options)
+    assert np.array_equal(lt.fit(scaled_rates(3.0), COUNTS, **options).trace, first.trace)
+
+
+def test_a_checkpoint_of_another_beginning_is_refused(tmp_path):
+    drawn, given = ({"checkpoint": tmp_path / name} for name in ("drawn.npz", "given.npz"))
+    lt.fit(NORMALS, PAIR, **drawn)
+    lt.fit(NORMALS, PAIR, starts=10, seed=np.int64(0), **drawn)  # what is usual, said aloud
+    lt.fit(NORMALS, PAIR, starts=lt.Starts(10), **drawn)
+    lt.fit(NORMALS, PAIR, start=BEGIN, **given)
+    lt.fit(NORMALS, PAIR, start={name: np.array(value) for name, value in BEGIN.items()}, **given)
+    moved = BEGIN | {"mean": [-1.0, 2.0]}
+    for options, other in (
+        ({"start": BEGIN, **drawn}, "start="),
+        ({"starts": 3, **drawn}, "starts="),
+        ({"starts": lt.Starts(5, random=5), **drawn}, "starts="),
+        ({"seed": 1, **drawn}, "seed="),
+        (given, "start="),
+        ({"start": moved, **given}, "start="),
+        ({"start": [BEGIN, moved], **given}, "start="),
+    ):
+        with pytest.raises(lt.DataError, match=f"another {other}"):
+            lt.fit(NORMALS, PAIR, **options)
+
+
+def test_a_file_that_is_no_checkpoint_is_one_message(tmp_path):
+    good = tmp_path / "fit.npz"
+    lt.fit(NORMALS, PAIR, start=BEGIN, checkpoint=good)
+    whole = good.read_bytes()
+    with np.load(good) as file:
+        held = dict(file)
+    state = json.loads(str(held["json"]))
+    assert state["version"] == lt.__version__
+    contents = {
+        "empty": b"",
+        "half": whole[: len(whole) // 2],
+        "torn": whole[:400] + bytes(40) + whole[440:],
+        "text": b"hello",
+        "pickle": pickle.dumps({"a": 1}),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    np.savez(tmp_path / "arrays.npz", x=np.ones(3))
+    np.savez(tmp_path / "json.npz", json=np.array("[1, 2]"))
+    np.save(tmp_path / "array.npy", np.ones(3))
+    np.savez(tmp_path / "old.npz", **held | {"json": np.array(json.dumps(state | {"format": 2, "version": "0.0.1"}))})
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("json", "nothing")
+    (tmp_path / "folder").mkdir()
+    for path in tmp_path.iterdir():
+        if path != good:
+            with pytest.raises(lt.DataError, match="saved by latens 0.0.1" if path.stem == "old" else "no checkpoint"):
+                lt.fit(NORMALS, PAIR, start=BEGIN, checkpoint=path)
+    assert all((tmp_path / name).read_bytes() == content for name, content in contents.items())
 
 
 def test_checkpoints_that_are_refused(tmp_path):

@@ -84,6 +84,66 @@ def test_a_histogram_is_maximum_likelihood_of_its_bins():
     assert fit.n == 100
 
 
+@pytest.mark.parametrize(
+    ("family", "law", "edges"),
+    [
+        (lt.Poisson(), lambda p: stats.poisson(p["rate"]), [0, 1, 2, INF]),
+        (lt.Poisson(), lambda p: stats.poisson(p["rate"]), [0.5, 2, 3.5, 5, INF]),
+        (lt.Geometric(), lambda p: stats.geom(p["probability"]), [1, 2, 4, 9, INF]),
+        (lt.Binomial(trials=5), lambda p: stats.binom(5, p["probability"]), [0, 2, 4, 5]),
+        (lt.NegativeBinomial(2.5), lambda p: stats.nbinom(2.5, p["probability"]), [0, 3, 7, 20]),
+    ],
+    ids=["poisson", "poisson-between", "geometric", "binomial", "negative-binomial"],
+)
+@pytest.mark.parametrize("closed", ["left", "right"])
+def test_bins_of_whole_numbers_hold_each_of_them_once(family, law, edges, closed):
+    """The outermost edges belong to their bins, as in hist(include.lowest = TRUE) of R."""
+    data = lt.grouped(edges, 30.0 + np.arange(len(edges) - 1), closed)
+    fit = lt.fit(lt.IID(family), data)
+    ends = np.array(edges) - (0.0 if closed == "right" else 1e-6)
+    ends[0], ends[-1] = edges[0] - 1e-6, edges[-1]
+    wanted = np.diff(law(fit.params).cdf(ends))
+    np.testing.assert_allclose(np.exp(fit.log_density()), wanted, rtol=1e-9)
+    np.testing.assert_allclose(np.exp(fit.log_density(data)), wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_the_first_bin_may_be_of_nothing_alone(precision):
+    fit = lt.fit(lt.IID(lt.Poisson()), lt.grouped([-INF, 0, 1, INF], [30, 30, 40], "right"), precision=precision)
+    rate = float(fit.params["rate"])
+    wanted = [np.exp(-rate), rate * np.exp(-rate), 1 - (1 + rate) * np.exp(-rate)]
+    np.testing.assert_allclose(np.exp(fit.log_density()), wanted, rtol=1e-9 if precision == "double" else 1e-5)
+
+
+def test_bins_that_share_a_whole_number_must_say_which_holds_it():
+    edges, counts = [0, 1, 2, INF], [30, 30, 40]
+    poissons, shared = lt.Mixture(lt.Poisson(), 2), lt.grouped(edges, counts)
+    for model, data in (
+        (lt.IID(lt.Poisson()), shared),
+        (poissons, shared),
+        (lt.Mixture([lt.Poisson(), lt.Geometric()]), shared),
+        (lt.IID(lt.Categorical(3)), lt.grouped([0, 1, 2], [3, 4])),
+        (lt.IID(lt.Truncated(lt.Poisson(), lower=0)), shared),
+        (lt.IID(lt.Product({"n": lt.Poisson()})), {"n": shared}),
+    ):
+        with pytest.raises(lt.DataError, match="1 is a value that can occur, and both bins .* say closed='left'"):
+            lt.fit(model, data)
+    fit = lt.fit(poissons, lt.grouped(edges, counts, "left"))
+    for ask in (fit.log_density, fit.impute):
+        with pytest.raises(lt.DataError, match="closed='left'"):
+            ask(shared)
+    between = lt.fit(lt.IID(lt.Poisson()), lt.grouped([-0.5, 0.5, 1.5, INF], counts))
+    assert np.exp(between.log_density()).sum() == pytest.approx(1, abs=1e-12)
+    with pytest.raises(lt.DataError, match="closed must be 'left'"):
+        lt.grouped(edges, counts, "both")
+
+
+def test_which_bin_an_edge_belongs_to_does_not_matter_to_a_density():
+    edges, counts = [-INF, 0, 1, 2, 4, INF], [12.0, 25, 31, 24, 8]
+    found = [lt.fit(lt.IID(lt.Normal()), lt.grouped(edges, counts, c)).log_likelihood for c in (None, "left", "right")]
+    np.testing.assert_allclose(found, found[0], rtol=1e-13)
+
+
 # ---------------------------------------------------------------- a table, every cell half seen in its own way
 
 N = 40

@@ -1,11 +1,14 @@
 """Unseen parts filled in, by expectation and by draws; Rubin's rules; some columns given others; cells as text."""
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from scipy import stats
 
 import latens as lt
+from latens.inference.imputation import Rows
+from latens.numerics.precision import double
 
 NAN, INF = np.nan, np.inf
 RNG = np.random.default_rng(0)
@@ -76,9 +79,6 @@ def test_censored_cells_are_filled_by_what_lies_beyond(family, law, start):
     assert filled.values[400:].tolist() == [1.0, 2.0]
     if not discrete:
         drawn = fit._optimum.problem  # the rows as they are, at these params
-        from latens.inference.imputation import Rows
-        from latens.numerics.precision import double
-
         y = np.asarray(double(lambda: Rows(drawn, x).draw(fit.last.free, 0))())[:400]
         assert (y >= 3.0).all()
         assert stats.kstest((law.cdf(y) - below) / (1 - below), "uniform").pvalue > 1e-3
@@ -133,3 +133,119 @@ def test_a_table_of_text_is_read_and_completed():
         assert drawn["n"][9] in (0.0, 1.0)
         assert drawn["n"][3] >= 5
         assert 3 <= drawn["time"][3] <= 4
+
+
+TABLE = {
+    "size": RNG.gamma(2, 3, 80),
+    "number": RNG.poisson(4, 80),
+    "kind": RNG.integers(0, 3, 80),
+    "share": RNG.beta(2, 3, 80),
+    "level": 1e5 + 1e3 * RNG.normal(size=80),
+}
+FAMILIES = {
+    "size": lt.Gamma(),
+    "number": lt.Poisson(),
+    "kind": lt.Categorical(3),
+    "share": lt.Beta(),
+    "level": lt.Normal(),
+}
+BEGIN = {
+    "weights": [0.3, 0.7],
+    "size.shape": [1.0, 2.0],
+    "size.rate": [0.5, 0.5],
+    "number.rate": [2.0, 5.0],
+    "kind.probabilities": [[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]],
+    "share.a": [1.0, 2.0],
+    "share.b": [2.0, 1.0],
+    "level.mean": [0.99e5, 1.01e5],
+    "level.variance": [1e6, 1e6],
+}
+
+
+def test_what_was_seen_stays_bit_for_bit_in_a_mixture():
+    unseen = {name: RNG.random(80) < 0.2 for name in TABLE}
+    holes = {name: np.where(unseen[name], NAN, column) for name, column in TABLE.items()}
+    ends = np.where(unseen["size"], INF, TABLE["size"])
+    fit = lt.fit(lt.Mixture(lt.Product(FAMILIES), 2), holes, start=BEGIN, stop=lt.Stop(tolerance=1.0))
+    for data in (holes, holes | {"size": lt.interval(TABLE["size"], ends)}, TABLE):
+        filled = fit.impute(data)
+        draw = double(lambda: Rows(fit.last.problem, data).draw(fit.last.free, 0))()  # noqa: B023
+        for name, column in TABLE.items():
+            seen = ~unseen[name] if data is not TABLE else slice(None)
+            assert np.array_equal(filled.values[name][seen], column[seen])
+            assert np.array_equal(np.asarray(draw[name])[seen], column[seen])
+            assert not filled.errors[name][seen].any()
+
+
+def test_rows_of_a_mixture_of_planes_stay_as_they_were():
+    rows = 3 * RNG.normal(size=(3, 4))[RNG.integers(3, size=400)] + RNG.normal(size=(400, 4))
+    gone = RNG.random(rows.shape) < 0.25
+    holes = np.where(gone, NAN, rows)
+    filled = lt.fit(lt.Mixture(lt.MultivariateNormal(4), 3), holes, starts=2).impute(holes)
+    assert np.array_equal(filled.values[~gone], rows[~gone])
+    assert not filled.errors[~gone].any()
+    assert (filled.errors[gone] > 0).all()
+
+
+@pytest.mark.parametrize("frame", [pl.DataFrame, pd.DataFrame], ids=["polars", "pandas"])
+def test_columns_that_were_wholly_seen_keep_their_type(frame):
+    level = np.where(TABLE["kind"] > 1, NAN, TABLE["level"])
+    table = {"number": TABLE["number"], "yes": TABLE["kind"] > 0, "level": level}
+    model = lt.IID(lt.Product({"number": lt.Poisson(), "yes": lt.Bernoulli(), "level": lt.Normal()}))
+    given = frame(table)
+    filled = lt.fit(model, given).impute(given)
+    assert filled.values["number"].dtype == given["number"].dtype
+    assert filled.values["yes"].dtype == given["yes"].dtype
+    assert (filled.values["number"].to_numpy() == table["number"]).all()
+    assert not np.isnan(filled.values["level"].to_numpy()).any()
+    assert (filled.errors["number"].to_numpy() == 0).all()
+
+
+def mixed_normals(shape):
+    family = lt.MultivariateNormal(2, shape)
+    start = {"weights": [0.4, 0.6], "mean": [[-1.0, 0.0], [1.0, 2.0]]}
+    spread = {"covariance": [np.eye(2)] * 2} if shape == "full" else {"variance": np.ones((2, 2))}
+    return lt.fit(lt.Mixture(family, 2), {"x": HOLES[:, 0], "y": HOLES[:, 1]}, start=start | spread)
+
+
+@pytest.mark.parametrize("shape", ["full", "diagonal"])
+def test_given_nothing_of_a_column_it_is_as_in_the_whole(shape):
+    fit = mixed_normals(shape)
+    w, m = fit.params["weights"], fit.params["mean"]
+    for unseen in ([NAN], [None], lt.interval([-INF], [INF])):
+        given = fit.conditional({"x": unseen})
+        np.testing.assert_allclose(given.weights, w[None], rtol=1e-12)
+        np.testing.assert_allclose(given.mean["y"], w @ m[:, 1], rtol=1e-12)
+    exact = fit.conditional({"x": lt.interval([0.5, -INF], [0.5, INF])})
+    np.testing.assert_allclose(exact.mean["y"][0], fit.conditional({"x": 0.5}).mean["y"][0], rtol=1e-12)
+
+
+def test_given_an_interval_components_weigh_by_its_probability():
+    fit = mixed_normals("diagonal")
+    given = fit.conditional({"x": lt.interval([0.0, -INF], [INF, 1.0])})
+    law = stats.norm(fit.params["mean"][:, 0], fit.params["variance"][:, 0] ** 0.5)
+    joint = fit.params["weights"] * np.array([law.sf(0.0), law.cdf(1.0)])
+    wanted = joint / joint.sum(1, keepdims=True)
+    np.testing.assert_allclose(given.weights, wanted, rtol=1e-9)
+    np.testing.assert_allclose(given.mean["y"], wanted @ fit.params["mean"][:, 1], rtol=1e-9)
+    with pytest.raises(lt.DataError, match="full covariance"):
+        mixed_normals("full").conditional({"x": lt.interval([0.0], [INF])})
+
+
+def test_given_a_set_of_categories_components_weigh_by_its_probability():
+    model = lt.Mixture(lt.Product({"kind": lt.Categorical(3), "number": lt.Poisson()}), 2)
+    data = {"kind": TABLE["kind"], "number": TABLE["number"] + 9.0 * (TABLE["kind"] == 2)}
+    fit = lt.fit(model, data, starts=2)
+    p, rate = fit.params["kind.probabilities"], fit.params["number.rate"]
+    joint = fit.params["weights"] * np.stack([p[:, 0] + p[:, 1], p[:, 2], p.sum(1), p[:, 1] + p[:, 2]])
+    wanted = joint / joint.sum(1, keepdims=True)
+    sets = [{0, 1}, 2, None, {1, 2}]
+    for given in ({"kind": sets}, {"kind": lt.one_of(sets)}):
+        found = fit.conditional(given)
+        np.testing.assert_allclose(found.weights, wanted, rtol=1e-9)
+        np.testing.assert_allclose(found.mean["number"], wanted @ rate, rtol=1e-9)
+    at_least = stats.poisson(rate).sf(6)
+    chances = fit.conditional({"number": lt.interval([7.0], [INF])}).probabilities["kind"][0]
+    np.testing.assert_allclose(chances, (fit.params["weights"] * at_least) @ p / (fit.params["weights"] @ at_least))
+    with pytest.raises(lt.DataError, match=r"column 'kind' has shape \(1, 2\)"):
+        fit.conditional({"kind": [[0, 1]]})

@@ -1,6 +1,7 @@
 """The estimates of a fit, and their uncertainty by every method."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,11 +20,12 @@ from latens.inference.information import Information
 from latens.inference.methods import method_for
 from latens.inference.tests import Test, wald_test
 from latens.models.base import AbstractModel
+from latens.numerics.memory import Sealed, sealed
 from latens.numerics.space import Params
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Estimates:
+class Estimates(Sealed):
     """Where a run of EM ended, and what is known of the parameters there."""
 
     last: Iterate
@@ -50,7 +52,7 @@ class Estimates:
     @property
     def prior(self) -> Prior | None:
         """The prior of a maximum a posteriori fit."""
-        return self._problem.prior
+        return deepcopy(self._problem.prior)
 
     @property
     def log_posterior(self) -> float:
@@ -85,7 +87,7 @@ class Estimates:
     @property
     def names(self) -> list[str]:
         """A label for every scalar, in the order of `estimates`."""
-        return self._problem.names
+        return list(self._problem.names)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -114,9 +116,13 @@ class Estimates:
         """Number of rows of positive weight."""
         return len(self._problem.weights)
 
-    @cached_property
+    @property
     def half_seen(self) -> Tally:
         """How much was half seen: column → kind ("missing", "right-censored", ...) → number of observations."""
+        return {column: dict(kinds) for column, kinds in self._half_seen.items()}
+
+    @cached_property
+    def _half_seen(self) -> Tally:
         return tally(self._problem.xs, self._problem.columns, self._problem.weights)
 
     @property
@@ -139,10 +145,10 @@ class Estimates:
         assert found is not None
         return found
 
-    @cached_property
+    @property
     def estimates(self) -> np.ndarray:
         """(P,) every scalar, in the order of `names`."""
-        return np.concatenate([np.reshape(self.params[n], -1) for n in self._problem.space.shapes])
+        return sealed(self._optimum.values)
 
     @cached_property
     def _optimum(self) -> Optimum:

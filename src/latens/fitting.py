@@ -1,8 +1,9 @@
 """`fit` and `iterate`."""
 
+import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from os import PathLike
 from typing import Any
@@ -53,7 +54,7 @@ def iterate(
     """
     problem = Problem(model, data, weights, labels, prior, precision)
     accelerate = accelerate or Auto()
-    return run(problem, _begin(problem, start, starts, seed)[0], accelerate, stop or Stop())
+    return run(problem, _beginning(problem, start, starts, seed).reach(problem)[0], accelerate, stop or Stop())
 
 
 def fit(
@@ -87,8 +88,9 @@ def fit(
     `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()`, `lt.ParabolicEM()` or
     `lt.Plain()`; `stop`: `lt.Stop(...)`;
     `progress`: show a progress line; `checkpoint`: a file to keep the iteration in, every few seconds and at the end,
-    so that the same call after an interruption goes on from there to the identical result; `precision`: "single"
-    for rows and densities in 32 bits (half the memory, faster; sums, and the log-likelihood reported, in 64).
+    so that the same call after an interruption goes on from there to the identical result, and one with a tighter
+    `stop` from where the looser one ended; `precision`: "single" for rows and densities in 32 bits (half the memory,
+    faster; sums, and the log-likelihood reported, in 64).
     **Returns:** a `Fit`. Ctrl-C ends the iteration and returns the best so far, status "interrupted".
     **Raises:** `DataError`, `ModelError`, `ParameterError`; each names what is wrong and the remedy.
     **Example:** two normals with a common known variance:
@@ -101,12 +103,13 @@ def fit(
     """
     problem = Problem(model, data, weights, labels, prior, precision)
     accelerate, stop = accelerate or Auto(), stop or Stop()
-    kept = None if checkpoint is None else Checkpoint(checkpoint, problem)
+    beginning = _beginning(problem, start, starts, seed)
+    kept = None if checkpoint is None else Checkpoint(checkpoint, problem, beginning.plain())
     if kept is not None and kept.state is not None:
         met = kept.met
         under_way = kept.restore(Run(problem, np.zeros(problem.space.size), accelerate, stop))
     else:
-        free, met = _begin(problem, start, starts, seed)
+        free, met = beginning.reach(problem)
         under_way = Run(problem, free, accelerate, stop)
     steps = drive(under_way)
     if kept is not None:
@@ -131,21 +134,40 @@ def fit(
     return Fit(last, tuple(under_way.path), met)
 
 
-def _begin(
-    problem: Problem,
-    start: Params | Sequence[Params] | None,
-    starts: int | Starts | None,
-    seed: int,
-) -> tuple[np.ndarray, Met | None]:
-    """Where to begin, and what was met in finding that."""
+@dataclass(frozen=True)
+class _Beginning:
+    """Where a fit begins: at params, at the best of several, or at the best of those drawn."""
+
+    start: Params | list[Params] | None
+    starts: Starts | None
+    seed: int
+
+    def reach(self, problem: Problem) -> tuple[np.ndarray, Met | None]:
+        """Free coordinates, and what was met in finding them."""
+        if self.starts is not None:
+            return search(problem, self.starts, self.seed)
+        if isinstance(self.start, list):
+            return among(problem, [problem.free(params) for params in self.start], self.seed)
+        assert self.start is not None
+        return problem.free(self.start), None
+
+    def plain(self) -> dict[str, Any]:
+        """The same as JSON gives it back."""
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self), default=lambda value: value.tolist()))
+        return found
+
+
+def _beginning(
+    problem: Problem, start: Params | Sequence[Params] | None, starts: int | Starts | None, seed: int
+) -> _Beginning:
     if start is None:
         wanted = problem.model.usual_starts if starts is None else starts
-        return search(problem, Starts(wanted) if isinstance(wanted, int) else wanted, seed)
+        return _Beginning(None, Starts(wanted) if isinstance(wanted, int | np.integer) else wanted, seed)
     if starts is not None:
         raise ParameterError("give either start (params to begin at) or starts (how many to try), not both")
     if isinstance(start, Mapping):
-        return problem.free(start), None
-    points = [problem.free(params, f"start {i}") for i, params in enumerate(start)]
+        return _Beginning(problem.space.check(start), None, seed)
+    points = [problem.space.check(params, f"start {i}") for i, params in enumerate(start)]
     if not points:
         raise ParameterError("start: the list of params to begin at is empty")
-    return among(problem, points, seed)
+    return _Beginning(points, None, seed)

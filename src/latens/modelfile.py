@@ -1,13 +1,14 @@
 """A model, its data and how to fit it, from one TOML file."""
 
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from latens.cells import right_censored
 from latens.data.files import columns_in
+from latens.data.table import numbers
 from latens.data.text import read_cells
 from latens.engine.accelerators.anderson import Anderson
 from latens.engine.accelerators.auto import Auto
@@ -40,8 +41,42 @@ _MODEL_KEYS = {
     "cells": {"kind", "cells", "seen", "parameters"},
     "hardy-weinberg": {"kind", "alleles", "phenotypes"},
 }
-_DATA_KEYS = {"file", "columns", "counts", "values", "weights", "observed", "labels"}
-_FIT_KEYS = {"start", "starts", "prior", "seed", "accelerate", "tolerance", "max_steps"}
+_OF_CELLS = ("cells", "hardy-weinberg")
+_SOURCES = ("file", "values", "counts")
+_WORDS = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
+_KINDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "[model]": {
+        "kind": (str,),
+        "family": (str, dict),
+        "families": (list,),
+        "components": (int,),
+        "weights": (list,),
+        "shared": (str, list),
+        "cells": (dict,),
+        "seen": (dict,),
+        "parameters": (list,),
+        "alleles": (str,),
+        "phenotypes": (dict,),
+    },
+    "[data]": {
+        "file": (str,),
+        "values": (dict,),
+        "counts": (dict,),
+        "columns": (list,),
+        "weights": (str, list),
+        "observed": (dict,),
+        "labels": (str, list),
+    },
+    "[fit]": {
+        "start": (dict, list),
+        "starts": (int,),
+        "prior": (float,),
+        "seed": (int,),
+        "accelerate": (str,),
+        "tolerance": (float,),
+        "max_steps": (int,),
+    },
+}
 _PUBLISHED_KEYS = {"parameter", "estimate", "error"}
 
 
@@ -84,8 +119,8 @@ def plan(text: Mapping[str, Any], folder: Path, data: Path | None = None) -> Pla
     _only(text, {"title", "about", "source", "model", "data", "fit", "published"}, "the file")
     sections = {name: _table(text, name) for name in ("model", "data", "fit")}
     kind = _kind(sections["model"])
-    path = data or (folder / sections["data"]["file"] if "file" in sections["data"] else None)
-    columns, weights, labels = _data(sections["data"], path)
+    path = data or (folder / str(sections["data"]["file"]) if "file" in sections["data"] else None)
+    columns, weights, labels = _data(sections["data"], kind, path)
     return Plan(
         _model(kind, sections["model"], list(columns)),
         columns,
@@ -129,31 +164,54 @@ def _model(kind: str, spec: Mapping[str, Any], columns: list[str]) -> AbstractMo
     return Mixture(family_called(spec.get("family", default), columns), spec["components"], **known)
 
 
-def _data(spec: Mapping[str, Any], path: Path | None) -> tuple[dict[str, Any], Any, Any]:
+def _data(spec: Mapping[str, Any], kind: str, path: Path | None) -> tuple[dict[str, Any], Any, Any]:
     """The columns, the weights and the labels."""
-    _only(spec, _DATA_KEYS, "[data]")
-    weights, labels, observed = (spec.get(key) for key in ("weights", "labels", "observed"))
-    if path is None:
-        given = [key for key in ("counts", "values") if key in spec]
-        if len(given) != 1:
-            raise DataError("[data]: give one of file, values (columns) or counts, or a data file on the command line")
-        columns = dict(spec[given[0]])
-        return (read_cells(columns) if given[0] == "values" else columns), weights, labels
-    indicators = dict(observed or {})
-    aside = [name for name in (weights, labels, *indicators.values()) if isinstance(name, str)]
-    wanted = list(spec.get("columns", []))
-    columns = columns_in(path, [*wanted, *(name for name in aside if name not in wanted)] if wanted else ())
-    for name in (*aside, *indicators):
+    _only(spec, _KINDS["[data]"], "[data]")
+    given = [key for key in _SOURCES if key in spec]
+    if len(given) > 1 or not (given or path):
+        raise DataError("[data]: give one of file, values (columns) or counts, or a data file on the command line")
+    if path is None and given == ["counts"]:
+        return _counts(spec, kind), None, None
+    wanted, observed = spec.get("columns", []), spec.get("observed", {})
+    if not _are_texts(wanted) or len(set(wanted)) < len(wanted):
+        raise DataError("[data]: columns must be a list of names, each of them once")
+    if not _are_texts(observed.values()):
+        raise DataError('[data]: observed must be a table, column = "its indicator"')
+    aside = [name for name in (spec.get("weights"), spec.get("labels"), *observed.values()) if isinstance(name, str)]
+    chosen = [*wanted, *(name for name in dict.fromkeys(aside) if name not in wanted)] if wanted else []
+    columns = columns_in(path, chosen) if path else read_cells(_values(spec["values"]), chosen)
+    for name in (*aside, *observed):
         if name not in columns:
-            raise DataError(f"{path}: there is no column '{name}'; it has {', '.join(columns)}")
-    for name, indicator in indicators.items():
-        columns[name] = right_censored(columns[name], columns[indicator])
-    weights, labels = (columns[v] if isinstance(v, str) else v for v in (weights, labels))
+            raise DataError(f"{path or '[data]'}: there is no column '{name}'; it has {', '.join(columns)}")
+    for name, indicator in observed.items():
+        columns[name] = right_censored(numbers(columns[name], name), numbers(columns[indicator], indicator))
+    weights, labels = (columns[v] if isinstance(v, str) else v for v in (spec.get("weights"), spec.get("labels")))
     return {n: c for n, c in columns.items() if n not in aside}, weights, labels
 
 
+def _counts(spec: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """How often each group of cells was seen."""
+    if kind not in _OF_CELLS:
+        raise DataError(f"[data]: counts are of the groups of cells; a model of kind {kind!r} takes values or a file")
+    beside = [key for key in spec if key != "counts"]
+    if beside:
+        raise DataError(f"[data]: '{beside[0]}' has no meaning beside counts, which are one number for each group")
+    return dict(spec["counts"])
+
+
+def _values(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    for column in table.values():
+        if not isinstance(column, list) or any(isinstance(cell, list | dict) for cell in column):
+            raise DataError("[data]: values must be a table of columns, name = [1, 2, ...]")
+    return table
+
+
+def _are_texts(entries: Iterable[Any]) -> bool:
+    return all(isinstance(entry, str) for entry in entries)
+
+
 def _options(spec: Mapping[str, Any]) -> dict[str, Any]:
-    _only(spec, _FIT_KEYS, "[fit]")
+    _only(spec, _KINDS["[fit]"], "[fit]")
     options = {key: spec[key] for key in ("start", "starts", "seed", "prior") if key in spec}
     if "accelerate" in spec:
         options["accelerate"] = accelerator(spec["accelerate"])
@@ -185,6 +243,15 @@ def _only(spec: Mapping[str, Any], known: Collection[str], where: str) -> None:
     for key in spec:
         if key not in known:
             raise DataError(f"{where}: unknown key '{key}'; known: {', '.join(sorted(known))}")
+    for key, kinds in _KINDS.get(where, {}).items():
+        if key in spec and not _is(spec[key], kinds):
+            words = " or ".join(_WORDS[kind] for kind in kinds)
+            raise DataError(f"{where}: {key} must be {words}, got {spec[key]!r}")
+
+
+def _is(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a value is of one of these kinds; a whole number is a number, true and false are none."""
+    return isinstance(value, (*kinds, int) if float in kinds else kinds) and not isinstance(value, bool)
 
 
 def _need(spec: Mapping[str, Any], keys: Collection[str], where: str) -> None:

@@ -14,6 +14,7 @@ from latens.estimates import Estimates
 from latens.inference.errors import AbstractMethod
 from latens.inference.imputation import Conditional, Imputation, conditional, impute
 from latens.inference.simulation import simulate
+from latens.numerics.memory import frozen
 from latens.numerics.precision import double
 
 
@@ -41,17 +42,17 @@ class Fit(Estimates):
     @property
     def trace(self) -> np.ndarray:
         """(steps,) the log-likelihood (log-posterior) at every point gone on from; it never falls."""
-        return np.array([passed.log_likelihood for passed in self.path])
+        return frozen([passed.log_likelihood for passed in self.path])
 
     @property
     def accelerated(self) -> np.ndarray:
         """(steps,) which of those points were extrapolated, and not images of EM."""
-        return np.array([passed.accelerated for passed in self.path])
+        return frozen([passed.accelerated for passed in self.path])
 
     @property
     def rejected(self) -> np.ndarray:
         """(steps,) how many extrapolated points were dropped before each."""
-        return np.array([passed.rejected for passed in self.path])
+        return frozen([passed.rejected for passed in self.path])
 
     def _rows(self, data: Any) -> tuple[Problem, np.ndarray]:
         """The rows asked about, and the estimates in free coordinates there."""
@@ -124,7 +125,8 @@ class Fit(Estimates):
     def conditional(self, given: dict[str, Any]) -> Conditional:
         """The distribution of the other columns given these, as in regression by a mixture.
 
-        **Arguments:** `given`: column → values (n,), which may be half seen themselves.
+        **Arguments:** `given`: column → values (n,), which may be half seen themselves: NaN, `lt.interval`, and
+        `lt.one_of` or sets of categories.
         **Returns:** a `Conditional`: `weights` (n, k), `mean` and `deviation` of each other column,
         `probabilities` of those that are categories.
         **Raises:** `DataError` for a column that is not there.

@@ -87,13 +87,25 @@ def plain(column: Any, name: str) -> Any:
     return column
 
 
-def ungroup(data: Any) -> tuple[Any, np.ndarray | None]:
-    """A histogram as its bins and their counts; other data as they are."""
+def ungroup(data: Any, *, whole: bool) -> tuple[Any, np.ndarray | None]:
+    """A histogram, perhaps of `whole` numbers, as its bins and their counts; other data as they are."""
     if isinstance(data, Grouped):
-        return data.bins, data.counts
+        return _apart(data.bins, whole=whole), data.counts
     if isinstance(data, Mapping) and any(isinstance(column, Grouped) for column in data.values()):
         if len(data) > 1:
             raise DataError("a histogram is data for a model of one column")
         name, column = next(iter(data.items()))
-        return {name: column.bins}, column.counts
+        return {name: _apart(column.bins, whole=whole)}, column.counts
     return data, None
+
+
+def _apart(bins: Interval, *, whole: bool) -> Interval:
+    """The bins, or a `DataError` where two hold the same whole number."""
+    edges = bins.upper[:-1]
+    twice = (edges == bins.lower[1:]) & (edges == np.floor(edges))
+    if whole and twice.any():
+        raise DataError(
+            f"grouped: {edges[twice][0]:g} is a value that can occur, and both bins beside that edge hold it; say "
+            "closed='left' if bins are [a, b), closed='right' if they are (a, b]"
+        )
+    return bins

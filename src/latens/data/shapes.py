@@ -6,28 +6,32 @@ from typing import Any
 import numpy as np
 
 from latens.cells import OneOf
-from latens.data.table import columns_of
+from latens.data.table import columns_of, frame_of, ordered
 
 
 def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -> Any:
     """Rows as computed, as an array, dict of columns or data frame: whichever the data were.
 
-    A column of categories read from text gets its texts back, unless `texts` is False.
+    A column of categories read from text gets its texts back, and one of a data frame that was wholly seen stays
+    itself, whole numbers and all, unless `texts` is False.
     """
     named = columns_of(data)
     if named is None:
         if isinstance(rows, Mapping):
             return np.column_stack([np.asarray(rows[c]) for c in columns])
         return np.asarray(rows)
-    arrays = as_columns(rows, list(named))
+    arrays = as_columns(rows, list(ordered(named, columns)))
     if texts:
         arrays = with_texts(arrays, named)
     if isinstance(data, Mapping):
-        return {name: arrays.get(name, column) for name, column in named.items()}
+        return {own: arrays.get(name, column) for own, (name, column) in zip(data, named.items(), strict=True)}
     import narwhals as nw
 
-    frame = nw.from_native(data, eager_only=True)
-    filled = [nw.new_series(name, values, backend=frame.implementation) for name, values in arrays.items()]
+    if texts:
+        arrays = {name: values for name, values in arrays.items() if not np.array_equal(values, named[name])}
+    frame = frame_of(data)
+    own = dict(zip(named, frame.columns, strict=True))  # pandas has names that are no texts
+    filled = [nw.new_series(own[name], values, backend=frame.implementation) for name, values in arrays.items()]
     return frame.with_columns(*filled).to_native()
 
 

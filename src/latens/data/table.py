@@ -9,15 +9,44 @@ from latens.errors import DataError
 
 
 def columns_of(data: Any) -> dict[str, Any] | None:
-    """A dict or data frame (pandas, polars, pyarrow, ...) as a dict of columns; None for anything else."""
-    if isinstance(data, Mapping):
-        return {str(name): column for name, column in data.items()}
-    if hasattr(data, "columns") or hasattr(data, "column_names"):
-        import narwhals as nw
+    """A dict or data frame (pandas, polars, pyarrow, ...) as a dict of columns; None for anything else.
 
-        frame = nw.from_native(data, eager_only=True)
-        return {name: frame[name].to_numpy() for name in frame.columns}
-    return None
+    **Raises:** `DataError` for two columns of one name, which is a text: 1 and "1" are the same.
+    """
+    if isinstance(data, Mapping):
+        named = list(data.items())
+    elif hasattr(data, "columns") or hasattr(data, "column_names"):
+        named = [(column.name, column.to_numpy()) for column in frame_of(data).iter_columns()]
+    else:
+        return None
+    found = {str(name): column for name, column in named}
+    if len(found) < len(named):
+        texts = [str(name) for name, _ in named]
+        raise _same_name(next(text for text in texts if texts.count(text) > 1))
+    return found
+
+
+def ordered(data: Any, columns: Sequence[str]) -> Any:
+    """Data of columns with just these names as a dict in their order; other data as they are."""
+    named = columns_of(data)
+    if named is None or named.keys() != set(columns):
+        return data
+    return {name: named[name] for name in columns}
+
+
+def frame_of(data: Any) -> Any:
+    """A data frame of any library as one of narwhals."""
+    import narwhals as nw
+
+    try:
+        return nw.from_native(data, eager_only=True)
+    except nw.exceptions.DuplicateError:
+        names = list(data.columns)
+        raise _same_name(next(name for name in names if names.count(name) > 1)) from None
+
+
+def _same_name(name: Any) -> DataError:
+    return DataError(f"two columns are called '{name}', as texts: rename one of them")
 
 
 def numbers(column: Any, name: str) -> np.ndarray:

@@ -14,6 +14,8 @@ from typing import Any, get_args, get_type_hints
 import jax
 import numpy as np
 
+from latens import __version__
+from latens.engine.emmap import Care
 from latens.engine.loop import Iterate, Passed, Run
 from latens.engine.problem import Problem
 from latens.engine.secants import Secants
@@ -22,8 +24,8 @@ from latens.engine.status import Status
 from latens.errors import DataError, ModelError
 
 SECONDS = 10.0  # from one save to the next
-FORMAT = 2
-PLAIN = ("extrapolated", "level", "peak", "length", "evaluations", "rejected", "steps", "below", "falls", "stale")
+FORMAT = 3
+PLAIN = """extrapolated level peak length short evaluations rejected steps below falls stale stuck grew leap""".split()
 ARRAYS = ("point", "image", "home")
 BEST = ("log_likelihood", "step", "evaluations", "rejected", "accelerated", "distance", "reason")
 
@@ -31,8 +33,9 @@ BEST = ("log_likelihood", "step", "evaluations", "rejected", "accelerated", "dis
 class Checkpoint:
     """The file of one fit: what is in it, and how a run is put there and taken out again."""
 
-    def __init__(self, path: str | os.PathLike[str], problem: Problem) -> None:
-        self.path, self.problem = Path(path), problem
+    def __init__(self, path: str | os.PathLike[str], problem: Problem, begun: dict[str, Any]) -> None:
+        """`begun`: what says where the fit begins, as `json` gives it back."""
+        self.path, self.problem, self.begun = Path(path), problem, begun
         self.mark = _mark(problem)
         self.state = self._read() if self.path.exists() else None
         if self.state is None:
@@ -62,10 +65,29 @@ class Checkpoint:
         under_way.projection.secants = _decode(saved["secants"], arrays, _kinds(Secants))
         best = saved["best"] | {"free": arrays["best"], "status": Status(saved["best"]["status"])}
         under_way.best = Iterate(self.problem, **best)
-        self.problem.side_by_side = saved["side_by_side"]
-        if under_way.best.status is Status.MAX_STEPS:
-            under_way.resume(under_way.stop)
+        under_way.mark = arrays.get("mark")
+        self.problem.side_by_side, self.problem.care = saved["side_by_side"], Care(*saved["care"])
+        self._check_model(under_way.best)
+        if under_way.best.status in (Status.CONVERGED, Status.MAX_STEPS):
+            self._judge(under_way, under_way.best)
         return under_way
+
+    def _judge(self, under_way: Run, best: Iterate) -> None:
+        """Whether what was an end under the rule of the saved fit is one under that of this fit."""
+        status = under_way.stop.judge(best.distance, under_way.evaluations)
+        if status is Status.RUNNING:
+            under_way.resume(under_way.stop)
+        else:
+            under_way.best = best.ended(status, best.reason if status is best.status else "")
+
+    def _check_model(self, best: Iterate) -> None:
+        """The same code may compute with other numbers, which nothing but what it computes tells."""
+        found, saved = self.problem.step(best.free).log_likelihood, best.log_likelihood
+        if not abs(found - saved) <= self.problem.slack(saved):
+            raise self._refused(
+                f"is the checkpoint of another fit: at the point saved the log-likelihood was {saved:.10g}, here it is "
+                f"{found:.10g}"
+            )
 
     def keep(self, under_way: Run, steps: Iterator[Iterate], met: Met | None) -> Iterator[Iterate]:
         """The same iterations, saved every few seconds and at the end, however it ends."""
@@ -87,13 +109,18 @@ class Checkpoint:
         columns = zip(Passed._fields, zip(*under_way.path, strict=True), strict=True)
         arrays |= {f"path_{name}": np.array(column) for name, column in columns}
         arrays["best"] = best.free
+        if under_way.mark is not None:
+            arrays["mark"] = under_way.mark
         state = {name: getattr(under_way, name) for name in PLAIN} | {
             "format": FORMAT,
+            "version": __version__,
             "mark": self.mark,
+            "begun": self.begun,
             "title": self.problem.model.title,
             "rows": len(self.problem.weights),
             "accelerate": repr(under_way.accelerate),
             "side_by_side": self.problem.side_by_side,
+            "care": list(self.problem.care),
             "met": met and asdict(met),
             "memory": _encode(under_way.memory, arrays, _kinds(type(under_way.memory))),
             "secants": _encode(under_way.projection.secants, arrays, _kinds(Secants)),
@@ -109,17 +136,27 @@ class Checkpoint:
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Any]]:
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as source, np.load(source, allow_pickle=False) as file:
                 arrays = dict(file)
             state = json.loads(str(arrays.pop("json")))
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{self.path} is no checkpoint that can be read ({error}); give another path") from None
-        if state.get("format") != FORMAT or state["mark"] != self.mark:
-            raise DataError(
-                f"{self.path} is the checkpoint of another fit ({state.get('title')}, {state.get('rows')} rows; model, "
-                "data, weights and prior must be the same): give another path, or delete it to begin anew"
+            written = state["format"]
+        except Exception as error:  # a file of any other kind may fail in any way
+            raise self._refused(f"is no checkpoint that can be read ({error or type(error).__name__})") from None
+        if written != FORMAT:
+            version = state.get("version", "of old")
+            raise self._refused(f"was saved by latens {version}, in a form that latens {__version__} does not read")
+        if state["mark"] != self.mark:
+            raise self._refused(
+                f"is the checkpoint of another fit ({state['title']}, {state['rows']} rows; model, data, weights and "
+                "prior must be the same)"
             )
+        for name, here in self.begun.items():
+            if state["begun"][name] != here:
+                raise self._refused(f"is the checkpoint of a fit with another {name}=, which must be the same")
         return state, arrays
+
+    def _refused(self, why: str) -> DataError:
+        return DataError(f"{self.path} {why}: give another path, or delete it to begin anew")
 
     def _try(self) -> None:
         """Find out now, not after hours, that the file cannot be written."""

@@ -1,9 +1,9 @@
 """The rows of a problem, dealt to shards and looked at by threads."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
-from functools import cached_property
+from functools import cache, cached_property
 from types import CodeType
 from typing import Any
 
@@ -18,6 +18,12 @@ from latens.engine.repeats import repeats
 from latens.models.base import AbstractModel
 from latens.numerics.precision import double
 from latens.numerics.threads import one_thread_each
+
+
+@cache
+def _threads(process: int) -> ThreadPoolExecutor:
+    """Of this process, for all rows: a fork of it has none of them."""
+    return ThreadPoolExecutor(cores())
 
 
 class Dealt:
@@ -35,7 +41,15 @@ class Dealt:
         if same is not None:
             self.slots = np.arange(len(weights))[slots][same.which] if isinstance(slots, slice) else slots[same.which]
         self._compiled: set[CodeType] = set()
-        self._pool = ThreadPoolExecutor(min(cores(), len(self.shards))) if len(self.shards) > 1 else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: getattr(self, name) for name in ("n", "load", "one", "slots", "_alone")}
+        return kept | {"shards": jax.device_get(self.shards)}
+
+    @double
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # as arrays of JAX they would have come back in single precision
+        self.__dict__ |= state | {"shards": jax.tree.map(jnp.asarray, state["shards"]), "_compiled": set()}
 
     @cached_property
     def xs(self) -> Any:
@@ -62,15 +76,15 @@ class Dealt:
     def add(self, function: Callable[[Shard], Any], shards: list[Shard] | None = None) -> Any:
         """Σ over shards, dealt to threads (JAX releases the interpreter lock), added on the host in their order."""
         shards = self.shards if shards is None else shards
-        if self._pool is None:
+        if len(shards) == 1:
             return function(shards[0])
         done = []
         with one_thread_each():
             if function.__code__ not in self._compiled:  # two threads would compile the same program
                 self._compiled.add(function.__code__)
                 done = [jax.block_until_ready(function(shards[0]))]
-            rest = shards[len(done) :]
-            parts = done + list(self._pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), rest))
+            rest, pool = shards[len(done) :], _threads(os.getpid())
+            parts = done + list(pool.map(lambda shard: jax.block_until_ready(double(function)(shard)), rest))
         return jax.tree.map(lambda *leaves: sum(map(np.asarray, leaves)), *parts)
 
     def each(self, function: Callable[[AbstractModel, Array, Shard], Any], model: AbstractModel, point: Array) -> Any:
@@ -101,8 +115,8 @@ class Dealt:
 
     def reweighted(self, weights: np.ndarray) -> "Dealt":
         """The same rows with other weights."""
-        other = copy(self)
-        other.__dict__.pop("whole", None)  # it has the old weights
+        other = object.__new__(Dealt)
+        other.__dict__ |= {n: v for n, v in vars(self).items() if n != "whole"}  # which has the old weights
         pairs = zip(self.shards, self.spread(weights), strict=True)
         other.shards = [Shard(shard.xs, dealt) for shard, dealt in pairs]
         return other

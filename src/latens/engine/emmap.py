@@ -137,7 +137,10 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
         return inner(model.potentials(space.params(u)), stats)
 
     params = model.estimate(stats)
-    found = _inside(space, free, maximise(q, free)) if params is None else Maximum(space.free(params), jnp.asarray(True))
+    if params is None:
+        found = _inside(space, free, maximise(q, free))
+    else:
+        found = Maximum(space.free(params), jnp.asarray(True))
     return _move(model, free, found, q, n, model.size(model.potentials(space.params(free)), stats, n))
 
 

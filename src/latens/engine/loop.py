@@ -12,6 +12,7 @@ from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.maps import AbstractMap, Step
 from latens.engine.status import Status
 from latens.engine.stop import Projection, Stop
+from latens.numerics.memory import Sealed
 
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once
 STILL = 1e-2  # standard errors: a fall after a shorter step may be rounding
@@ -22,7 +23,7 @@ MEMORY, TURNS = 16, 8  # of so many plain steps, how many must have changed from
 
 
 @dataclass(frozen=True)
-class Iterate:
+class Iterate(Sealed):
     """A point EM has reached, with the log-likelihood at that very point.
 
     `step`: how many points were accepted before it; `evaluations`: of the EM map so far; `rejected`:
@@ -42,9 +43,13 @@ class Iterate:
     reason: str = ""
 
     @cached_property
-    def params(self) -> Any:
-        """The parameters, in the units of the data."""
+    def _params(self) -> dict[str, np.ndarray]:
         return self.problem.params(self.free)
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        """The parameters, in the units of the data."""
+        return dict(self._params)
 
     def ended(self, status: Status, reason: str = "") -> "Iterate":
         """The same point as the end of a run."""
@@ -157,7 +162,7 @@ class Run:
         return False
 
     def resume(self, stop: Stop) -> None:
-        """Go on after max steps, under another rule."""
+        """Go on from an end, under another rule."""
         assert self.best is not None
         self.stop, self.best = stop, replace(self.best, status=Status.RUNNING, reason="")
         if np.array_equal(self.point, self.best.free):  # it ended before a next point was proposed
@@ -232,14 +237,13 @@ class Run:
             reason = self._lost(step)
         if reason:
             return Status.DEGENERATE, reason
-        if self.stop.tolerance > 0 and distance <= self.stop.tolerance and step.arrived:
+        status = self.stop.judge(distance, self.evaluations)
+        if status is Status.CONVERGED and step.arrived:
             blur = self.given.rounding
-            return Status.CONVERGED, "" if blur <= self.stop.tolerance else _as_near(blur)
+            return status, "" if blur <= self.stop.tolerance else _as_near(blur)
         if self.stop.tolerance > 0 and step.arrived and self._blurred(step):
             return Status.CONVERGED, _as_near(step.length)
-        if self.evaluations > self.stop.max_steps:
-            return Status.MAX_STEPS, ""
-        return Status.RUNNING, ""
+        return (status if step.arrived else self.stop.judge(np.inf, self.evaluations)), ""
 
     def _blurred(self, step: Step) -> bool:
         """Whether steps are rounding: near a maximum EM's own only shrink, which those shrink and grow by turns."""

@@ -1,5 +1,6 @@
 """Conjugate priors, as statistics that were seen before the data."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from math import inf
 from typing import Any, NamedTuple
@@ -41,6 +42,7 @@ class Prior:
     def __post_init__(self) -> None:
         if not 0 < self.weight < inf:
             raise ParameterError(f"Prior: the weight must be a positive number of observations, got {self.weight!r}")
+        object.__setattr__(self, "params", deepcopy(self.params))  # the caller may change the original
 
     def bound(self, model: AbstractModel, frame: AbstractFrame, xs: Any, weights: Any) -> "Seen":
         """What it stands for, in the frame: observations as large as the data's are on average."""

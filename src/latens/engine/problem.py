@@ -13,7 +13,7 @@ from jax import Array
 
 from latens.cells import complete_like, without_labels
 from latens.data.sets import ungroup
-from latens.data.table import frequencies
+from latens.data.table import frequencies, ordered
 from latens.engine.blocks import Load, Shard
 from latens.engine.burst import Burst, burst
 from latens.engine.dealt import Dealt
@@ -31,7 +31,7 @@ from latens.engine.emmap import (
     with_prior,
 )
 from latens.engine.maps import AbstractMap, Step
-from latens.engine.prior import Prior, prior_of
+from latens.engine.prior import Prior, Seen, prior_of
 from latens.engine.reading import bind
 from latens.engine.status import Status
 from latens.engine.stop import noise
@@ -101,8 +101,9 @@ class Problem(AbstractMap):
         self.exchangeable = model.exchangeable if told is None or told.all() else ()
         self._deal(model.labelled(model.observe(self.frame.apply(read.xs)), told))
         self.informative = read.informative
-        self.before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
-        self.pseudo = self.before and self.before.statistics(self.model)
+        before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
+        self.before: Seen | None = jax.device_get(before)  # arrays of JAX would lose half of their bits when pickled
+        self.pseudo = jax.device_get(before and before.statistics(self.model))
         if not model.finite:
             self.care = Care(about=model.recentres)  # no statistics would tell
 
@@ -118,7 +119,7 @@ class Problem(AbstractMap):
         self.weights, self.n = weights, float(weights.sum())
         jacobian = self.row_jacobian
         self.offset = float(np.sum(weights * jacobian)) if np.ndim(jacobian) else self.n * float(jacobian)
-        self._total = jnp.asarray(np.array(self.n))
+        self._total: Any = np.array(self.n)
 
     @double
     def part(self, rows: np.ndarray) -> "Problem":
@@ -133,7 +134,7 @@ class Problem(AbstractMap):
     @double
     def elsewhere(self, data: Any) -> "Problem":
         """Other rows, each of weight 1; `carried` takes free coordinates there."""
-        rows = self.given.read(ungroup(data)[0])
+        rows = self.given.read(ungroup(ordered(data, self.columns), whole=self.given.whole)[0])
         other = copy(self)
         other.frame = self.frame.suiting(rows.xs)
         other.base = other.model = self.given.framed(other.frame)
@@ -200,7 +201,7 @@ class Problem(AbstractMap):
         if not self.care.about:
             return self
         other = copy(self)
-        other.model, other.pseudo = recentred(self.base, free, self.before)
+        other.model, other.pseudo = jax.device_get(recentred(self.base, free, self.before))
         return other
 
     @double
@@ -320,7 +321,7 @@ class Problem(AbstractMap):
     def params(self, free: np.ndarray) -> dict[str, np.ndarray]:
         """Free coordinates → params as users see them, as NumPy arrays."""
         found = _to_params(self.model, self.frame, jnp.asarray(free))
-        return {name: np.array(found[name]) for name in self.space.shapes}
+        return {name: np.asarray(found[name]) for name in self.space.shapes}
 
     @property
     def rounding(self) -> float:

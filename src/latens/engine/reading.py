@@ -30,7 +30,7 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: 
     if not isinstance(model, AbstractModel):
         raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
     _check_leaves(model)
-    data, counts = ungroup(data)
+    data, counts = ungroup(data, whole=model.whole)
     rows = model.read(data)
     n = len(jax.tree.leaves(rows.xs)[0])
     given = frequencies(weights, n)

@@ -6,6 +6,7 @@ from math import inf, isfinite, sqrt
 import numpy as np
 
 from latens.engine.secants import Secants
+from latens.engine.status import Status
 from latens.errors import ParameterError
 
 WINDOW = 4  # moves that are looked back on: an accelerated one may hide the slow directions for a step or two
@@ -40,6 +41,12 @@ class Stop:
             raise ParameterError(f"Stop: tolerance must be a number of at least 0, got {self.tolerance}")
         if self.max_steps < 0:
             raise ParameterError(f"Stop: max_steps must be at least 0, got {self.max_steps}")
+
+    def judge(self, distance: float, evaluations: int) -> Status:
+        """How a run ends at that projected distance, after so many evaluations of the map; or that it does not."""
+        if self.tolerance > 0 and distance <= self.tolerance:
+            return Status.CONVERGED
+        return Status.MAX_STEPS if evaluations > self.max_steps else Status.RUNNING
 
 
 @dataclass

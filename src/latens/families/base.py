@@ -106,6 +106,11 @@ class AbstractFamily(eqx.Module):
         return type(self).about is not AbstractFamily.about
 
     @property
+    def whole(self) -> bool:
+        """Whether the datum is a whole number."""
+        return False
+
+    @property
     def title(self) -> str:
         """What reports call it."""
         return type(self).__name__

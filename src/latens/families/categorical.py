@@ -63,6 +63,10 @@ class Categorical(_Simplex):
     def statistic(self, y: Array) -> Array:
         return (jnp.arange(self.k) == y).astype(float)
 
+    @property
+    def whole(self) -> bool:
+        return True
+
     def support(self, y: Array) -> Array:
         return (y >= 0) & (y < self.k) & (y == jnp.floor(y))
 

@@ -116,11 +116,6 @@ class AbstractDatum(AbstractFamily):
         found = jnp.clip(jnp.sinh(jax.lax.fori_loop(0, 70, halve, begin)[1]), lower, upper)
         return jnp.round(found) if self.whole else found
 
-    @property
-    def whole(self) -> bool:
-        """Whether the datum is a whole number."""
-        return False
-
     def features(self, x: Any) -> Array:
         return self.features_of(x.middle if isinstance(x, Interval) else x.value if isinstance(x, Partial) else x)
 

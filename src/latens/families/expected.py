@@ -13,7 +13,7 @@ class Moments(eqx.Module):
 
     def mixed(self, weights: Array) -> "Moments":
         """Of a mixture with these (k,) weights, the components along the first axis."""
-        mean = jnp.tensordot(weights, self.mean, 1)
+        mean = _mixed(weights, self.mean)
         return Moments(mean, jnp.tensordot(weights, self.variance + (self.mean - mean) ** 2, 1))
 
     @property
@@ -34,7 +34,7 @@ class Chances(eqx.Module):
 
     def mixed(self, weights: Array) -> "Chances":
         """Of a mixture with these (k,) weights."""
-        return Chances(jnp.tensordot(weights, self.probabilities, 1))
+        return Chances(_mixed(weights, self.probabilities))
 
     @property
     def value(self) -> Array:
@@ -45,6 +45,11 @@ class Chances(eqx.Module):
     def deviation(self) -> Array:
         """The probability that it is another one."""
         return 1.0 - self.probabilities.max(-1)
+
+
+def _mixed(weights: Array, each: Array) -> Array:
+    """Σ_j w_j e_j, and e itself where all components have the same, as of what was seen: not one rounding away."""
+    return jnp.where((each == each[0]).all(0), each[0], jnp.tensordot(weights, each, 1))
 
 
 Expected = Moments | Chances

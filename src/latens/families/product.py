@@ -69,6 +69,10 @@ class Product(AbstractFamily):
     def proxy(self) -> "Product":
         return Product({c: family.proxy for c, family in self.families.items()})
 
+    @property
+    def whole(self) -> bool:
+        return any(family.whole for family in self.members)
+
     def _own(self, params: Params, column: str) -> Params:
         return {n: params[f"{column}.{n}"] for n in self.families[column].constraints}
 

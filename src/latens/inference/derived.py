@@ -14,6 +14,7 @@ from latens.inference.intervals import LINKS, quantile, wald
 from latens.inference.profile import Entry, Wanted, profiled
 from latens.numerics.compiling import once
 from latens.numerics.constraints import EDGE
+from latens.numerics.memory import Sealed
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
 from latens.numerics.special import TINY
@@ -26,7 +27,7 @@ LEANS = 1e-4  # how much of a derivative's terms must be left of their sum for i
 
 
 @dataclass(frozen=True)
-class Derived:
+class Derived(Sealed):
     """A function g of the parameters at the estimate, with the standard error the delta method gives.
 
         se² = ∇g V ∇gᵀ

@@ -19,6 +19,7 @@ from latens.inference.derivatives import curvature, filled, row_covariance, row_
 from latens.inference.information import FreeInformation, Held, held_by, masked, score_covariance
 from latens.inference.intervals import quantile, wald
 from latens.inference.trust import check_converged, nothing_left, trusted
+from latens.numerics.memory import Sealed
 from latens.numerics.precision import double
 
 SQUARES = 8  # matrices of p × p numbers that the informations hold at once
@@ -98,7 +99,7 @@ class Optimum:
 
 
 @dataclass(frozen=True)
-class Errors:
+class Errors(Sealed):
     """The covariance (P, P) of all reported scalars by one method, and what there is to say about it.
 
     It is NaN for scalars that are `held`; `kept` (P, P): the same from the directions that are not, which

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import is_half_seen
+from latens.cells import OneOf, is_half_seen, one_of
 from latens.data.sets import ungroup
 from latens.data.shapes import alike
+from latens.data.table import columns_of, ordered
 from latens.engine.emmap import posteriors
 from latens.engine.problem import Problem
 from latens.errors import DataError, ParameterError
@@ -73,7 +74,8 @@ class Rows:
     def __init__(self, problem: Problem, data: Any) -> None:
         self.fitted, self.problem = problem, problem.elsewhere(data)
         self.model = problem.given
-        self.xs = jax.tree.map(jnp.asarray, self.model.observe(self.model.read(ungroup(data)[0]).xs))
+        read = self.model.read(ungroup(ordered(data, problem.columns), whole=self.model.whole)[0])
+        self.xs = jax.tree.map(jnp.asarray, self.model.observe(read.xs))
 
     def expected(self, free: np.ndarray) -> tuple[Any, Any]:
         """Posteriors, and `Moments` or `Chances` of all rows."""
@@ -119,15 +121,25 @@ def impute(optimum: Optimum, data: Any, draws: int, seed: int) -> Imputation:
     return Imputation(filled, deviations, tuple(completed), tuple(notes))
 
 
+def _known(column: Any, name: str) -> Any:
+    """A column as a table of the model may hold it; sets among its entries make it one of sets."""
+    if isinstance(column, OneOf) or is_half_seen(column):
+        return column
+    entries = np.atleast_1d(np.asarray(column, dtype=object))
+    if entries.ndim > 1:
+        raise DataError(f"conditional: column '{name}' has shape {entries.shape}, expected (n,)")
+    return one_of(entries) if any(isinstance(entry, set | frozenset) for entry in entries) else entries
+
+
 @double
 def conditional(optimum: Optimum, given: dict[str, Any]) -> Conditional:
     """See `Fit.conditional`."""
-    columns = optimum.problem.columns
-    unknown = [name for name in given if name not in columns]
-    if unknown or not given:
+    columns, named = optimum.problem.columns, columns_of(given) or {}
+    unknown = [name for name in named if name not in columns]
+    if unknown or not named:
         what = f"there is no column '{unknown[0]}'" if unknown else "no column is given"
         raise DataError(f"conditional: {what}; the columns are {', '.join(columns)}")
-    known = {name: column if is_half_seen(column) else np.atleast_1d(column) for name, column in given.items()}
+    known = {name: _known(column, name) for name, column in named.items()}
     n = len(next(iter(known.values())))
     rows = Rows(optimum.problem, {c: known.get(c, np.full(n, np.nan)) for c in columns})
     weights, found = rows.expected(optimum.at.free)

@@ -11,6 +11,7 @@ from jax import Array
 
 from latens.engine.problem import Problem
 from latens.inference.derivatives import curvature, jacobian, row_curvatures, slopes, turned
+from latens.numerics.memory import Sealed
 from latens.numerics.precision import double
 
 INDEPENDENT = 1e-6  # of a scalar's complete-data variance: what must not follow from others that are chosen
@@ -29,7 +30,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Information:
+class Information(Sealed):
     """Information about the free scalars at a fit, and what it says of all reported ones.
 
         observed = complete − missing,    rate = complete⁻¹ · missing,    V = observed⁻¹

@@ -127,6 +127,11 @@ class AbstractModel(eqx.Module):
                 raise DataError(f"row {row}, column '{name}': NaN or infinite; this model takes numbers only")
         return Rows(columns["0"] if named is None else columns, tuple(named or ()))
 
+    @property
+    def whole(self) -> bool:
+        """Whether data are whole numbers, so that the ends of an interval may have a probability."""
+        return False
+
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         """Raises `DataError` where the rows do not suffice to estimate from."""
 

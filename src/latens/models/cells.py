@@ -168,6 +168,10 @@ class Cells(AbstractModel):
 
     @double
     def _check(self) -> None:
+        for what, names in (("cell", self.hidden), ("group", [group for group, _ in self.seen])):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ModelError(f"Cells: two {what}s are called '{twice[0]}', as texts: rename one of them")
         repeated = [n for n in self._names if self._names.count(n) > 1]
         if repeated or not self.parameters:
             raise ModelError(

@@ -48,6 +48,11 @@ class AbstractComponents(eqx.Module):
         """The family that stands for all where the data alone matter."""
 
     @property
+    def whole(self) -> bool:
+        """Whether data are whole numbers under any of them."""
+        return self.lead.whole
+
+    @property
     @abstractmethod
     def title(self) -> str:
         """What reports call them."""

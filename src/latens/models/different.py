@@ -48,6 +48,10 @@ class Different(AbstractComponents):
     def lead(self) -> AbstractFamily:
         return self.families[0]
 
+    @property
+    def whole(self) -> bool:
+        return any(family.whole for family in self.families)
+
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         try:
             first, *_ = [family.read(data) for family in self.families]

@@ -71,6 +71,10 @@ class IID(AbstractModel):
     def read(self, data: Any) -> Rows:
         return Rows(*self.family.read(data))
 
+    @property
+    def whole(self) -> bool:
+        return self.family.whole
+
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         self.family.require(xs, columns)
 

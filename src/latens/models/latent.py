@@ -12,6 +12,7 @@ from jax import Array
 from latens.errors import ModelError
 from latens.models.base import AbstractModel
 from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.memory import frozen
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp
 
@@ -55,7 +56,7 @@ class Latent(AbstractModel):
         parameters: Mapping[str, AbstractConstraint],
     ) -> None:
         self.log_joint = log_joint
-        self.support = np.asarray(support)
+        self.support = frozen(support)
         self.names, self.kinds = tuple(map(str, parameters)), tuple(parameters.values())
         if self.support.ndim == 0 or len(self.support) == 0:
             raise ModelError("Latent: the support needs at least one value")

@@ -27,6 +27,7 @@ from latens.models.different import Different
 from latens.models.rows import per_row
 from latens.models.seeding import guided, partition
 from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.memory import frozen
 from latens.numerics.simplex import Simplex
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp, safe_log
@@ -81,7 +82,7 @@ class Mixture(AbstractModel):
             raise ModelError("Mixture: parameters can be shared by components of one family only")
         shared = (shared,) if isinstance(shared, str) else tuple(shared)
         self.components = Different(families) if several else Alike(families[0], int(k), shared)
-        self.known = None if weights is None else np.asarray(weights, dtype=np.float64)
+        self.known = None if weights is None else frozen(np.asarray(weights, dtype=np.float64))
         if self.known is not None and (
             self.known.shape != (k,) or not (self.known > 0).all() or abs(self.known.sum() - 1) > 1e-8
         ):
@@ -152,6 +153,10 @@ class Mixture(AbstractModel):
 
     def read(self, data: Any) -> Rows:
         return Rows(*self.components.read(data))
+
+    @property
+    def whole(self) -> bool:
+        return self.components.whole
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         self.components.lead.require(xs, columns)
