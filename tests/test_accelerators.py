@@ -140,9 +140,9 @@ def test_a_point_where_a_component_collapsed_is_dropped():
     assert fit.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-12)
 
 
-@pytest.mark.parametrize(("size", "outcome"), [(2e-9, "rounding hides"), (1e-6, "fell")])
+@pytest.mark.parametrize(("size", "outcome"), [(2e-9, "rounding hides"), (1e-6, "6 digits are left")])
 def test_rounding_near_an_edge_is_no_error_of_the_model(size, outcome, monkeypatch):
-    """Next to a variance of almost 0 a log-likelihood is good to 1e-9 of it only, and plain steps wander by that."""
+    """Where a log-likelihood is good to 1e-9 of it only, plain steps wander by that; the models here are not to blame."""
     exact, count = Problem.step, iter(range(10_000))
 
     def rounded(self, free):
@@ -150,10 +150,6 @@ def test_rounding_near_an_edge_is_no_error_of_the_model(size, outcome, monkeypat
         return step._replace(log_likelihood=step.log_likelihood * (1 + size * (next(count) % 2)))
 
     monkeypatch.setattr(Problem, "step", rounded)
-    if outcome == "fell":
-        with pytest.raises(lt.ModelError, match="fell"):
-            deaths(accelerate=lt.Plain())
-        return
     fit = deaths(accelerate=lt.Plain())
     assert fit.status is lt.Status.DEGENERATE
     assert outcome in fit.message

@@ -36,7 +36,7 @@ def beta(y, a, b):
 def weibull(y, shape, scale):
     y, a, s = M(y), M(shape), M(scale)
     z = a * mp.log(y / s)
-    return mp.log(a / s) + z - mp.log(y / s) - mp.exp(z)
+    return mp.log(a / s) + z - mp.log(y / s) - mp.exp(min(z, 1000))  # beyond, the density is 0 in any arithmetic
 
 
 def exponential(y, rate):
@@ -159,7 +159,7 @@ def mixed(params, log_fs, data, weights=None):
             own = {n.removeprefix(f"{j}."): v for n, v in params.items() if n.startswith(f"{j}.")}
             own = own or {n: v[j] for n, v in params.items() if n != "weights"}
             own = {n: float(v) if np.ndim(v) == 0 else v for n, v in own.items()}
-            parts.append(M(float(params["weights"][j])) * mp.exp(log_f(y, **own)))
+            parts.append(M(float(params["weights"][j])) * mp.exp(max(log_f(y, **own), -10_000)))
         total += mp.log(sum(parts)) * (1 if weights is None else M(weights[i]))
     return total
 

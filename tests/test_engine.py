@@ -437,7 +437,7 @@ def test_single_precision_is_near_and_says_what_it_is():
     start = {"weights": [0.5, 0.5], "mean": [[0, 0], [3, 3]], "covariance": [np.eye(2)] * 2}
     double = lt.fit(model, rows, start=start)
     single = lt.fit(model, rows, start=start, precision="single")
-    assert single.last.problem.dealt.shards[0].xs.dtype == np.float32
+    assert single.last.problem.quick.shards[0].xs.dtype == np.float32
     assert single.converged
     assert single.log_likelihood == pytest.approx(double.log_likelihood, rel=1e-7)
     np.testing.assert_allclose(single.params["mean"], double.params["mean"], atol=2e-3)

@@ -102,9 +102,8 @@ class Estimates(Sealed):
     @property
     def message(self) -> str:
         """How the fit ended, in words."""
-        if self.converged and self.reason:
-            return f"Converged: {self.reason}."
-        return self.status.sentence + (f" Reason: {self.reason}." if self.reason else "")
+        ended = self.status.sentence + (f" Reason: {self.reason}." if self.reason else "")
+        return f"Converged: {self.reason}." if self.converged and self.reason else ended
 
     @property
     def shown(self) -> np.ndarray:

@@ -89,8 +89,8 @@ def fit(
     `lt.Plain()`; `stop`: `lt.Stop(...)`;
     `progress`: show a progress line; `checkpoint`: a file to keep the iteration in, every few seconds and at the end,
     so that the same call after an interruption goes on from there to the identical result, and one with a tighter
-    `stop` from where the looser one ended; `precision`: "single" for rows and densities in 32 bits (half the memory,
-    faster; sums, and the log-likelihood reported, in 64).
+    `stop` from where the looser one ended; `precision`: "single" for steps of EM from rows and densities in
+    32 bits (faster; all that is reported comes from the rows in 64).
     **Returns:** a `Fit`. Ctrl-C ends the iteration and returns the best so far, status "interrupted".
     **Raises:** `DataError`, `ModelError`, `ParameterError`; each names what is wrong and the remedy.
     **Example:** two normals with a common known variance:

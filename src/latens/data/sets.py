@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from latens.cells import Grouped, Interval, OneOf
+from latens.cells import Interval, OneOf
+from latens.data.bins import Grouped
 from latens.data.table import columns_of, matrix
 from latens.errors import DataError
 

@@ -25,7 +25,18 @@ from latens.errors import DataError, ModelError
 
 SECONDS = 10.0  # from one save to the next
 FORMAT = 3
-PLAIN = ("extrapolated", "level", "peak", "length", "short", "evaluations", "rejected", "steps", "below", "falls")
+PLAIN: tuple[str, ...] = (
+    "extrapolated",
+    "level",
+    "peak",
+    "length",
+    "short",
+    "evaluations",
+    "rejected",
+    "steps",
+    "below",
+    "falls",
+)
 PLAIN += ("stale", "stuck", "grew", "leap")
 ARRAYS = ("point", "image", "home")
 BEST = ("log_likelihood", "step", "evaluations", "rejected", "accelerated", "distance", "reason")

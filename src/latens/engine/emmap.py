@@ -147,7 +147,9 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
 def _inside(space: Space, free: Array, found: Maximum) -> Maximum:
     """The same, no nearer to a boundary than an estimate may be."""
     kept = space.free(space.params(found.point))
-    return found._replace(point=jnp.where(found.point == free, free, kept))
+    # what has not moved at all stays to the last bit, with the derivatives of what may
+    still = jax.lax.stop_gradient(jnp.where(found.point == free, free - kept, 0.0))
+    return found._replace(point=kept + still)
 
 
 def with_prior(

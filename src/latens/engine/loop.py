@@ -137,7 +137,7 @@ class Run:
         """Whether a leap has been made the way the run drifts: EM creeps to an edge where the objective has a limit."""
         assert self.best is not None
         if (
-            not self.given.leaps
+            not (self.given.leaps and self.accelerate.leaps)
             or self.below
             or self.evaluations < (self.leap // 2 if self.mark is None else self.leap)
         ):

@@ -1,6 +1,5 @@
 """Data bound to a model, in the coordinates the computation runs in."""
 
-from collections.abc import Callable
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -14,23 +13,15 @@ from jax import Array
 from latens.cells import complete_like, without_labels
 from latens.data.sets import ungroup
 from latens.data.table import frequencies, ordered
-from latens.engine.blocks import Load, Shard
-from latens.engine.burst import Burst, burst
+from latens.engine.blocks import Load
 from latens.engine.dealt import Dealt
 from latens.engine.emmap import (
     Care,
-    Move,
     evidences,
-    expect_shard,
-    expected_value,
-    one_step,
     potentials_at,
-    recentred,
-    update,
-    value,
-    with_prior,
 )
-from latens.engine.maps import AbstractMap, Step
+from latens.engine.evaluation import AbstractEvaluation
+from latens.engine.maps import Step
 from latens.engine.prior import Prior, Seen, prior_of
 from latens.engine.reading import bind
 from latens.engine.status import Status
@@ -42,7 +33,6 @@ from latens.numerics.chart import Chart
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
-from latens.numerics.threads import one_thread_each
 
 
 @once
@@ -62,15 +52,10 @@ def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Param
 
 
 SINGLE = 1e6  # times as much rounding as in double precision, about
-LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which their sum has lost too much
-TOGETHER, FEW = 10, 2_000  # points side by side in one program, if rows are no more than that: else they cost more
 
 
-class Problem(AbstractMap):
+class Problem(AbstractEvaluation):
     """A model, its data in shards, and the map between what users see and what is computed."""
-
-    side_by_side = False  # whether one step is evaluated as many are
-    care = Care()  # what its steps have turned out to take
 
     @double
     def __init__(
@@ -140,7 +125,7 @@ class Problem(AbstractMap):
         other.base = other.model = self.given.framed(other.frame)
         n = len(jax.tree.leaves(rows.xs)[0])
         other.weights, other.rows_read, other.rows_used = frequencies(None, n), n, slice(None)
-        other.row_jacobian = other.frame.log_jacobian(rows.xs)
+        other.row_jacobian, other.informative = other.frame.log_jacobian(rows.xs), np.ones(n, dtype=bool)
         other._deal(other.model.observe(other.frame.apply(rows.xs)))
         return other
 
@@ -158,105 +143,6 @@ class Problem(AbstractMap):
     def centre(self) -> Array:
         """(p,) the origin of the free coordinates."""
         return jnp.asarray(np.zeros(self.space.size))  # jnp.zeros would compile
-
-    @double
-    def step(self, free: np.ndarray) -> Step:
-        """Evaluate the EM map: the log-likelihood at `free`, and where E and M lead from there."""
-        log_lik, move = self._step(free)
-        careful = self._careful(float(move.size), bool(np.isfinite(move.free).all()), bool(move.arrived))
-        if careful != self.care:
-            self.care = careful
-            return self.step(free)
-        return Step(
-            float(log_lik) + self.offset,
-            np.asarray(move.free),
-            float(move.length),
-            np.asarray(move.health),
-            bool(move.arrived),
-        )
-
-    def _step(self, free: np.ndarray) -> tuple[Any, Move]:
-        if self.side_by_side:
-            found = self._burst([free], 1, self.care)
-            move = Move(found.home[0], found.length[0], found.health[0], found.size[0], found.arrived[0])
-            return found.log_likelihood[0], move
-        here = self.about(free)
-        if len(self.quick.shards) == 1:
-            forward = self.care.forward
-            return one_step(here.model, free, self.quick.whole, self._total, here.pseudo, forward=forward)
-        with one_thread_each():
-            log_lik, stats = here._expected(free, self.quick)
-            return log_lik, jax.block_until_ready(update(here.model, free, stats, self._total))
-
-    def _careful(self, size: float, finite: bool, arrived: bool) -> Care:
-        """What a step would have taken that turned out so."""
-        lost = not (size <= (LARGE_SINGLE if self.single else LARGE) and finite)
-        return Care(
-            self.care.about or (lost and self.base.recentres),
-            self.care.forward or (not arrived and not self.base.finite),
-        )
-
-    def about(self, free: np.ndarray) -> "Problem":
-        """The same reckoned from a point in free coordinates, where it takes that; as it is elsewhere."""
-        if not self.care.about:
-            return self
-        other = copy(self)
-        other.model, other.pseudo = jax.device_get(recentred(self.base, free, self.before))
-        return other
-
-    @double
-    def burst(self, points: list[np.ndarray], evaluations: int) -> Burst:
-        """Short runs from `together` points at most."""
-        found = self._burst(points, evaluations, self.care)
-        # one of many may well end where nothing can be computed: forward derivatives are for a run by itself
-        care = self._careful(float(np.max(found.size)), bool(np.isfinite(found.home).all()), True)
-        return found if care == self.care else self._burst(points, evaluations, care)
-
-    def _burst(self, points: list[np.ndarray], evaluations: int, care: Care) -> Burst:
-        # one program serves any number of points: the last is repeated
-        filled = np.array(points + points[-1:] * (self.together - len(points)))
-        found = burst(self.base, filled, self.quick.whole, self._total, self.before, evaluations, care=care)
-        fetched: Burst = jax.device_get(found)
-        return fetched
-
-    @property
-    def together(self) -> int:
-        """Points in one program; the same on any number of cores, so that results are."""
-        return TOGETHER if len(self.weights) <= FEW else 1
-
-    @double
-    def health(self, free: np.ndarray) -> np.ndarray:
-        """(m,) how far each part of the model is from degenerating at a point: below 1 it has."""
-        return np.asarray(self.about(free).model.health(self.inside(jnp.asarray(free)), self._total))
-
-    @double
-    def expected(self, free: np.ndarray) -> tuple[Array, Any]:
-        """(objective, expected statistics) at free coordinates, those of the prior included."""
-        return self._expected(free, self.dealt)
-
-    def _expected(self, free: np.ndarray, rows: Dealt) -> tuple[Array, Any]:
-        potentials = potentials_at(self.model, free)
-        found = rows.add(lambda shard: expect_shard(self.model, potentials, shard))
-        return with_prior(self.model, free, found, self.pseudo)
-
-    @double
-    def log_prior(self, free: np.ndarray) -> float:
-        """log p(θ) up to a constant; 0 without a prior."""
-        here = self.about(free)
-        nothing = (jnp.zeros(()), here.pseudo)
-        return float(with_prior(here.model, jnp.asarray(free), nothing, here.pseudo)[0]) if self.prior else 0.0
-
-    @double
-    def log_likelihood(self, free: np.ndarray) -> float:
-        """ℓ at free coordinates, in the units of the data."""
-        u, model = jnp.asarray(free), self.about(free).model
-        return float(self.dealt.add(lambda shard: value(model, u, shard))) + self.offset
-
-    @double
-    def surrogate(self, free: np.ndarray, at: np.ndarray) -> float:
-        """Σ w Q(free | at), up to a term that `free` does not enter."""
-        u, v, model = jnp.asarray(free), jnp.asarray(at), self.about(at).model
-        return float(self.dealt.add(lambda shard: expected_value(model, u, v, shard)))
 
     @double
     def reweighted(self, weights: np.ndarray) -> "Problem":
@@ -304,14 +190,6 @@ class Problem(AbstractMap):
     def free(self, params: Params, what: str = "start") -> np.ndarray:
         """Users' params → free coordinates in the frame; raises `ParameterError`."""
         return np.asarray(_entered(self.model, self.frame, self.space.check(params, what)))
-
-    def each(self, function: Callable[[AbstractModel, Array, Shard], Any], free: np.ndarray) -> Any:
-        """A function of the rows: its results in their order, as NumPy arrays."""
-        return self.dealt.each(function, self.about(free).model, jnp.asarray(free))
-
-    def inside(self, free: Array) -> Params:
-        """Free coordinates → params in the frame."""
-        return self.space.params(free)
 
     def outside(self, free: Array) -> Params:
         """Free coordinates → params as users see them."""

@@ -1,14 +1,16 @@
 """The beta distribution."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.cells import numbers_in
 from latens.families.exponential import AbstractExponentialFamily
+from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
@@ -62,10 +64,22 @@ class Beta(AbstractExponentialFamily):
 
     def estimate(self, mean: Array) -> Params:
         centre = jax.nn.sigmoid(mean[0] - mean[1])
-        return _solve(mean[0] - jnp.log(centre), mean[1] - jnp.log1p(-centre), centre, 1e-14)
+        return self.of_mean(*_solve(mean[0] - jnp.log(centre), mean[1] - jnp.log1p(-centre), centre, 1e-14))
+
+    def of_mean(self, odds: Array, total: Array) -> Params:
+        """Params with those odds a/b, and a + b."""
+        return {"a": total * odds / (1.0 + odds), "b": total / (1.0 + odds)}
 
     def about(self, params: Params) -> "Beta":
-        return _BetaAbout(params["a"] / (params["a"] + params["b"]))
+        a, b = self.natural(params)
+        return _BetaAbout(self, a / (a + b))
+
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        mean = weighted_mean(numbers_in(xs), weights)
+        return BetaFrame(mean / (1.0 - mean))
+
+    def framed(self, frame: AbstractFrame) -> "Beta":
+        return _BetaByMean(frame.unit) if isinstance(frame, BetaFrame) else self
 
     @property
     def recovery(self) -> tuple[str, int, float] | None:
@@ -85,10 +99,51 @@ class Beta(AbstractExponentialFamily):
         return 1.0 / (1.0 + params["a"] + params["b"])
 
 
+class BetaFrame(AbstractByMean):
+    """In the place of a its odds a/(b u), u the unit, in that of b the total a + b."""
+
+    pair: ClassVar[tuple[str, str]] = ("a", "b")
+
+    def enter(self, params: Params) -> Params:
+        return params | {"a": params["a"] / params["b"] / self.unit, "b": params["a"] + params["b"]}
+
+    def leave(self, params: Params) -> Params:
+        return params | Beta().of_mean(params["a"] * self.unit, params["b"])
+
+
+class _BetaByMean(Beta):
+    """A beta of which `a` and `b` are those of its frame."""
+
+    unit: Any
+
+    def natural(self, params: Params) -> Array:
+        whole = Beta().of_mean(params["a"] * self.unit, params["b"])
+        return jnp.stack([whole["a"], whole["b"]])
+
+    def of_mean(self, odds: Array, total: Array) -> Params:
+        return {"a": odds / self.unit, "b": total}
+
+    def spread(self, params: Params) -> Array:
+        return 1.0 / (1.0 + params["b"])
+
+
 class _BetaAbout(Beta):
     """The same, reckoned from a value m near the mean: T(y) = (log y/m, log (1−y)/(1−m))."""
 
+    plain: Beta
     centre: Array
+
+    def natural(self, params: Params) -> Array:
+        return self.plain.natural(params)
+
+    def of_mean(self, odds: Array, total: Array) -> Params:
+        return self.plain.of_mean(odds, total)
+
+    def about(self, params: Params) -> Beta:
+        return self.plain.about(params)
+
+    def spread(self, params: Params) -> Array:
+        return self.plain.spread(params)
 
     def statistic(self, y: Array) -> Array:
         away = (self.centre - y) / (1.0 - self.centre)  # 1 − y itself would be rounded where y is small
@@ -106,7 +161,7 @@ class _BetaAbout(Beta):
         return None
 
     def estimate(self, mean: Array) -> Params:
-        return _solve(mean[0], mean[1], self.centre, 1e-30)
+        return self.of_mean(*_solve(mean[0], mean[1], self.centre, 1e-30))
 
 
 def _rest(a: Array, b: Array) -> Array:
@@ -121,8 +176,8 @@ def _divergence(away: Array, centre: Array) -> Array:
     return centres @ (x * jnp.log1p(x) + log1pmx(x))
 
 
-def _solve(left: Array, right: Array, centre: Array, least: float) -> Params:
-    """a and b from the means of log(y/m) and log((1 − y)/(1 − m))."""
+def _solve(left: Array, right: Array, centre: Array, least: float) -> tuple[Array, Array]:
+    """a/b and a + b from the means of log(y/m) and log((1 − y)/(1 − m))."""
     # positive by Jensen; rounding must not make it 0
     gap = jnp.maximum(-jnp.log1p(centre * jnp.expm1(left) + (1.0 - centre) * jnp.expm1(right)), least)
     start = jnp.stack([left - right, jnp.log(1.0 + 0.5 / jnp.expm1(gap))])
@@ -139,5 +194,4 @@ def _solve(left: Array, right: Array, centre: Array, least: float) -> Params:
         return total * fit - _rest(total * mean, total * (1.0 - mean))
 
     odds, size = maximum(surrogate, start)
-    mean, total = mean_of(odds)[0], jnp.exp(size)
-    return {"a": total * mean, "b": total * (1.0 - mean)}
+    return centre / (1.0 - centre) * jnp.exp(odds), jnp.exp(size)

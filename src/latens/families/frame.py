@@ -5,6 +5,7 @@ coordinates; so each family names a map it is equivariant under, and the engine 
 """
 
 from abc import abstractmethod
+from collections.abc import Collection
 from typing import Any
 
 import equinox as eqx
@@ -42,6 +43,10 @@ class AbstractFrame(eqx.Module):
     def unmixed(self, xs: Any) -> Any:
         """All rows in the frame with their columns as given but for units: none is a mixture of several."""
         return xs
+
+    def sharing(self, names: Collection[str]) -> "AbstractFrame":
+        """This frame, or one that leaves params alone where only some of those that it mixes are one for all."""
+        return self
 
     def equals(self, other: "AbstractFrame") -> bool:
         """Whether the other is the same."""
@@ -198,3 +203,22 @@ class Affine(AbstractFrame):
         if exact.all():
             return float(logs.sum())
         return np.asarray(exact @ logs if exact.ndim == 2 else exact * logs)
+
+
+class AbstractByMean(Identity):
+    """The data as they are; a pair of parameters as the mean and something that the data tell apart from it.
+
+    Of a narrow distribution they tell the mean much better than either of the pair, whose estimates then go together.
+    """
+
+    unit: Any  # what the mean is reckoned in
+    pair: eqx.AbstractClassVar[tuple[str, str]]
+
+    def sharing(self, names: Collection[str]) -> AbstractFrame:
+        return Identity() if sum(name in names for name in self.pair) == 1 else self
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """() of what was seen, NaN where nothing was."""
+    seen = ~np.isnan(values)
+    return np.asarray(np.average(values[seen], weights=weights[seen]) if seen.any() else 0.5)

@@ -1,14 +1,17 @@
 """Families of positive numbers: exponential and gamma."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
+from latens.cells import numbers_in
 from latens.families.exponential import AbstractExponentialFamily
+from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp
 from latens.numerics.newton import maximum
@@ -127,10 +130,24 @@ class Gamma(AbstractExponentialFamily):
         gap = jnp.maximum(gap, least)
         start = jnp.log((3 - gap + jnp.sqrt((gap - 3) ** 2 + 24 * gap)) / (12 * gap))
         shape = jnp.exp(maximum(lambda u: -jnp.exp(u[0]) * gap - stirling(jnp.exp(u[0])), start[None])[0])
+        return self.of_mean(shape, mean)
+
+    def of_mean(self, shape: Array, mean: Array) -> Params:
+        """Params with that mean."""
         return {"shape": shape, "rate": shape / mean}
 
+    def per_shape(self, params: Params) -> Array:
+        """b/a, which is 1/mean."""
+        return params["rate"] / params["shape"]
+
     def about(self, params: Params) -> "Gamma":
-        return _GammaAbout(params["shape"] / params["rate"])
+        return _GammaAbout(self, 1.0 / self.per_shape(params))
+
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        return GammaFrame(weighted_mean(numbers_in(xs), weights))
+
+    def framed(self, frame: AbstractFrame) -> "Gamma":
+        return _GammaByMean(frame.unit) if isinstance(frame, GammaFrame) else self
 
     def support(self, y: Array) -> Array:
         return y > 0
@@ -146,20 +163,57 @@ class Gamma(AbstractExponentialFamily):
         return 1.0 / params["shape"]
 
 
+class GammaFrame(AbstractByMean):
+    """In the place of a gamma's rate b, what it is for each unit of shape: b u/a, u the unit."""
+
+    pair: ClassVar[tuple[str, str]] = ("shape", "rate")
+
+    def enter(self, params: Params) -> Params:
+        return params | {"rate": params["rate"] * (self.unit / params["shape"])}
+
+    def leave(self, params: Params) -> Params:
+        return params | {"rate": params["rate"] * (params["shape"] / self.unit)}
+
+
+class _GammaByMean(Gamma):
+    """A gamma of which `rate` is that of its frame."""
+
+    unit: Any
+
+    def natural(self, params: Params) -> Array:
+        return jnp.stack([params["shape"], -params["shape"] * self.per_shape(params)])
+
+    def of_mean(self, shape: Array, mean: Array) -> Params:
+        return {"shape": shape, "rate": self.unit / mean}
+
+    def per_shape(self, params: Params) -> Array:
+        return params["rate"] / self.unit
+
+
 class _GammaAbout(Gamma):
     """The same, reckoned from a value c near the mean: T(y) = (log y/c, y/c − 1), η = (a, −bc)."""
 
+    plain: Gamma
     centre: Array
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([log_ratio(y, self.centre), (y - self.centre) / self.centre])
 
     def natural(self, params: Params) -> Array:
-        return jnp.stack([params["shape"], -params["rate"] * self.centre])
+        return jnp.stack([params["shape"], -params["shape"] * (self.per_shape(params) * self.centre)])
 
     def log_partition(self, natural: Array) -> Array:
         shape, rate = natural[0], -natural[1]
         return stirling(shape) - shape * log1pmx((rate - shape) / shape)
+
+    def of_mean(self, shape: Array, mean: Array) -> Params:
+        return self.plain.of_mean(shape, mean)
+
+    def per_shape(self, params: Params) -> Array:
+        return self.plain.per_shape(params)
+
+    def about(self, params: Params) -> Gamma:
+        return self.plain.about(params)
 
     @property
     def recovery(self) -> None:

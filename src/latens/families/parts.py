@@ -1,6 +1,6 @@
 """Coordinates of the parts of a model: columns of a table, components of a mixture."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -29,6 +29,11 @@ class AbstractParts(AbstractFrame):
     @property
     def lack(self) -> str:
         return next((frame.lack for frame in self.frames if frame.lack), "")
+
+    def sharing(self, names: Collection[str]) -> AbstractFrame:
+        pairs = zip(self.parts, self.names, self.frames, strict=True)
+        frames = [f.sharing([n for n in own if f"{part}.{n}" in names]) for part, own, f in pairs]
+        return eqx.tree_at(lambda parts: parts.frames, self, tuple(frames))
 
     def enter(self, params: Params) -> Params:
         return self._each(params, "enter")

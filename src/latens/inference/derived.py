@@ -61,8 +61,8 @@ class Derived(Sealed):
             ends = self._profile(level)
         return ends.reshape(*self.estimate.shape, 2)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_profile": None}  # functions cannot be written
+    def _given(self) -> dict[str, Any]:
+        return super()._given() | {"_profile": None}  # functions cannot be written
 
     def __str__(self) -> str:
         low, high = np.moveaxis(self.interval(), -1, 0)

@@ -258,7 +258,7 @@ class Alike(AbstractComponents):
         return jax.vmap(self.family.spread, (self._over(own),))(own)
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return self.family.frame(xs, weights, columns)
+        return self.family.frame(xs, weights, columns).sharing(self.shared)
 
     def framed(self, frame: AbstractFrame) -> "Alike":
         return Alike(self.family.framed(frame), self.number, self.shared)

@@ -34,6 +34,11 @@ class AbstractAccelerator(ABC):
         """The memory after a proposed point was dropped: EM goes on from the image of the best point."""
 
     @property
+    def leaps(self) -> bool:
+        """Whether a long run may look, at a few evaluations, if the way it drifts leads to an edge."""
+        return True
+
+    @property
     def forgiven(self) -> float:
         """How far below the best a proposed log-likelihood may be and still be gone on from.
 
@@ -55,6 +60,10 @@ class Plain(AbstractAccelerator):
 
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1.
     """
+
+    @property
+    def leaps(self) -> bool:
+        return False  # EM as it is
 
     def init(self) -> None:
         return None

@@ -1,0 +1,51 @@
+"""Histograms as data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from latens.cells import Interval, interval
+from latens.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """A histogram, as `lt.grouped` makes it: the bins and how many values fell into each."""
+
+    bins: Interval
+    counts: np.ndarray
+
+
+def grouped(edges: Any, counts: Any, closed: str | None = None) -> Grouped:
+    """A histogram as data: counts of values in the bins between successive edges.
+
+        x = {y : a ≤ y < b} closed on the left, {y : a < y ≤ b} on the right; the outermost edges belong to their bins
+
+    **Arguments:** `edges` (m + 1,): increasing, the outer ones perhaps infinite; `counts` (m,); `closed`: "left" or
+    "right", which matters where an edge is a value that can occur, as of whole numbers.
+    **Raises:** `DataError` for edges that do not increase, for the wrong number of counts, for another `closed`; from
+    a fit of whole numbers if two bins share one that is an edge, and `closed` is not given.
+    **Example:**
+        >>> import latens as lt
+        >>> fit = lt.fit(lt.IID(lt.Exponential()), lt.grouped([0, 1, 2, float("inf")], [50, 25, 25]))
+        >>> round(float(fit.params["rate"]), 4)  # log 2
+        0.6931
+    """
+    ends, number = np.asarray(edges, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    if ends.ndim != 1 or number.shape != (len(ends) - 1,):
+        raise DataError(
+            f"{len(np.atleast_1d(ends))} edges make {len(np.atleast_1d(ends)) - 1} bins, got {number.size} counts"
+        )
+    rising = np.diff(ends) > 0
+    if not rising.all():
+        at = int(np.argmin(rising))
+        raise DataError(f"edges {ends[at]:g} and {ends[at + 1]:g} (positions {at}, {at + 1}) do not increase")
+    if closed not in ("left", "right", None):
+        raise DataError(f"grouped: closed must be 'left', for [a, b), 'right', for (a, b], or None, got {closed!r}")
+    lower, upper = ends[:-1].copy(), ends[1:].copy()
+    if closed == "left":
+        upper[:-1] = np.nextafter(upper[:-1], -np.inf)
+    if closed == "right":
+        lower[1:] = np.nextafter(lower[1:], np.inf)
+    return Grouped(interval(lower, upper), number)
