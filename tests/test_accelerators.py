@@ -142,7 +142,7 @@ def test_a_point_where_a_component_collapsed_is_dropped():
 
 @pytest.mark.parametrize(("size", "outcome"), [(2e-9, "rounding hides"), (1e-6, "6 digits are left")])
 def test_rounding_near_an_edge_is_no_error_of_the_model(size, outcome, monkeypatch):
-    """Where a log-likelihood is good to 1e-9 of it only, plain steps wander by that; the models here are not to blame."""
+    """Where a log-likelihood is good to 1e-9 of it only, plain steps wander by that, through no fault of a model."""
     exact, count = Problem.step, iter(range(10_000))
 
     def rounded(self, free):

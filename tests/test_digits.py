@@ -251,6 +251,7 @@ def test_a_collapse_is_still_told_from_a_tight_component():
     assert fit.status is lt.Status.DEGENERATE
     assert "component 1 has collapsed" in fit.message
     pair = np.concatenate([RNG.normal(size=50), [3.0, 3.0 + 1e-9]])
+    start["variance"] = [1.0, 1e-6]
     fit = lt.fit(lt.Mixture(lt.Normal(), 2), pair, start=start)
     assert fit.status is lt.Status.DEGENERATE
 
@@ -276,37 +277,33 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("double", [True, False], ids=["double", "single"])
+ORDERS = (lambda h: h, jax.grad, jax.hessian, lambda h: jax.jacfwd(jax.jacfwd(h)), lambda h: jax.grad(jax.grad(h)))
+FORWARD = (lambda h: h, jax.jacfwd, lambda h: jax.jacfwd(jax.jacfwd(h)))
+
+
+def scanned(f):
+    return lambda v: jax.lax.scan(lambda total, _: (total + f(v * (1 + total / 1e3)), None), v, None, length=3)[0]
+
+
+def chosen(f):
+    return lambda v: jax.lax.cond(v < 1e9, lambda u: f(u) * u, lambda u: u, v)
+
+
+def looped(f):
+    return lambda v: jax.lax.fori_loop(0, 3, lambda i, total: total + f(v * (1 + total / 1e3)), v)
+
+
 @pytest.mark.parametrize("name", RULES)
-def test_derivatives_wherever_a_function_is_used(name, double):
+def test_derivatives_wherever_a_function_is_used(name):
     ours, plain, points = RULES[name]
+    ways = [(lambda f: f, ORDERS), (scanned, ORDERS), (chosen, ORDERS), (looped, FORWARD)]
 
-    def scanned(f):
-        return lambda v: jax.lax.scan(lambda total, _: (total + f(v * (1 + total / 1e3)), None), v, None, length=3)[0]
+    def all_orders(f, orders):
+        return jax.jit(jax.vmap(lambda v: jnp.stack([order(f)(v) for order in orders])))(jnp.asarray(points))
 
-    def chosen(f):
-        return lambda v: jax.lax.cond(v < 1e9, lambda u: f(u) * u, lambda u: u, v)
-
-    def looped(f):
-        return lambda v: jax.lax.fori_loop(0, 3, lambda i, total: total + f(v * (1 + total / 1e3)), v)
-
-    ways = {
-        "plain": lambda f: f,
-        "jit": jax.jit,
-        "vmap": lambda f: lambda v: jax.vmap(f)(jnp.stack([v, 1.1 * v])).sum(),
-        "scan": scanned,
-        "cond": chosen,
-        "loop": looped,
-    }
-    with jax.enable_x64(double):
-        for way, put in ways.items():
-            f, g = put(ours), put(plain)
-            orders = [lambda h: h, jax.jacfwd, lambda h: jax.jacfwd(jax.jacfwd(h))]
-            if way != "loop":  # a loop is not differentiated in reverse
-                orders += [jax.grad, jax.hessian, lambda h: jax.grad(jax.grad(h)), lambda h: jax.jacrev(jax.jacfwd(h))]
-            for order in orders:
-                for point in points:
-                    at = jnp.asarray(point)
-                    np.testing.assert_allclose(
-                        order(f)(at), order(g)(at), rtol=1e-9 if double else 2e-3, atol=1e-9 if double else 2e-4
-                    )
+    for double in (True, False):
+        with jax.enable_x64(double):
+            for put, orders in ways:
+                tolerance = 1e-9 if double else 2e-3
+                found, right = all_orders(put(ours), orders), all_orders(put(plain), orders)
+                np.testing.assert_allclose(found, right, rtol=tolerance, atol=tolerance)

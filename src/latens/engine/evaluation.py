@@ -90,6 +90,7 @@ class AbstractEvaluation(AbstractMap):
             self.care.forward or (not arrived and not self.base.finite),
         )
 
+    @double
     def about(self, free: np.ndarray) -> Self:
         """The same reckoned from a point in free coordinates, where it takes that; as it is elsewhere."""
         if not self.care.about:

@@ -14,7 +14,7 @@ from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
-from latens.numerics.special import log1pmx, log_beta, log_ratio, stirling
+from latens.numerics.special import log1pmx, log_beta, short, stirling
 from latens.numerics.tails import beta_mass
 
 SIGNS = np.array([1.0, 1.0, -1.0])  # of a, b and a + b in log B(a, b)
@@ -64,15 +64,19 @@ class Beta(AbstractExponentialFamily):
 
     def estimate(self, mean: Array) -> Params:
         centre = jax.nn.sigmoid(mean[0] - mean[1])
-        return self.of_mean(*_solve(mean[0] - jnp.log(centre), mean[1] - jnp.log1p(-centre), centre, 1e-14))
+        left, right = mean[0] - jnp.log(centre), mean[1] - jnp.log1p(-centre)
+        return self.of_mean(*_solve(centre * left + (1.0 - centre) * right, left - right, centre, 1e-14))
 
     def of_mean(self, odds: Array, total: Array) -> Params:
         """Params with those odds a/b, and a + b."""
         return {"a": total * odds / (1.0 + odds), "b": total / (1.0 + odds)}
 
+    def centre_of(self, params: Params) -> Array:
+        """The mean, a/(a + b)."""
+        return params["a"] / (params["a"] + params["b"])
+
     def about(self, params: Params) -> "Beta":
-        a, b = self.natural(params)
-        return _BetaAbout(self, a / (a + b))
+        return _BetaAbout(self, short(self.centre_of(params)))
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         mean = weighted_mean(numbers_in(xs), weights)
@@ -123,38 +127,58 @@ class _BetaByMean(Beta):
     def of_mean(self, odds: Array, total: Array) -> Params:
         return {"a": odds / self.unit, "b": total}
 
+    def centre_of(self, params: Params) -> Array:
+        odds = params["a"] * self.unit
+        return odds / (1.0 + odds)
+
     def spread(self, params: Params) -> Array:
         return 1.0 / (1.0 + params["b"])
 
 
 class _BetaAbout(Beta):
-    """The same, reckoned from a value m near the mean: T(y) = (log y/m, log (1−y)/(1−m))."""
+    """The same, reckoned from a value c near the mean m, with t = (y − c)/c and u = (c − y)/(1 − c):
+
+        T(y) = (c (log 1 + t − t) + (1 − c)(log 1 + u − u), log 1 + t − log 1 + u),   η = (a + b, (a + b)(m − c))
+
+    The difference m − c is exact, so densities are as good as the data.
+    """
 
     plain: Beta
     centre: Array
 
+    def statistic(self, y: Array) -> Array:
+        shares = jnp.stack([self.centre, 1.0 - self.centre])
+        away = jnp.stack([y - self.centre, self.centre - y]) / shares
+        near = jnp.abs(away) < 0.5
+        wide = jnp.where(near, 0.0, jnp.stack([jnp.log(y), jnp.log1p(-y)]) - jnp.log(shares))
+        logs = jnp.where(near, jnp.log1p(jnp.where(near, away, 0.0)), wide)
+        rest = jnp.where(near, log1pmx(jnp.where(near, away, 0.0)), wide - away)
+        return jnp.stack([shares @ rest, logs[0] - logs[1]])
+
     def natural(self, params: Params) -> Array:
-        return self.plain.natural(params)
+        total = self.plain.natural(params).sum()
+        return total * jnp.stack([jnp.ones(()), self.centre_of(params) - self.centre])
+
+    def log_partition(self, natural: Array) -> Array:
+        total, away = natural[0], natural[1] / natural[0]
+        mean = self.centre + away
+        return _rest(total * mean, total * (1.0 - mean)) + total * _divergence(away, self.centre)
+
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        a = natural[0] * self.centre + natural[1]
+        return super().log_mass(jnp.stack([a, natural[0] - a]), lower, upper)
 
     def of_mean(self, odds: Array, total: Array) -> Params:
         return self.plain.of_mean(odds, total)
+
+    def centre_of(self, params: Params) -> Array:
+        return self.plain.centre_of(params)
 
     def about(self, params: Params) -> Beta:
         return self.plain.about(params)
 
     def spread(self, params: Params) -> Array:
         return self.plain.spread(params)
-
-    def statistic(self, y: Array) -> Array:
-        away = (self.centre - y) / (1.0 - self.centre)  # 1 − y itself would be rounded where y is small
-        near = jnp.abs(away) < 0.5
-        other = jnp.where(near, jnp.log1p(jnp.where(near, away, 0.0)), jnp.log1p(-y) - jnp.log1p(-self.centre))
-        return jnp.stack([log_ratio(y, self.centre), other])
-
-    def log_partition(self, natural: Array) -> Array:
-        a, b = natural
-        away = (a * (1.0 - self.centre) - b * self.centre) / (a + b)
-        return _rest(a, b) + (a + b) * _divergence(away, self.centre)
 
     @property
     def recovery(self) -> None:
@@ -176,21 +200,21 @@ def _divergence(away: Array, centre: Array) -> Array:
     return centres @ (x * jnp.log1p(x) + log1pmx(x))
 
 
-def _solve(left: Array, right: Array, centre: Array, least: float) -> tuple[Array, Array]:
-    """a/b and a + b from the means of log(y/m) and log((1 − y)/(1 − m))."""
-    # positive by Jensen; rounding must not make it 0
+def _solve(both: Array, apart: Array, centre: Array, least: float) -> tuple[Array, Array]:
+    """a/b and a + b from the means of the statistic about c."""
+    both = jnp.minimum(both, -least)  # negative by Jensen; rounding must not make it 0
+    left, right = both + (1.0 - centre) * apart, both - centre * apart
     gap = jnp.maximum(-jnp.log1p(centre * jnp.expm1(left) + (1.0 - centre) * jnp.expm1(right)), least)
-    start = jnp.stack([left - right, jnp.log(1.0 + 0.5 / jnp.expm1(gap))])
+    start = jnp.stack([apart, jnp.log(1.0 + 0.5 / jnp.expm1(gap))])
 
-    def mean_of(u: Array) -> tuple[Array, Array]:
+    def away_at(u: Array) -> Array:
         odds = jnp.expm1(u)
-        away = centre * (1.0 - centre) * odds / (1.0 + centre * odds)
-        return centre + away, away
+        return centre * (1.0 - centre) * odds / (1.0 + centre * odds)
 
     def surrogate(u: Array) -> Array:
-        mean, away = mean_of(u[0])
-        total = jnp.exp(u[1])
-        fit = mean * left + (1.0 - mean) * right - _divergence(away, centre)
+        away, total = away_at(u[0]), jnp.exp(u[1])
+        mean = centre + away
+        fit = both + away * apart - _divergence(away, centre)
         return total * fit - _rest(total * mean, total * (1.0 - mean))
 
     odds, size = maximum(surrogate, start)

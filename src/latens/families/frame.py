@@ -180,7 +180,9 @@ class Affine(AbstractFrame):
         changed = {}
         if "covariance" in params:
             whole = matrix if matrix.ndim == 2 else jnp.diag(matrix)
-            changed["covariance"] = whole @ params["covariance"] @ whole.T
+            moved = whole @ params["covariance"] @ whole.T
+            # of nearly collinear columns even the last bit counts, so both halves must have the same
+            changed["covariance"] = (moved + jnp.swapaxes(moved, -1, -2)) / 2
         if "variance" in params:
             changed["variance"] = params["variance"] * matrix**2
         return changed

@@ -16,7 +16,7 @@ from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
-from latens.numerics.special import log1pmx, log_ratio, positive_log, stirling
+from latens.numerics.special import log1pmx, positive_log, short, stirling
 from latens.numerics.tails import gamma_mass
 
 
@@ -136,12 +136,12 @@ class Gamma(AbstractExponentialFamily):
         """Params with that mean."""
         return {"shape": shape, "rate": shape / mean}
 
-    def per_shape(self, params: Params) -> Array:
-        """b/a, which is 1/mean."""
-        return params["rate"] / params["shape"]
+    def centre_of(self, params: Params) -> Array:
+        """The mean, a/b."""
+        return params["shape"] / params["rate"]
 
     def about(self, params: Params) -> "Gamma":
-        return _GammaAbout(self, 1.0 / self.per_shape(params))
+        return _GammaAbout(self, short(self.centre_of(params)))
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return GammaFrame(weighted_mean(numbers_in(xs), weights))
@@ -181,36 +181,42 @@ class _GammaByMean(Gamma):
     unit: Any
 
     def natural(self, params: Params) -> Array:
-        return jnp.stack([params["shape"], -params["shape"] * self.per_shape(params)])
+        return jnp.stack([params["shape"], -params["shape"] / self.centre_of(params)])
 
     def of_mean(self, shape: Array, mean: Array) -> Params:
         return {"shape": shape, "rate": self.unit / mean}
 
-    def per_shape(self, params: Params) -> Array:
-        return params["rate"] / self.unit
+    def centre_of(self, params: Params) -> Array:
+        return self.unit / params["rate"]
 
 
 class _GammaAbout(Gamma):
-    """The same, reckoned from a value c near the mean: T(y) = (log y/c, y/c − 1), η = (a, −bc)."""
+    """The same, reckoned from a value c near the mean m: T(y) = (log 1 + t − t, t), t = y/c − 1, η = (a, a (1 − c/m)).
+
+    The difference m − c is exact, so densities are as good as the data.
+    """
 
     plain: Gamma
     centre: Array
 
     def statistic(self, y: Array) -> Array:
-        return jnp.stack([log_ratio(y, self.centre), (y - self.centre) / self.centre])
+        away = (y - self.centre) / self.centre
+        near = jnp.abs(away) < 0.5
+        far = jnp.log(jnp.where(near, 1.0, y / self.centre)) - away
+        return jnp.stack([jnp.where(near, log1pmx(jnp.where(near, away, 0.0)), far), away])
 
     def natural(self, params: Params) -> Array:
-        return jnp.stack([params["shape"], -params["shape"] * (self.per_shape(params) * self.centre)])
+        mean = self.centre_of(params)
+        return params["shape"] * jnp.stack([jnp.ones(()), (mean - self.centre) / mean])
 
     def log_partition(self, natural: Array) -> Array:
-        shape, rate = natural[0], -natural[1]
-        return stirling(shape) - shape * log1pmx((rate - shape) / shape)
+        return stirling(natural[0]) - natural[0] * log1pmx(-natural[1] / natural[0])
 
     def of_mean(self, shape: Array, mean: Array) -> Params:
         return self.plain.of_mean(shape, mean)
 
-    def per_shape(self, params: Params) -> Array:
-        return self.plain.per_shape(params)
+    def centre_of(self, params: Params) -> Array:
+        return self.plain.centre_of(params)
 
     def about(self, params: Params) -> Gamma:
         return self.plain.about(params)
@@ -220,7 +226,8 @@ class _GammaAbout(Gamma):
         return None
 
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
-        return super().log_mass(natural, lower / self.centre, upper / self.centre)
+        plain = jnp.stack([natural[0], natural[1] - natural[0]])
+        return super().log_mass(plain, lower / self.centre, upper / self.centre)
 
     def estimate(self, mean: Array) -> Params:
-        return self._of_gap(jnp.log1p(mean[1]) - mean[0], self.centre * (1.0 + mean[1]), 1e-30)
+        return self._of_gap(log1pmx(mean[1]) - mean[0], self.centre * (1.0 + mean[1]), 1e-30)

@@ -40,6 +40,15 @@ def log_beta(a: Array, b: Array) -> Array:
     return gammaln(a) + gammaln(b) - gammaln(a + b)
 
 
+def short(x: Array) -> Array:
+    """x to 24 bits: a number near it, whose difference from it is exact.
+
+    **Source:** Dekker (1971), Numer. Math. 18, 224, eq. 5.7 (Veltkamp).
+    """
+    high = x * (2.0**29 + 1.0)
+    return high - (high - x)
+
+
 def log_ratio(y: Array, centre: Array) -> Array:
     """log(y/c) of positive numbers, to full precision next to y = c."""
     away = (y - centre) / centre
