@@ -14,7 +14,8 @@ from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, Rows
-from latens.models.components import anywhere, collapsed, least_spread, totals
+from latens.models.components import anywhere, totals
+from latens.models.degeneration import collapsed, least_spread
 from latens.numerics.space import Constraints, Params
 
 

@@ -19,10 +19,9 @@ from latens.models.components import (
     AbstractComponents,
     Alike,
     anywhere,
-    collapsed,
-    least_spread,
     totals,
 )
+from latens.models.degeneration import collapsed, least_spread
 from latens.models.different import Different
 from latens.models.rows import per_row
 from latens.models.seeding import guided, partition
