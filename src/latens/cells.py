@@ -148,6 +148,12 @@ def numbers_in(xs: Any) -> np.ndarray:
     return np.where(unseen, np.nan, np.asarray(xs.middle))
 
 
+def beyond(value: Any, side: float) -> Any:
+    """The next number on that side (−1 or 1), as a strict bound says it; beyond 0, the next that is not flushed."""
+    tiny = side * np.finfo(np.float64).tiny
+    return np.where(np.asarray(value) == 0, tiny, np.nextafter(value, side * np.inf))
+
+
 # inside the support of every family, or harmless there: its statistics are multiplied by zero
 STAND_IN = 0.5
 

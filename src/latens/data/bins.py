@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from latens.cells import Interval, interval
+from latens.cells import Interval, beyond, interval
 from latens.errors import DataError
 
 
@@ -45,7 +45,7 @@ def grouped(edges: Any, counts: Any, closed: str | None = None) -> Grouped:
         raise DataError(f"grouped: closed must be 'left', for [a, b), 'right', for (a, b], or None, got {closed!r}")
     lower, upper = ends[:-1].copy(), ends[1:].copy()
     if closed == "left":
-        upper[:-1] = np.nextafter(upper[:-1], -np.inf)
+        upper[:-1] = beyond(upper[:-1], -1.0)
     if closed == "right":
-        lower[1:] = np.nextafter(lower[1:], np.inf)
+        lower[1:] = beyond(lower[1:], 1.0)
     return Grouped(interval(lower, upper), number)

@@ -19,7 +19,7 @@ def rows_and_sets(data: Any, width: int, fields: Sequence[str] = ()) -> tuple[An
             want = "(n,)" if width == 1 else f"(n, {width})"
             raise DataError(f"the intervals have shape {shape}, the model takes {want}")
         ends = Interval(data.lower.reshape(-1, width), data.upper.reshape(-1, width))
-        return ends, tuple(fields) or tuple(str(i) for i in range(width))
+        return matrix_if_seen(ends), tuple(fields) or tuple(str(i) for i in range(width))
     named = columns_of(data)
     if named is not None:
         named = {name: plain(column, name) for name, column in named.items()}
@@ -80,12 +80,15 @@ def plain(column: Any, name: str) -> Any:
             f"column '{name}' holds categories{shown}, which is not a number as the model takes; choose the columns "
             "to use (--columns), or give this one a Categorical family"
         )
-    if not isinstance(column, Interval) or np.ndim(column.lower) != 1:
-        return column
-    missing = np.isneginf(column.lower) & np.isposinf(column.upper)
-    if (missing | (column.lower == column.upper)).all():
-        return np.where(missing, np.nan, column.lower)
-    return column
+    return matrix_if_seen(column) if isinstance(column, Interval) and np.ndim(column.lower) == 1 else column
+
+
+def matrix_if_seen(ends: Interval) -> Any:
+    """Intervals as the numbers they are, NaN where nothing was seen, if all are exact or missing."""
+    missing = np.isneginf(ends.lower) & np.isposinf(ends.upper)
+    if (missing | (ends.lower == ends.upper)).all():
+        return np.where(missing, np.nan, ends.lower)
+    return ends
 
 
 def ungroup(data: Any, *, whole: bool) -> tuple[Any, np.ndarray | None]:

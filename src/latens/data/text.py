@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from latens.cells import OneOf, interval
+from latens.cells import OneOf, beyond, interval
 from latens.data.table import columns_of
 from latens.errors import DataError
 
@@ -73,8 +73,8 @@ def _ends(text: str) -> tuple[float, float] | None:
     if found := BOUND.fullmatch(text):
         sign, value = found[1], float(found[2])
         # an open end excludes its number, which matters for counts
-        low = value if sign == ">=" else np.nextafter(value, np.inf)
-        top = value if sign == "<=" else np.nextafter(value, -np.inf)
+        low = value if sign == ">=" else float(beyond(value, 1.0))
+        top = value if sign == "<=" else float(beyond(value, -1.0))
         return (low, np.inf) if sign[0] == ">" else (-np.inf, top)
     if found := ABOVE.fullmatch(text):
         return float(found[1]), np.inf

@@ -80,6 +80,11 @@ class Categorical(_Simplex):
         each = potential[0] + potential[1:]
         return logsumexp(jnp.where(x.allowed, each, -jnp.inf))
 
+    def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
+        codes = jnp.arange(self.k)
+        held = jnp.where((lower <= codes) & (codes <= upper), natural, -jnp.inf)
+        return logsumexp(held) - self.log_partition(natural)
+
     def expected(self, params: Params, x: Any) -> Any:
         return Chances(jax.nn.softmax(self._logits(params, x)))
 
@@ -88,11 +93,14 @@ class Categorical(_Simplex):
 
     def _logits(self, params: Params, x: Any) -> Array:
         """(k,) log-probabilities of the categories that remain possible."""
+        codes = jnp.arange(self.k)
         if isinstance(x, Subset):
             possible = x.allowed
+        elif isinstance(x, Interval):
+            possible = (x.lower <= codes) & (codes <= x.upper)
         else:
             value = x.value if isinstance(x, Partial) else x
-            possible = (jnp.arange(self.k) == value) | (~x.seen if isinstance(x, Partial) else False)
+            possible = (codes == value) | (~x.seen if isinstance(x, Partial) else False)
         return jnp.where(possible, safe_log(params["probabilities"]), -jnp.inf)
 
     def features(self, x: Any) -> Array:

@@ -76,7 +76,9 @@ class Log(AbstractFrame):
 
 def log_frame(values: np.ndarray, weights: np.ndarray) -> Log:
     """That in which the logarithms of what was seen (NaN where nothing was) have mean 0 and variance 1."""
-    seen = ~np.isnan(values)
+    seen = values > 0  # NaN where nothing was; an end at 0 has no logarithm
+    if not seen.any():
+        return Log(np.asarray(0.0), np.asarray(1.0))
     logs, shares = np.log(values[seen].astype(np.longdouble)), weights[seen]
     centre = np.average(logs, weights=shares)
     scale = np.sqrt(np.average((logs - centre) ** 2, weights=shares))

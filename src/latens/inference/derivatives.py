@@ -50,9 +50,10 @@ def curvature(model: AbstractModel, free: Array, stats: Any) -> Array:
     return -jax.hessian(lambda u: inner(model.potentials(space.params(u)), stats))(free)
 
 
-@jax.jit
-def row_curvatures(model: AbstractModel, free: Array, shard: Shard) -> tuple[Array, Array]:
-    """(complete, observed) of a model without a finite statistic."""
+@partial(jax.jit, static_argnames="forward")
+def row_curvatures(model: AbstractModel, free: Array, shard: Shard, *, forward: bool) -> tuple[Array, Array]:
+    """(complete, observed) of a model without a finite statistic; `forward` as in `row_step`."""
+    first = jax.jacfwd if forward else jax.grad
     space = Space(model.constraints)
 
     def ell(u: Array, xs: Any, w: Array) -> Array:
@@ -62,7 +63,7 @@ def row_curvatures(model: AbstractModel, free: Array, shard: Shard) -> tuple[Arr
         return surrogate(model, u, free, xs, w)
 
     def block(xs: Any, w: Array) -> tuple[Array, Array]:
-        return -jax.hessian(q)(free, xs, w), -jax.hessian(ell)(free, xs, w)
+        return -jax.jacfwd(first(q))(free, xs, w), -jax.jacfwd(first(ell))(free, xs, w)
 
     complete, observed = over_blocks(block, shard)
     return complete, observed

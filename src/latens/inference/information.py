@@ -176,7 +176,9 @@ def information(problem: Problem, free: np.ndarray) -> FreeInformation:
         observed = complete - (half if few else half @ along)
     else:
         shards = problem.dealt.finer(len(free))
-        complete, observed = problem.dealt.add(lambda shard: row_curvatures(model, point, shard), shards)
+        forward = problem.care.forward
+        found = problem.dealt.add(lambda shard: row_curvatures(model, point, shard, forward=forward), shards)
+        complete, observed = found
     labels = [f"free[{i}]" for i in range(len(free))]
     outer, whole = np.asarray(jacobian(model, problem.frame, point)), np.asarray(complete)
     return FreeInformation(labels, whole, np.asarray(observed), outer, directions=np.eye(len(free)), whole=whole)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.cells import Subset
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame, Identity
@@ -54,8 +55,9 @@ class Different(AbstractComponents):
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         try:
-            first, *_ = [family.read(data) for family in self.families]
-            return first
+            read = [(family.whole, family.read(data)) for family in self.families]
+            # ends of intervals as they are given, of which counts take the whole numbers, and sets if none takes ends
+            return min(read, key=lambda each: (isinstance(each[1][0], Subset), each[0]))[1]
         except DataError as error:
             raise DataError(f"every component must be able to take every row: {error}") from None
 

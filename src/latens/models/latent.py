@@ -16,6 +16,8 @@ from latens.numerics.memory import frozen
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp
 
+NONE = -745.0  # the exponential of less is 0
+
 
 class Latent(AbstractModel):
     """Any model with a finite hidden part z: f(x | θ) = Σ_z f(x, z | θ).
@@ -72,7 +74,9 @@ class Latent(AbstractModel):
         return params
 
     def log_evidence(self, potentials: Params, x: Any) -> Array:
-        return logsumexp(self._joint(potentials, x))
+        joint = self._joint(potentials, x)
+        # selected away, what has no share in the sum has none in its derivatives either, infinite ones included
+        return logsumexp(jnp.where(joint > jax.lax.stop_gradient(joint.max()) + NONE, joint, -jnp.inf))
 
     @property
     def finite(self) -> bool:
