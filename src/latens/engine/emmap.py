@@ -34,6 +34,14 @@ class Move(NamedTuple):
     arrived: Array  # whether Q is at its maximum there
 
 
+class Packed(NamedTuple):
+    """A log-likelihood and the step from there."""
+
+    facts: Array  # (4,) log-likelihood, length, size, whether it arrived
+    free: Array
+    health: Array
+
+
 def over_blocks(function: Callable[[Any, Array], Any], shard: Shard) -> Any:
     """Σ over blocks of a function of (rows, weights): memory stays that of one block."""
     function = jax.jit(function)  # traced once, for its shapes and for the sum
@@ -209,12 +217,18 @@ def step_over(
 
 
 @partial(beside, static_argnames="forward")
-def one_step(
-    model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any, *, forward: bool
-) -> tuple[Array, Move]:
+def one_step(model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any, *, forward: bool) -> Packed:
     """`step_over` as a program of its own."""
-    found: tuple[Array, Move] = step_over(model, free, shard, n, prior, forward=forward)
-    return found
+    return packed(*step_over(model, free, shard, n, prior, forward=forward))
+
+
+@jax.jit
+def packed(log_lik: Array, move: Move) -> Packed:
+    """A step in as few arrays as may be: fetching one takes as long as a small step does."""
+    # a step into nowhere has lost all its digits
+    size = jnp.where(jnp.isfinite(move.free).all(), move.size, jnp.inf)
+    facts = jnp.stack([log_lik, move.length, size, move.arrived.astype(log_lik.dtype)])
+    return Packed(facts, move.free, move.health)
 
 
 def _move(

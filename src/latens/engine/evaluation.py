@@ -15,9 +15,11 @@ from latens.engine.dealt import Dealt
 from latens.engine.emmap import (
     Care,
     Move,
+    Packed,
     expect_shard,
     expected_value,
     one_step,
+    packed,
     potentials_at,
     recentred,
     update,
@@ -56,39 +58,32 @@ class AbstractEvaluation(AbstractMap):
     @double
     def step(self, free: np.ndarray) -> Step:
         """Evaluate the EM map: the log-likelihood at `free`, and where E and M lead from there."""
-        log_lik, move = self._step(free)
-        careful = self._careful(float(move.size), bool(np.isfinite(move.free).all()), bool(move.arrived))
+        found = self._step(free)
+        log_lik, length, size, arrived = np.asarray(found.facts).tolist()
+        careful = self._careful(size, bool(arrived))
         if careful != self.care:
             self.care = careful
             return self.step(free)
-        return Step(
-            float(log_lik) + self.offset,
-            np.asarray(move.free),
-            float(move.length),
-            np.asarray(move.health),
-            bool(move.arrived),
-        )
+        return Step(log_lik + self.offset, np.asarray(found.free), length, np.asarray(found.health), bool(arrived))
 
-    def _step(self, free: np.ndarray) -> tuple[Any, Move]:
+    def _step(self, free: np.ndarray) -> Packed:
         if self.side_by_side:
             found = self._burst([free], 1, self.care)
             move = Move(found.home[0], found.length[0], found.health[0], found.size[0], found.arrived[0])
-            return found.log_likelihood[0], move
+            return packed(found.log_likelihood[0], move)
         here = self.about(free)
         if len(self.quick.shards) == 1:
             forward = self.care.forward
             return one_step(here.model, free, self.quick.whole, self._total, here.pseudo, forward=forward)
         with one_thread_each():
             log_lik, stats = here._expected(free, self.quick)
-            return log_lik, jax.block_until_ready(update(here.model, free, stats, self._total))
+            return packed(log_lik, jax.block_until_ready(update(here.model, free, stats, self._total)))
 
-    def _careful(self, size: float, finite: bool, arrived: bool) -> Care:
+    def _careful(self, size: float, arrived: bool) -> Care:
         """What a step would have taken that turned out so."""
-        lost = not (size <= (LARGE_SINGLE if self.single else LARGE) and finite)
-        return Care(
-            self.care.about or (lost and self.base.recentres),
-            self.care.forward or (not arrived and not self.base.finite),
-        )
+        lost = not size <= (LARGE_SINGLE if self.single else LARGE)
+        forward = not arrived and not self.base.finite
+        return Care(self.care.about or (lost and self.base.recentres), self.care.forward or forward)
 
     @double
     def about(self, free: np.ndarray) -> Self:
@@ -104,7 +99,7 @@ class AbstractEvaluation(AbstractMap):
         """Short runs from `together` points at most."""
         found = self._burst(points, evaluations, self.care)
         # one of many may well end where nothing can be computed: forward derivatives are for a run by itself
-        care = self._careful(float(np.max(found.size)), bool(np.isfinite(found.home).all()), True)
+        care = self._careful(float(np.max(found.size)) if np.isfinite(found.home).all() else np.inf, True)
         return found if care == self.care else self._burst(points, evaluations, care)
 
     def _burst(self, points: list[np.ndarray], evaluations: int, care: Care) -> Burst:
