@@ -15,7 +15,7 @@ from latens.engine import blocks
 
 from registry import MODELS
 
-EVERY = 1
+EVERY = 3  # of how many pairs one is tried
 EXACT = lt.Stop(tolerance=1e-9, max_steps=50_000)
 LINE = ["normals", "normals-shared-variance", "normals-shared-mean", "planes", "planes-tied", "planes-diagonal"]
 LINE += ["planes-spherical", "iid-normal-holes", "planes-missing-cells"]

@@ -118,6 +118,8 @@ class Run:
             distance,
         )
         status, reason = self._judge(step, distance)
+        if status is Status.CONVERGED and reason:  # what was projected from steps that are rounding says nothing
+            reached = replace(reached, distance=max(step.length, self.given.rounding))
         if self.best is not None and self.given.rises and step.log_likelihood < self.best.log_likelihood - self._slack:
             self.below += 1
             if status is not Status.RUNNING or self.below > PATIENCE:

@@ -24,7 +24,7 @@ from latens.models.components import (
 from latens.models.degeneration import collapsed, least_spread
 from latens.models.different import Different
 from latens.models.rows import per_row
-from latens.models.seeding import guided, partition
+from latens.models.seeding import distinct_rows, guided, partition
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
 from latens.numerics.simplex import Simplex
@@ -160,7 +160,7 @@ class Mixture(AbstractModel):
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         self.components.lead.require(xs, columns)
         k = self.components.k
-        distinct = _distinct(xs, k)
+        distinct = distinct_rows(xs, k)
         if distinct < k:
             raise DataError(
                 f"{k} components for data with {distinct} distinct row{'s' if distinct > 1 else ''}: "
@@ -277,17 +277,6 @@ class Mixture(AbstractModel):
 def _allowed(logs: Array, x: Any) -> Array:
     """(k,) −inf for a component that the label of the row rules out."""
     return jnp.where(x.allowed, logs, -jnp.inf) if isinstance(x, Labelled) else logs
-
-
-def _distinct(xs: Any, enough: int) -> int:
-    """The number of distinct rows, or `enough` as soon as there are so many."""
-    leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
-    n, reach = len(leaves[0]), 64 * enough
-    while True:
-        count = len(np.unique(np.concatenate([leaf[:reach] for leaf in leaves], 1), axis=0))
-        if count >= enough or reach >= n:
-            return min(count, enough)
-        reach *= 8
 
 
 @jax.jit

@@ -1,5 +1,8 @@
 """Starts for mixtures: k-means++ seeds and soft groups around them."""
 
+from typing import Any
+
+import jax
 import numpy as np
 
 from latens.numerics.matching import matching
@@ -44,3 +47,14 @@ def guided(groups: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     renamed = groups[:, np.argsort(matching(-agreement))]
     kept = np.where(allowed, renamed + 1e-3 * told, 0.0)
     return np.asarray(kept / kept.sum(1, keepdims=True))
+
+
+def distinct_rows(xs: Any, enough: int) -> int:
+    """The number of distinct rows, or `enough` as soon as there are so many."""
+    leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
+    n, reach = len(leaves[0]), 64 * enough
+    while True:
+        count = len(np.unique(np.concatenate([leaf[:reach] for leaf in leaves], 1), axis=0))
+        if count >= enough or reach >= n:
+            return min(count, enough)
+        reach *= 8
