@@ -154,6 +154,16 @@ def beyond(value: Any, side: float) -> Any:
     return np.where(np.asarray(value) == 0, tiny, np.nextafter(value, side * np.inf))
 
 
+def ends_in(xs: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of intervals as rows of their own, and the weights of these: what frames are made from."""
+    if not isinstance(xs, Interval):
+        return np.asarray(xs), weights
+    low, top = np.isfinite(xs.lower), np.isfinite(xs.upper)
+    lower = np.where(low, xs.lower, np.where(top, xs.upper, np.nan))
+    upper = np.where(top, xs.upper, lower)
+    return np.concatenate([lower, upper]), np.concatenate([weights, weights])
+
+
 # inside the support of every family, or harmless there: its statistics are multiplied by zero
 STAND_IN = 0.5
 

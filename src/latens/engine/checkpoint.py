@@ -37,8 +37,8 @@ PLAIN: tuple[str, ...] = (
     "below",
     "falls",
 )
-PLAIN += ("stale", "stuck", "grew", "leap")
-ARRAYS = ("point", "image", "home")
+PLAIN += ("stale", "stuck", "grew", "leap", "marked")
+ARRAYS = ("point", "image", "home", "mark")
 BEST = ("log_likelihood", "step", "evaluations", "rejected", "accelerated", "distance", "reason")
 
 
@@ -77,7 +77,6 @@ class Checkpoint:
         under_way.projection.secants = _decode(saved["secants"], arrays, _kinds(Secants))
         best = saved["best"] | {"free": arrays["best"], "status": Status(saved["best"]["status"])}
         under_way.best = Iterate(self.problem, **best)
-        under_way.mark = arrays.get("mark")
         self.problem.side_by_side, self.problem.care = saved["side_by_side"], Care(*saved["care"])
         self._check_model(under_way.best)
         if under_way.best.status in (Status.CONVERGED, Status.MAX_STEPS):
@@ -121,8 +120,6 @@ class Checkpoint:
         columns = zip(Passed._fields, zip(*under_way.path, strict=True), strict=True)
         arrays |= {f"path_{name}": np.array(column) for name, column in columns}
         arrays["best"] = best.free
-        if under_way.mark is not None:
-            arrays["mark"] = under_way.mark
         state = {name: getattr(under_way, name) for name in PLAIN} | {
             "format": FORMAT,
             "version": __version__,

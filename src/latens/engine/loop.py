@@ -85,7 +85,7 @@ class Run:
         self.stale = 0  # evaluations since the objective was highest
         self.grew: list[bool] = []  # whether the latest plain steps were longer than those before them
         self.leap = LEAP  # evaluations after which the next one is due
-        self.mark: np.ndarray | None = None  # where the run was half as many before
+        self.mark, self.marked = start, False  # where the run was half as many before, and whether it has come there
         self.stuck = 0  # short M-steps that did not arrive
         self.path: list[Passed] = []
         self.busy = False  # whether the state is being changed
@@ -131,23 +131,26 @@ class Run:
         self.level, self.image, self.length = step.log_likelihood, step.free, step.length
         self.peak, self.stale = max(self.peak, self.level), 0 if self.level > self.peak else self.stale + 1
         shown = None if self.below else self.best
-        if status is Status.RUNNING and not self._leaps():
+        if status is Status.RUNNING:
+            if edge := self._edge():
+                self.best = self.best.ended(Status.DEGENERATE, edge) if self.best else None
+                return self.best
             self._propose()
-        return self.best if self.best is not None and self.best.status is Status.DEGENERATE else shown
+        return shown
 
-    def _leaps(self) -> bool:
-        """Whether a leap has been made the way the run drifts: EM creeps to an edge where the objective has a limit."""
-        assert self.best is not None
-        if (
-            not (self.given.leaps and self.accelerate.leaps)
-            or self.below
-            or self.evaluations < (self.leap // 2 if self.mark is None else self.leap)
-        ):
-            return False
-        if self.mark is None:
-            self.mark = self.image
-            return False
-        drift, self.mark, self.leap = self.image - self.mark, self.image, 2 * self.leap
+    def _edge(self, *, ending: bool = False) -> str:
+        """Why there is no maximum: if a leap the way the run drifts is up, EM creeps to an edge that has a limit.
+
+        Looked at when it is due, and where a run that has been slow would be taken for converged.
+        """
+        due = self.leap if self.marked else self.leap // 2
+        if not (self.given.leaps and self.accelerate.leaps) or self.below or (self.evaluations < due and not ending):
+            return ""
+        drift, self.mark, late = self.image - self.mark, self.image, self.marked or ending
+        self.marked = not self.marked
+        if not late:
+            return ""
+        self.leap = max(self.leap, 2 * self.evaluations)
         largest = np.abs(drift).max(initial=0.0)
         along = np.where(np.abs(drift) > 0.1 * largest, drift, 0.0)
         for far in LEAPS if largest > 0 else ():
@@ -155,13 +158,8 @@ class Run:
             step = self.given.step(there)
             self.evaluations += 1
             if np.isfinite(step.log_likelihood) and step.log_likelihood >= self.peak - SHARE * self._slack:
-                if self.given.ailment(there, step.health):
-                    self.best = self.best.ended(Status.DEGENERATE, self.given.edge(self.best.free, there))
-                else:
-                    self.memory = self.accelerate.rejected(self.memory)
-                    self.point, self.extrapolated = there, True
-                return True
-        return False
+                return self.given.edge(self.image, there)
+        return ""
 
     def resume(self, stop: Stop) -> None:
         """Go on from an end, under another rule."""
@@ -244,7 +242,8 @@ class Run:
             blur = self.given.rounding
             return status, "" if blur <= self.stop.tolerance else _as_near(blur)
         if self.stop.tolerance > 0 and step.arrived and self._blurred(step):
-            return Status.CONVERGED, _as_near(step.length)
+            edge = self._edge(ending=True)
+            return (Status.DEGENERATE, edge) if edge else (Status.CONVERGED, _as_near(step.length))
         return (status if step.arrived else self.stop.judge(np.inf, self.evaluations)), ""
 
     def _blurred(self, step: Step) -> bool:

@@ -206,7 +206,8 @@ class Problem(AbstractEvaluation):
         return noise(self.n) * (SINGLE if self.single else 1.0)
 
     def slack(self, best: float) -> float:
-        return super().slack(best) * (SINGLE / 1e2 if self.single else 1.0)
+        # in units in which densities are about 1 it is a small sum of many terms
+        return super().slack(max(abs(best), self.n)) * (SINGLE / 1e2 if self.single else 1.0)
 
     def chart(self, free: np.ndarray) -> np.ndarray:
         return self._chart.chart(free)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import numbers_in
+from latens.cells import ends_in
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.exponential import AbstractExponentialFamily
@@ -21,6 +21,13 @@ from latens.numerics.constraints import AbstractConstraint, Positive, Real
 from latens.numerics.masses import normal_mass
 from latens.numerics.space import Params
 from latens.numerics.special import positive_log
+
+LEAST_SQUARE = 1e-150  # a spread whose square is a number
+
+
+def no_square(column: str, scale: float) -> str:
+    """What is wrong with a column of such a spread."""
+    return f"column '{column}': the variance, {scale:.3g} squared, is no number of double precision; change the units"
 
 
 def _natural(params: Params) -> Array:
@@ -118,14 +125,18 @@ class Normal(AbstractExponentialFamily):
         return y[None]
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        values = numbers_in(xs)
+        values, weights = ends_in(xs, weights)
         seen = ~np.isnan(values)
         if not seen.any():
             return Affine(np.asarray(0.0), np.asarray(1.0))
         centre = np.average(values[seen], weights=weights[seen])
         if self.variance is not None:
             return Affine(np.asarray(centre), np.asarray(1.0))
-        scale = np.sqrt(np.average((values[seen] - centre) ** 2, weights=weights[seen]))
+        away = values[seen] - centre
+        most = np.abs(away).max()  # whose square may be beyond the numbers there are
+        scale = most * np.sqrt(np.average((away / (most or 1.0)) ** 2, weights=weights[seen]))
+        if scale > 0 and not LEAST_SQUARE < scale < 1 / LEAST_SQUARE:
+            return Affine(np.asarray(centre), np.asarray(1.0), no_square(columns[0], scale))
         if not scale > 1e-14 * abs(centre):
             lack = (
                 f"column '{columns[0]}': all values equal {centre:g}; a variance cannot be estimated from them; "
@@ -208,7 +219,7 @@ class LogNormal(AbstractExponentialFamily):
         return self.statistic(y)[:1]
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return log_frame(numbers_in(xs), weights)
+        return log_frame(*ends_in(xs, weights))
 
     def framed(self, frame: AbstractFrame) -> AbstractFamily:
         return Normal() if isinstance(frame, Log) else self

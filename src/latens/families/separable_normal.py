@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, Partial, as_interval, numbers_in
+from latens.cells import Interval, Partial, as_interval, ends_in
 from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
 from latens.families.frame import AbstractFrame, Affine
@@ -108,7 +108,7 @@ class DiagonalNormal(AbstractSeparable):
         return params["variance"].min()
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        centre, scale, _, lack = moments(numbers_in(xs), weights, columns)
+        centre, scale, _, lack = moments(*ends_in(xs, weights), columns)
         return Affine(centre, 1.0 / scale, lack)
 
 
@@ -153,6 +153,6 @@ class SphericalNormal(AbstractSeparable):
         return params["variance"]
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        centre, scale, _, lack = moments(numbers_in(xs), weights, columns, constant_ok=True)
+        centre, scale, _, lack = moments(*ends_in(xs, weights), columns, constant_ok=True)
         # one scale for all columns: more would change what "spherical" means
         return Affine(centre, np.asarray(1.0 / np.sqrt(np.mean(scale**2))), lack)

@@ -170,7 +170,7 @@ class Truncated(AbstractDatum):
         return self.family.features_of(y)
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return self.family.frame(numbers_in(xs), weights, columns)
+        return self.family.frame(xs, weights, columns)
 
     def framed(self, frame: AbstractFrame) -> "Truncated":
         lower, upper = frame.apply(np.array([self.lower, self.upper]))

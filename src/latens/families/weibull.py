@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
-from latens.cells import Interval, Partial, as_interval, numbers_in
+from latens.cells import Interval, Partial, as_interval, ends_in
 from latens.families.base import AbstractFamily
 from latens.families.datum import AbstractDatum
 from latens.families.frame import AbstractFrame
@@ -141,7 +141,7 @@ class Weibull(AbstractWeibull):
         return LogNormal()
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return log_frame(numbers_in(xs), weights)
+        return log_frame(*ends_in(xs, weights))
 
     def framed(self, frame: AbstractFrame) -> AbstractFamily:
         return _LogWeibull() if isinstance(frame, Log) else self
