@@ -41,7 +41,7 @@ def frame_of(data: Any) -> Any:
     try:
         return nw.from_native(data, eager_only=True)
     except nw.exceptions.DuplicateError:
-        names = list(data.columns)
+        names = list(getattr(data, "column_names", data.columns))
         raise _same_name(next(name for name in names if names.count(name) > 1)) from None
 
 

@@ -149,7 +149,7 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
         found = _inside(space, free, maximise(q, free))
     else:
         found = Maximum(space.free(params), jnp.asarray(True))
-    return _move(model, free, found, q, n, model.size(model.potentials(space.params(free)), stats, n))
+    return _move(model, free, found, q, n, model.sum_of_terms(model.potentials(space.params(free)), stats, n))
 
 
 def _inside(space: Space, free: Array, found: Maximum) -> Maximum:

@@ -66,6 +66,9 @@ class AbstractEvaluation(AbstractMap):
             return self.step(free)
         return Step(log_lik + self.offset, np.asarray(found.free), length, np.asarray(found.health), bool(arrived))
 
+    def probe(self, free: np.ndarray) -> Step:
+        return copy(self).step(free)  # the care that it takes there is that of the copy
+
     def _step(self, free: np.ndarray) -> Packed:
         if self.side_by_side:
             found = self._burst([free], 1, self.care)
@@ -136,9 +139,10 @@ class AbstractEvaluation(AbstractMap):
     @double
     def log_prior(self, free: np.ndarray) -> float:
         """log p(θ) up to a constant; 0 without a prior."""
+        if self.prior is None:
+            return 0.0
         here = self.about(free)
-        nothing = (jnp.zeros(()), here.pseudo)
-        return float(with_prior(here.model, jnp.asarray(free), nothing, here.pseudo)[0]) if self.prior else 0.0
+        return float(with_prior(here.model, jnp.asarray(free), (jnp.zeros(()), here.pseudo), here.pseudo)[0])
 
     @double
     def log_likelihood(self, free: np.ndarray) -> float:

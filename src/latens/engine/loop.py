@@ -155,7 +155,7 @@ class Run:
         along = np.where(np.abs(drift) > 0.1 * largest, drift, 0.0)
         for far in LEAPS if largest > 0 else ():
             there = self.image + along * (far / largest)
-            step = self.given.step(there)
+            step = self.given.probe(there)
             self.evaluations += 1
             if np.isfinite(step.log_likelihood) and step.log_likelihood >= self.peak - SHARE * self._slack:
                 return self.given.edge(self.image, there)
@@ -237,14 +237,17 @@ class Run:
             reason = self._lost(step)
         if reason:
             return Status.DEGENERATE, reason
-        status = self.stop.judge(distance, self.evaluations)
-        if status is Status.CONVERGED and step.arrived:
+        status = self.stop.judge(distance if step.arrived else np.inf, self.evaluations)
+        blurred = self.stop.tolerance > 0 and step.arrived and self._blurred(step)
+        slow = status is Status.CONVERGED and self.evaluations > LEAP // 2
+        if (blurred or slow) and (edge := self._edge(ending=True)):
+            return Status.DEGENERATE, edge
+        if status is Status.CONVERGED:
             blur = self.given.rounding
             return status, "" if blur <= self.stop.tolerance else _as_near(blur)
-        if self.stop.tolerance > 0 and step.arrived and self._blurred(step):
-            edge = self._edge(ending=True)
-            return (Status.DEGENERATE, edge) if edge else (Status.CONVERGED, _as_near(step.length))
-        return (status if step.arrived else self.stop.judge(np.inf, self.evaluations)), ""
+        if blurred:
+            return Status.CONVERGED, _as_near(step.length)
+        return status, ""
 
     def _blurred(self, step: Step) -> bool:
         """Whether steps are rounding: near a maximum EM's own only shrink, which those shrink and grow by turns."""

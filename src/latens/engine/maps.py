@@ -63,6 +63,10 @@ class AbstractMap(ABC):
         """Whether an objective with a limit at an edge is worth looking for, at some evaluations more."""
         return False
 
+    def probe(self, free: np.ndarray) -> Step:
+        """Evaluate the map somewhere the run may never come to, so that nothing is learnt from it."""
+        return self.step(free)
+
     def edge(self, here: np.ndarray, there: np.ndarray) -> str:
         """What it means that the objective goes on rising from one point to another, far away, that is no maximum."""
         return "the objective rises to a limit that it does not attain"

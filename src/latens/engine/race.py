@@ -32,7 +32,8 @@ class Bursts(AbstractMap):
         # twice the gain is the squared distance gone, in standard errors
         gone = np.sqrt(2 * np.maximum(found.level - begun, 0.0))
         offset = self.problem.offset
-        return [Step(float(begun[i]) + offset, home[i], float(gone[i]), health[i]) for i in range(len(points))]
+        ends = zip(begun.tolist(), home, gone.tolist(), health, found.arrived.tolist(), strict=True)
+        return [Step(ell + offset, *rest) for (ell, *rest), _ in zip(ends, points, strict=False)]
 
     @property
     def rounding(self) -> float:

@@ -75,7 +75,9 @@ def draw(problem: Problem, seed: int, i: int, *, random: bool = False) -> np.nda
     if problem.before is None:
         return free
     # what too few rows do not tell, the prior does
-    return np.where(np.isfinite(free), free, to_free(problem.model, problem.before.params))
+    given = np.asarray(to_free(problem.model, problem.before.params))
+    free = np.where(np.isfinite(free), free, given)
+    return given if problem.ailment(free) else free
 
 
 def search(problem: Problem, starts: Starts, seed: int) -> tuple[np.ndarray, Met | None]:

@@ -138,7 +138,7 @@ class _BetaByMean(Beta):
 class _BetaAbout(Beta):
     """The same, reckoned from a value c near the mean m, with t = (y − c)/c and u = (c − y)/(1 − c):
 
-        T(y) = (c (log 1 + t − t) + (1 − c)(log 1 + u − u), log 1 + t − log 1 + u),   η = (a + b, (a + b)(m − c))
+        T(y) = (c (log(1 + t) − t) + (1 − c)(log(1 + u) − u), log(1 + t) − log(1 + u)),   η = (a + b, (a + b)(m − c))
 
     The difference m − c is exact, so densities are as good as the data.
     """

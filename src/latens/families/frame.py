@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, Partial, Patterned, Turned, complete_like
+from latens.cells import STAND_IN, Interval, Partial, Patterned, Turned, complete_like
 from latens.numerics.memory import aligned, own
 from latens.numerics.space import Params
 
@@ -221,6 +221,6 @@ class AbstractByMean(Identity):
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """() of what was seen, NaN where nothing was."""
+    """() of what was seen of values that are NaN where nothing was; a stand-in if that is all of them."""
     seen = ~np.isnan(values)
-    return np.asarray(np.average(values[seen], weights=weights[seen]) if seen.any() else 0.5)
+    return np.asarray(np.average(values[seen], weights=weights[seen]) if seen.any() else STAND_IN)

@@ -191,7 +191,7 @@ class _GammaByMean(Gamma):
 
 
 class _GammaAbout(Gamma):
-    """The same, reckoned from a value c near the mean m: T(y) = (log 1 + t − t, t), t = y/c − 1, η = (a, a (1 − c/m)).
+    """The same, reckoned from a value c near the mean m: T(y) = (log(1 + t) − t, t), t = y/c − 1, η = (a, a (1 − c/m)).
 
     The difference m − c is exact, so densities are as good as the data.
     """

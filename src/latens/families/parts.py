@@ -72,6 +72,12 @@ class ByComponent(AbstractParts):
 
     data: AbstractFrame
 
+    def suiting(self, xs: Any) -> AbstractFrame:
+        data = self.data.suiting(xs)
+        if data is self.data:
+            return self
+        return ByComponent(self.parts, self.names, tuple(frame.suiting(xs) for frame in self.frames), data)
+
     def apply(self, xs: Any) -> Any:
         return self.data.apply(xs)
 

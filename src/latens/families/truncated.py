@@ -52,6 +52,8 @@ class Truncated(AbstractDatum):
         if not lower < upper:
             raise ModelError(f"Truncated: lower ({lower:g}) must be below upper ({upper:g})")
         if family.whole:
+            if np.ceil(lower) > np.floor(upper):
+                raise ModelError(f"Truncated: there is no whole number from {lower:g} to {upper:g}")
             lower, upper = np.ceil(lower), np.floor(upper)
         self.family, self.lower, self.upper = family, float(lower), float(upper)
         self.ends = (bool(np.isfinite(lower)), bool(np.isfinite(upper)))

@@ -21,7 +21,8 @@ from latens.numerics.special import TINY
 
 Function = Callable[[Params], Any]
 
-POINTS = 400  # of the parameter space at which a function is asked for its range
+POINTS, FEWER = 400, 40  # of the parameter space at which a function is asked for its range; one by one
+SOME = 0.1  # of them it must be defined at to tell
 MATTERS = 1e-10  # of the largest derivative: less leans on nothing
 LEANS = 1e-4  # how much of a derivative's terms must be left of their sum for it not to be rounding
 
@@ -63,6 +64,12 @@ class Derived(Sealed):
 
     def _given(self) -> dict[str, Any]:
         return super()._given() | {"_profile": None}  # functions cannot be written
+
+    def __copy__(self) -> "Derived":
+        return self  # nothing of it can change
+
+    def __deepcopy__(self, memo: Any) -> "Derived":
+        return self
 
     def __str__(self) -> str:
         low, high = np.moveaxis(self.interval(), -1, 0)
@@ -117,7 +124,13 @@ def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | No
         names = [f"entry {i} of the function" if value.ndim else "the function" for i in range(value.size)]
         scalars = [Entry(optimum.problem.frame, np.asarray(i), function) for i in range(value.size)]
         wanted = zip(scalars, names, value.ravel(), deviation.ravel(), scales.ravel(), strict=True)
-        return profiled(optimum, [Wanted(*each) for each in wanted], level)
+        try:
+            return profiled(optimum, [Wanted(*each) for each in wanted], level)
+        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+            raise InferenceError(
+                "interval: along a profile the function is compiled, so it may not look at values: write jnp.where for "
+                f"if, and jax.numpy for the rest ({str(error).strip().splitlines()[0]})"
+            ) from None
 
     return Derived(value, deviation, found, scales, profile)
 
@@ -148,12 +161,16 @@ def _scales(function: Function, optimum: Optimum, value: np.ndarray) -> np.ndarr
     near_and_far = 10.0 ** rng.uniform(-2, 6, size=(POINTS, 1)) * (1 + np.abs(centre))
     points = centre + near_and_far * rng.normal(size=(POINTS, len(centre)))
 
-    @once
-    def there(points: jax.Array) -> jax.Array:
-        return jax.lax.map(lambda u: jnp.asarray(function(optimum.problem.outside(u))), points)
+    def there(u: jax.Array) -> jax.Array:
+        return jnp.asarray(function(optimum.problem.outside(u)))
 
-    values = np.concatenate([value[None], there(jnp.asarray(points))])
-    positive = ((values >= 0) | np.isnan(values)).all(0)
+    try:
+        found = once(lambda us: jax.lax.map(there, us))(jnp.asarray(points))
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):  # a function that looks at values takes them one by one
+        found = np.stack([there(jnp.asarray(u)) for u in points[:FEWER]])
+    values = np.concatenate([value[None], found])
+    told = ~np.isnan(values)
+    positive = ((values >= 0) | ~told).all(0) & (told.mean(0) > SOME)
     return np.select([positive & ~(values > 1).any(0), positive], ["logit", "log"], "identity")
 
 

@@ -18,7 +18,7 @@ INDEPENDENT = 1e-6  # of a scalar's complete-data variance: what must not follow
 
 
 @dataclass(frozen=True)
-class Held:
+class Held(Sealed):
     """Scalars without a standard error, for one reason: the data say nothing of a move of the parameters.
 
     `move` (P,): of the reported scalars, zeros for what cannot move; `scalars` (P,): which have none for it.

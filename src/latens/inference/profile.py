@@ -112,8 +112,8 @@ class Pulled(AbstractModel):
     def recentres(self) -> bool:
         return self.model.recentres
 
-    def size(self, potentials: dict[str, Any], stats: dict[str, Any], n: Array) -> Array:
-        return self.model.size(potentials["model"], stats["model"], n) if self.finite else jnp.zeros(())
+    def sum_of_terms(self, potentials: dict[str, Any], stats: dict[str, Any], n: Array) -> Array:
+        return self.model.sum_of_terms(potentials["model"], stats["model"], n) if self.finite else jnp.zeros(())
 
     def mean_statistics(self, params: Params, like: Any) -> dict[str, Any]:
         return {"model": self.model.mean_statistics(params, like), "pull": jnp.zeros(())}

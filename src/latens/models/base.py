@@ -159,9 +159,9 @@ class AbstractModel(eqx.Module):
     @property
     def recentres(self) -> bool:
         """Whether `about` does anything."""
-        return False
+        return type(self).about is not AbstractModel.about
 
-    def size(self, potentials: Any, stats: Any, n: Array) -> Array:
+    def sum_of_terms(self, potentials: Any, stats: Any, n: Array) -> Array:
         """How large the terms are, for a row, that its log-evidence is the sum of: what rounding is measured by."""
         return jnp.zeros(())
 

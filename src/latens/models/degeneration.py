@@ -16,9 +16,10 @@ def least_spread(precise: bool, rows: Array) -> Array:
     return jnp.where(rows >= SEVERAL, POINT_ABOUT, POINT) if precise else jnp.full_like(rows, POINT)
 
 
-def collapsed(what: str, remedy: str) -> str:
-    """Why a likelihood without bound is no estimate, and the remedy."""
+def collapsed(what: str, remedy: str, *, alone: bool = False) -> str:
+    """Why a likelihood without bound is no estimate, and the remedy; `alone` of a datum that is one number."""
+    where = "" if alone else ", in some direction"
     return (
-        f"{what} has collapsed (its variance goes to zero, in some direction), where the likelihood is "
-        f"unbounded and no maximum exists: {remedy}"
+        f"{what} has collapsed (its variance goes to zero{where}), where the likelihood is unbounded and no maximum "
+        f"exists: {remedy}"
     )

@@ -98,7 +98,7 @@ class IID(AbstractModel):
     def recentres(self) -> bool:
         return self.family.recentres
 
-    def size(self, potentials: Array, stats: Array, n: Array) -> Array:
+    def sum_of_terms(self, potentials: Array, stats: Array, n: Array) -> Array:
         return jnp.abs(potentials * stats).sum() / n if self.finite else jnp.zeros(())
 
     def mean_statistics(self, params: Params, like: Any) -> Array:
@@ -111,7 +111,9 @@ class IID(AbstractModel):
         return self.family.spread(params)[None] / least_spread(self.apart or not self.finite, n)
 
     def ailment(self, part: int) -> str:
-        return collapsed("the distribution", "give more rows or fewer columns, or restrict it (covariance='diagonal')")
+        alone = getattr(self.family, "shape", None) == ()
+        fewer = "" if alone else " or fewer columns, or restrict it (covariance='diagonal')"
+        return collapsed("the distribution", f"give more rows{fewer}", alone=alone)
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)

@@ -202,7 +202,7 @@ class Mixture(AbstractModel):
     def recentres(self) -> bool:
         return self.components.recentres
 
-    def size(self, potentials: dict[str, Any], stats: dict[str, Any], n: Array) -> Array:
+    def sum_of_terms(self, potentials: dict[str, Any], stats: dict[str, Any], n: Array) -> Array:
         if not self.finite:
             return jnp.zeros(())
         sizes, rows = self.components.sizes(potentials["components"], stats["components"]), stats["weights"]

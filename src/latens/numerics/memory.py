@@ -43,7 +43,11 @@ class Sealed:
                 object.__setattr__(self, name, sealed(value))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), tuple(self._given().values())
+        return _made, (type(self), self._given())
 
     def _given(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+
+
+def _made(kind: type, given: dict[str, Any]) -> Any:
+    return kind(**given)
