@@ -164,6 +164,20 @@ def mixed(params, log_fs, data, weights=None):
     return total
 
 
+def test_betas_next_to_0_and_1_have_their_digits():
+    near_one = lt.Beta().log_density({"a": 1e9, "b": 2.0}, [1 - 1e-9])
+    assert off(near_one, [beta(1 - 1e-9, 1e9, 2.0)]) < DIGITS
+    tiny = 1e-9 * np.random.default_rng(0).gamma(2, 1, 100)
+    fit = lt.fit(lt.IID(lt.Beta()), tiny)
+    params = {n: float(v) for n, v in fit.params.items()}
+    assert off(fit.log_likelihood, [sum(beta(y, **params) for y in tiny)]) < DIGITS
+
+
+def test_a_negative_binomial_of_large_size_is_nearly_poisson():
+    fit = lt.fit(lt.IID(lt.NegativeBinomial(1e12)), [3, 5, 4, 6])
+    assert fit.log_likelihood == pytest.approx(float(sum(poisson(y, 4.5) for y in (3, 5, 4, 6))), rel=1e-9)
+
+
 LOG_F = {lt.Normal: normal, lt.LogNormal: log_normal, lt.Gamma: gamma, lt.Weibull: weibull, lt.Exponential: exponential}
 
 

@@ -197,6 +197,11 @@ class Run:
         """Back to the best point, or an end if it was a plain step that failed."""
         assert self.best is not None
         if not self.extrapolated:
+            lost = self.best.log_likelihood - step.log_likelihood
+            near = self.length < STILL and self.best.distance < STILL and lost <= self.given.blur(self.level)
+            if near and self.stop.tolerance > 0:
+                self.best = replace(self.best, distance=self.length).ended(Status.CONVERGED, _as_near(self.length))
+                return self.best
             end = self.given.fallen(self.best.log_likelihood, self.point, step)
             if isinstance(end, Exception):
                 raise end

@@ -11,7 +11,7 @@ from jax import Array
 from latens.cells import numbers_in
 from latens.families.exponential import AbstractExponentialFamily
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
-from latens.numerics.constraints import AbstractConstraint, Positive
+from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
 from latens.numerics.special import log1pmx, log_beta, short, stirling
@@ -76,7 +76,10 @@ class Beta(AbstractExponentialFamily):
         return params["a"] / (params["a"] + params["b"])
 
     def about(self, params: Params) -> "Beta":
-        return _BetaAbout(self, short(self.centre_of(params)))
+        mean = self.centre_of(params)
+        # near 1 it is the rest that must not be rounded to nothing
+        centre = jnp.where(mean < 0.5, short(mean), 1.0 - short(jnp.maximum(1.0 - mean, EDGE)))
+        return _BetaAbout(self, centre)
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         mean = weighted_mean(numbers_in(xs), weights)

@@ -34,7 +34,7 @@ class _Failures(Probability):
         return jnp.log1p(-jnp.minimum(params["probability"], 1.0 - EDGE))[None]
 
     def log_partition(self, natural: Array) -> Array:
-        return -jnp.log(-jnp.expm1(natural[0]))
+        return -log1mexp(natural[0])
 
     def estimate(self, mean: Array) -> Params:
         return {"probability": 1.0 / (1.0 + mean[0])}
@@ -232,10 +232,11 @@ class NegativeBinomial(_Failures):
         return y[None]
 
     def log_base(self, y: Array) -> Array:
-        # log Γ(y + r)/(Γ(r) y!), without the terms that cancel
-        some = jnp.maximum(y, 1.0)
-        rising = stirling(some + self.size) - log_factorial(some) + self.size * jnp.log(some + self.size)
-        return jnp.where(y > 0, rising + some * log1pmx(self.size / some) - gammaln(self.size), 0.0)
+        # log Γ(y + r)/(Γ(r) y!), without the terms that cancel: those of the larger of y and r
+        some, r = jnp.maximum(y, 1.0), self.size
+        many = r * jnp.log(some + r) + some * log1pmx(r / some) - log_factorial(some) - gammaln(r)
+        few = some * jnp.log(some + r) + r * log1pmx(some / r) - stirling(r) - gammaln(some + 1.0)
+        return jnp.where(y > 0, stirling(some + r) + jnp.where(some > r, many, few), 0.0)
 
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         odds = jnp.log(-jnp.expm1(natural[0])) - natural[0]

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.scipy.special import gammaln
 
 from latens.numerics.logarithm import log
 
@@ -33,11 +32,6 @@ def positive_log(values: Array) -> Array:
     """log(values), −inf at and below zero."""
     above = values > 0
     return jnp.where(above, jnp.log(jnp.where(above, values, 1.0)), -jnp.inf)
-
-
-def log_beta(a: Array, b: Array) -> Array:
-    """log B(a, b); `jax.scipy.special.betaln` is only good to 1e-6 at moderate a and b."""
-    return gammaln(a) + gammaln(b) - gammaln(a + b)
 
 
 def short(x: Array) -> Array:
@@ -151,3 +145,9 @@ def deviance(y: Array, mean: Array) -> Array:
     """
     x = jnp.where(y > 0, (y - mean) / mean, 0.0)
     return mean * jnp.where(y > 0, x * jnp.log1p(x) + log1pmx(x), 1.0)
+
+
+def log_beta(a: Array, b: Array) -> Array:
+    """log B(a, b), without the terms of log Γ that cancel; `jax.scipy.special.betaln` is only good to 1e-6."""
+    rest = stirling(a) + stirling(b) - stirling(a + b)
+    return rest - a * jnp.log1p(b / a) - b * jnp.log1p(a / b)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from latens.numerics.masses import log1mexp, log_difference, log_integral
-from latens.numerics.special import expm1mx, log_mixed, logsumexp, stirling
+from latens.numerics.special import expm1mx, log_mixed, log_ratio, logsumexp, stirling
 
 
 def gamma_mass(shape: Array, rate: Array, lower: Array, upper: Array) -> Array:
@@ -15,7 +15,7 @@ def gamma_mass(shape: Array, rate: Array, lower: Array, upper: Array) -> Array:
     def log_f(u: Array, shape: Array, top: Array, constant: Array) -> Array:
         return constant - shape * expm1mx(u - top)
 
-    top = jnp.log(shape) - jnp.log(rate)
+    top = -log_ratio(rate, shape)
     return log_integral(log_f, (shape, top, -stirling(shape)), lower, upper, top)
 
 
@@ -26,7 +26,7 @@ def beta_mass(a: Array, b: Array, shift: Array, lower: Array, upper: Array) -> A
         return constant - total * log_mixed(share, u - top)
 
     constant = stirling(a + b) - stirling(a) - stirling(b)
-    top = jnp.log(a) - jnp.log(b) - shift
+    top = log_ratio(a, b) - shift
     return log_integral(log_f, (a + b, a / (a + b), top, constant), lower, upper, top)
 
 
