@@ -71,15 +71,15 @@ class Beta(AbstractExponentialFamily):
         """Params with those odds a/b, and a + b."""
         return {"a": total * odds / (1.0 + odds), "b": total / (1.0 + odds)}
 
-    def centre_of(self, params: Params) -> Array:
-        """The mean, a/(a + b)."""
-        return params["a"] / (params["a"] + params["b"])
+    def means_of(self, params: Params) -> tuple[Array, Array]:
+        """E[Y] and E[1 − Y], each with its own digits."""
+        total = params["a"] + params["b"]
+        return params["a"] / total, params["b"] / total
 
     def about(self, params: Params) -> "Beta":
-        mean = self.centre_of(params)
+        mean, rest = self.means_of(params)
         # near 1 it is the rest that must not be rounded to nothing
-        centre = jnp.where(mean < 0.5, short(mean), 1.0 - short(jnp.maximum(1.0 - mean, EDGE)))
-        return _BetaAbout(self, centre)
+        return _BetaAbout(self, jnp.where(mean < 0.5, short(mean), 1.0 - short(jnp.maximum(rest, EDGE))))
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         mean = weighted_mean(numbers_in(xs), weights)
@@ -130,9 +130,9 @@ class _BetaByMean(Beta):
     def of_mean(self, odds: Array, total: Array) -> Params:
         return {"a": odds / self.unit, "b": total}
 
-    def centre_of(self, params: Params) -> Array:
+    def means_of(self, params: Params) -> tuple[Array, Array]:
         odds = params["a"] * self.unit
-        return odds / (1.0 + odds)
+        return odds / (1.0 + odds), 1.0 / (1.0 + odds)
 
     def spread(self, params: Params) -> Array:
         return 1.0 / (1.0 + params["b"])
@@ -160,7 +160,9 @@ class _BetaAbout(Beta):
 
     def natural(self, params: Params) -> Array:
         total = self.plain.natural(params).sum()
-        return total * jnp.stack([jnp.ones(()), self.centre_of(params) - self.centre])
+        mean, rest = self.means_of(params)
+        away = jnp.where(mean < 0.5, mean - self.centre, (1.0 - self.centre) - rest)
+        return total * jnp.stack([jnp.ones(()), away])
 
     def log_partition(self, natural: Array) -> Array:
         total, away = natural[0], natural[1] / natural[0]
@@ -174,8 +176,8 @@ class _BetaAbout(Beta):
     def of_mean(self, odds: Array, total: Array) -> Params:
         return self.plain.of_mean(odds, total)
 
-    def centre_of(self, params: Params) -> Array:
-        return self.plain.centre_of(params)
+    def means_of(self, params: Params) -> tuple[Array, Array]:
+        return self.plain.means_of(params)
 
     def about(self, params: Params) -> Beta:
         return self.plain.about(params)

@@ -16,7 +16,7 @@ from latens.numerics.special import safe_log
 EDGE = 2.0**-53
 
 # A positive number is kept this far from 0: the square of its inverse, which second derivatives meet, is finite.
-LEAST = 1e-200
+LEAST = 1e-140
 
 # Complete information about a logarithm or logit, in events, below which data do not tell a value from the boundary.
 EVENTS = 1e-3
