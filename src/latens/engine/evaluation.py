@@ -34,6 +34,7 @@ from latens.numerics.space import Params, Space
 from latens.numerics.threads import one_thread_each
 
 LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which their sum has lost too much
+MANY, BRIEF = 1 / 4, 4  # of runs: if more lose digits, it is because of the data; evaluations that show it
 TOGETHER, FEW = 10, 2_000  # points side by side in one program, if rows are no more than that: else they cost more
 
 
@@ -98,12 +99,21 @@ class AbstractEvaluation(AbstractMap):
         return other
 
     @double
+    def settle(self, points: list[np.ndarray]) -> None:
+        """Find out what care short runs from these points take; where a few of many collapse, it would be wasted."""
+        size, lost = self.together, list[bool]()
+        for first in range(0, min(max(size, BRIEF), len(points)), size):
+            group = points[first : first + size]
+            found = self._burst(group, BRIEF, self.care)
+            sizes = np.where(np.isfinite(found.home).all(1), found.size, np.inf)[: len(group)]
+            lost += [self._careful(each, True) != self.care for each in sizes.tolist()]
+        if sum(lost) > MANY * len(lost):
+            self.care = self._careful(np.inf, True)
+
+    @double
     def burst(self, points: list[np.ndarray], evaluations: int) -> Burst:
         """Short runs from `together` points at most."""
-        found = self._burst(points, evaluations, self.care)
-        # one of many may well end where nothing can be computed: forward derivatives are for a run by itself
-        care = self._careful(float(np.max(found.size)) if np.isfinite(found.home).all() else np.inf, True)
-        return found if care == self.care else self._burst(points, evaluations, care)
+        return self._burst(points, evaluations, self.care)
 
     def _burst(self, points: list[np.ndarray], evaluations: int, care: Care) -> Burst:
         # one program serves any number of points: the last is repeated

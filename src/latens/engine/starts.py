@@ -104,6 +104,7 @@ def among(problem: Problem, points: list[np.ndarray], seed: int) -> tuple[np.nda
 
 
 def _best(pilot: Problem, points: list[np.ndarray], number: int, trouble: LatensError | None) -> tuple[np.ndarray, Met]:
+    pilot.settle(points)
     bursts = Bursts(pilot)
     runs = [Run(bursts, point, Plain(), SHORT) for point in points]
     trouble = race(bursts, runs) or trouble
