@@ -67,8 +67,13 @@ class AbstractEvaluation(AbstractMap):
             return self.step(free)
         return Step(log_lik + self.offset, np.asarray(found.free), length, np.asarray(found.health), bool(arrived))
 
-    def probe(self, free: np.ndarray) -> Step:
-        return copy(self).step(free)  # the care that it takes there is that of the copy
+    @double
+    def probe(self, free: np.ndarray, bar: float) -> Step:
+        found = self._step(free)
+        log_lik, length, size, arrived = np.asarray(found.facts).tolist()
+        if log_lik + self.offset >= bar and self._careful(size, True) != self.care:
+            return copy(self).step(free)  # the care that it takes there is that of the copy
+        return Step(log_lik + self.offset, np.asarray(found.free), length, np.asarray(found.health), bool(arrived))
 
     def _step(self, free: np.ndarray) -> Packed:
         if self.side_by_side:

@@ -155,9 +155,10 @@ class Run:
         along = np.where(np.abs(drift) > 0.1 * largest, drift, 0.0)
         for far in LEAPS if largest > 0 else ():
             there = self.image + along * (far / largest)
-            step = self.given.probe(there)
+            bar = self.peak - SHARE * self._slack
+            step = self.given.probe(there, bar)
             self.evaluations += 1
-            if np.isfinite(step.log_likelihood) and step.log_likelihood >= self.peak - SHARE * self._slack:
+            if np.isfinite(step.log_likelihood) and step.log_likelihood >= bar:
                 return self.given.edge(self.image, there)
         return ""
 

@@ -63,8 +63,8 @@ class AbstractMap(ABC):
         """Whether an objective with a limit at an edge is worth looking for, at some evaluations more."""
         return False
 
-    def probe(self, free: np.ndarray) -> Step:
-        """Evaluate the map somewhere the run may never come to, so that nothing is learnt from it."""
+    def probe(self, free: np.ndarray, bar: float) -> Step:
+        """Evaluate the map where the run may never come to; only an objective of at least `bar` need be right."""
         return self.step(free)
 
     def edge(self, here: np.ndarray, there: np.ndarray) -> str:
