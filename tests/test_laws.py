@@ -167,6 +167,15 @@ def test_a_density_that_does_not_sum_to_one_fails():
         lt.testing.check_family(Heavy(), {"rate": 2.0})
 
 
+def test_a_family_that_is_another_about_its_own_distribution_fails():
+    class Askew(lt.Poisson):
+        def about(self, params):
+            return lt.Poisson(exposure=1.01).about(params)
+
+    with pytest.raises(lt.ModelError, match="about the distribution itself"):
+        lt.testing.check_family(Askew(), {"rate": 2.0})
+
+
 def test_a_model_that_recompiles_fails():
     calls = []
 

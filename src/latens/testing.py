@@ -36,7 +36,8 @@ def check_family(
     """Put an exponential family through its laws at the given params.
 
     The natural round trip, ∇A against the mean statistic of draws, draws inside the support, a density
-    that integrates to one (for a datum that is one number), the unseen datum, and the M-step as a maximum.
+    that integrates to one (for a datum that is one number), the unseen datum, the M-step as a maximum, and digits:
+    the same densities and estimates with statistics reckoned from the distribution itself.
 
     **Arguments:** `like`: a datum with the sizes (trials, exposure) that draws should have.
     **Raises:** `ModelError` naming the law.
@@ -73,6 +74,19 @@ def check_family(
     best = space.free(family.maximise(totals))
     slope = jax.grad(lambda u: family.potential(space.params(u)) @ totals)(best)
     _law("the M-step is stationary", slope / counts.sum(), jnp.zeros_like(best), 1e-7)
+    if family.recentres:
+        _digits(family, params, ys, totals)
+
+
+def _digits(family: AbstractExponentialFamily, params: Params, ys: jax.Array, totals: jax.Array) -> None:
+    """Reckoned from its own distribution a family is the same, and potentials there are all but 0."""
+    about, here = family.about(params), family.potential(params)
+    own = about.potential(params)
+    plain = jax.vmap(family.log_kernel, (None, 0))(here, ys)
+    _law("densities about the distribution itself are the same", jax.vmap(about.log_kernel, (None, 0))(own, ys), plain)
+    moved = jax.grad(lambda phi: jax.vmap(about.log_kernel, (None, 0))(phi, ys).sum())(own)
+    space = Space(family.constraints)
+    _law("so is the M-step", space.flat(about.maximise(moved)), space.flat(family.maximise(totals)), 1e-6)
 
 
 def _integrates_to_one(family: AbstractExponentialFamily, potential: jax.Array, ys: np.ndarray) -> None:
