@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ import numpy as np
 from latens.cells import Partial
 from latens.engine.accelerators.base import Plain
 from latens.engine.blocks import deal
-from latens.engine.emmap import expect, expect_shard, one_step, surrogate, update, weighted
+from latens.engine.emmap import Care, expect, expect_shard, one_step, surrogate, update, weighted
 from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.status import Status
@@ -106,8 +107,9 @@ def check_model(model: AbstractModel, data: Any, start: Params, *, weights: Any 
 
     The log-likelihood never falls; the evidence of a block is that of its rows; Jensen's bound touches at its
     point and stays below; the M-step is stationary on Q; weights are repetitions; order and blocks of rows
-    change nothing; the rate of EM at the optimum is complete⁻¹ · missing information; the covariances by the
-    observed information, Louis, Oakes and supplemented EM are one; a second call does not compile again.
+    change nothing, nor does what statistics are reckoned from; the rate of EM at the optimum is complete⁻¹ · missing
+    information; the covariances by the observed information, Louis, Oakes and supplemented EM are one; a second call
+    does not compile again.
 
     **Arguments:** as in `lt.fit`; `start` should lead to a maximum inside the constraints.
     **Raises:** `ModelError` naming the law.
@@ -125,6 +127,7 @@ def check_model(model: AbstractModel, data: Any, start: Params, *, weights: Any 
     _bound(problem, free, seed)
     _stationary(problem, free)
     _sums(problem, free, seed)
+    _reckoned_apart(problem, free)
     _no_recompilation(problem, free)
     *_, last = run(problem, reached.free, Plain(), Stop(tolerance=1e-9, max_steps=50_000))
     if last.status is not Status.CONVERGED:
@@ -224,6 +227,16 @@ def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
 
     lots = sum(map(flat, padded, counted))
     _law("weights are repetitions, in any order and blocks", flat(np.arange(n), times.astype(float)), lots)
+
+
+def _reckoned_apart(problem: Problem, free: np.ndarray) -> None:
+    """Reckoned from the point itself, the map is the same."""
+    if problem.base.recentres:
+        apart = copy(problem)
+        apart.care = Care(about=True)
+        one, other = problem.step(free), apart.step(free)
+        found, right = (np.r_[each.log_likelihood, each.free] for each in (other, one))
+        _law("a step is the same with statistics reckoned from its own point", found, right)
 
 
 def _no_recompilation(problem: Problem, free: np.ndarray) -> None:
