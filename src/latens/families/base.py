@@ -111,6 +111,11 @@ class AbstractFamily(eqx.Module):
         return False
 
     @property
+    def apart(self) -> bool:
+        """Whether it is reckoned from a distribution of its own."""
+        return False
+
+    @property
     def title(self) -> str:
         """What reports call it."""
         return type(self).__name__

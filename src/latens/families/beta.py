@@ -9,8 +9,10 @@ import numpy as np
 from jax import Array
 
 from latens.cells import numbers_in
-from latens.families.exponential import AbstractExponentialFamily
+from latens.families.base import AbstractFamily
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
+from latens.families.within import Reexpressed
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
@@ -65,28 +67,19 @@ class Beta(AbstractExponentialFamily):
     def estimate(self, mean: Array) -> Params:
         centre = jax.nn.sigmoid(mean[0] - mean[1])
         left, right = mean[0] - jnp.log(centre), mean[1] - jnp.log1p(-centre)
-        return self.of_mean(*_solve(centre * left + (1.0 - centre) * right, left - right, centre, 1e-14))
-
-    def of_mean(self, odds: Array, total: Array) -> Params:
-        """Params with those odds a/b, and a + b."""
-        return {"a": total * odds / (1.0 + odds), "b": total / (1.0 + odds)}
-
-    def means_of(self, params: Params) -> tuple[Array, Array]:
-        """E[Y] and E[1 − Y], each with its own digits."""
-        total = params["a"] + params["b"]
-        return params["a"] / total, params["b"] / total
+        return _solve(centre * left + (1.0 - centre) * right, left - right, centre, 1e-14)
 
     def about(self, params: Params) -> "Beta":
-        mean, rest = self.means_of(params)
+        mean, rest = _means(params)
         # near 1 it is the rest that must not be rounded to nothing
-        return _BetaAbout(self, jnp.where(mean < 0.5, short(mean), 1.0 - short(jnp.maximum(rest, EDGE))))
+        return _BetaAbout(jnp.where(mean < 0.5, short(mean), 1.0 - short(jnp.maximum(rest, EDGE))))
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         mean = weighted_mean(numbers_in(xs), weights)
         return BetaFrame(mean / (1.0 - mean))
 
-    def framed(self, frame: AbstractFrame) -> "Beta":
-        return _BetaByMean(frame.unit) if isinstance(frame, BetaFrame) else self
+    def framed(self, frame: AbstractFrame) -> AbstractFamily:
+        return Reexpressed(self, frame) if isinstance(frame, BetaFrame) else self
 
     @property
     def recovery(self) -> tuple[str, int, float] | None:
@@ -115,30 +108,10 @@ class BetaFrame(AbstractByMean):
         return params | {"a": params["a"] / params["b"] / self.unit, "b": params["a"] + params["b"]}
 
     def leave(self, params: Params) -> Params:
-        return params | Beta().of_mean(params["a"] * self.unit, params["b"])
+        return params | _of_odds(params["a"] * self.unit, params["b"])
 
 
-class _BetaByMean(Beta):
-    """A beta of which `a` and `b` are those of its frame."""
-
-    unit: Any
-
-    def natural(self, params: Params) -> Array:
-        whole = Beta().of_mean(params["a"] * self.unit, params["b"])
-        return jnp.stack([whole["a"], whole["b"]])
-
-    def of_mean(self, odds: Array, total: Array) -> Params:
-        return {"a": odds / self.unit, "b": total}
-
-    def means_of(self, params: Params) -> tuple[Array, Array]:
-        odds = params["a"] * self.unit
-        return odds / (1.0 + odds), 1.0 / (1.0 + odds)
-
-    def spread(self, params: Params) -> Array:
-        return 1.0 / (1.0 + params["b"])
-
-
-class _BetaAbout(Beta):
+class _BetaAbout(AbstractAbout, Beta):
     """The same, reckoned from a value c near the mean m, with t = (y − c)/c and u = (c − y)/(1 − c):
 
         T(y) = (c (log(1 + t) − t) + (1 − c)(log(1 + u) − u), log(1 + t) − log(1 + u)),   η = (a + b, (a + b)(m − c))
@@ -146,7 +119,6 @@ class _BetaAbout(Beta):
     The difference m − c is exact, so densities are as good as the data.
     """
 
-    plain: Beta
     centre: Array
 
     def statistic(self, y: Array) -> Array:
@@ -159,10 +131,9 @@ class _BetaAbout(Beta):
         return jnp.stack([shares @ rest, logs[0] - logs[1]])
 
     def natural(self, params: Params) -> Array:
-        total = self.plain.natural(params).sum()
-        mean, rest = self.means_of(params)
+        mean, rest = _means(params)
         away = jnp.where(mean < 0.5, mean - self.centre, (1.0 - self.centre) - rest)
-        return total * jnp.stack([jnp.ones(()), away])
+        return (params["a"] + params["b"]) * jnp.stack([jnp.ones(()), away])
 
     def log_partition(self, natural: Array) -> Array:
         total, away = natural[0], natural[1] / natural[0]
@@ -173,24 +144,19 @@ class _BetaAbout(Beta):
         a = natural[0] * self.centre + natural[1]
         return super().log_mass(jnp.stack([a, natural[0] - a]), lower, upper)
 
-    def of_mean(self, odds: Array, total: Array) -> Params:
-        return self.plain.of_mean(odds, total)
-
-    def means_of(self, params: Params) -> tuple[Array, Array]:
-        return self.plain.means_of(params)
-
-    def about(self, params: Params) -> Beta:
-        return self.plain.about(params)
-
-    def spread(self, params: Params) -> Array:
-        return self.plain.spread(params)
-
-    @property
-    def recovery(self) -> None:
-        return None
-
     def estimate(self, mean: Array) -> Params:
-        return self.of_mean(*_solve(mean[0], mean[1], self.centre, 1e-30))
+        return _solve(mean[0], mean[1], self.centre, 1e-30)
+
+
+def _means(params: Params) -> tuple[Array, Array]:
+    """E[Y] and E[1 − Y], each with its own digits."""
+    total = params["a"] + params["b"]
+    return params["a"] / total, params["b"] / total
+
+
+def _of_odds(odds: Array, total: Array) -> Params:
+    """Params with those odds a/b, and a + b."""
+    return {"a": total * odds / (1.0 + odds), "b": total / (1.0 + odds)}
 
 
 def _rest(a: Array, b: Array) -> Array:
@@ -205,8 +171,8 @@ def _divergence(away: Array, centre: Array) -> Array:
     return centres @ (x * jnp.log1p(x) + log1pmx(x))
 
 
-def _solve(both: Array, apart: Array, centre: Array, least: float) -> tuple[Array, Array]:
-    """a/b and a + b from the means of the statistic about c."""
+def _solve(both: Array, apart: Array, centre: Array, least: float) -> Params:
+    """From the means of the statistic about c."""
     both = jnp.minimum(both, -least)  # negative by Jensen; rounding must not make it 0
     left, right = both + (1.0 - centre) * apart, both - centre * apart
     gap = jnp.maximum(-jnp.log1p(centre * jnp.expm1(left) + (1.0 - centre) * jnp.expm1(right)), least)
@@ -223,4 +189,4 @@ def _solve(both: Array, apart: Array, centre: Array, least: float) -> tuple[Arra
         return total * fit - _rest(total * mean, total * (1.0 - mean))
 
     odds, size = maximum(surrogate, start)
-    return centre / (1.0 - centre) * jnp.exp(odds), jnp.exp(size)
+    return _of_odds(centre / (1.0 - centre) * jnp.exp(odds), jnp.exp(size))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import gammaln
 
-from latens.families.exponential import AbstractExponentialFamily
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.trials import Probability, is_whole, number, require_positive
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp
@@ -126,7 +126,7 @@ class Poisson(AbstractExponentialFamily):
         return _PoissonAbout(self.exposure, jnp.maximum(params["rate"], TINY))
 
 
-class _PoissonAbout(Poisson):
+class _PoissonAbout(AbstractAbout, Poisson):
     """The same, reckoned from a rate r: T(y) = y − er, η = log λ/r, A = r (e^η − 1 − η), h(y) = f(y | r)."""
 
     centre: Any = None
@@ -146,10 +146,6 @@ class _PoissonAbout(Poisson):
 
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         return super().log_mass(natural + jnp.log(self.centre), lower, upper)
-
-    @property
-    def recovery(self) -> None:
-        return None
 
     def estimate(self, mean: Array) -> Params:
         return {"rate": self.centre + mean[0]}

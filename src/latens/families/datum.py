@@ -183,6 +183,17 @@ class AbstractDatum(AbstractFamily):
         estimable(jax.tree.map(lambda leaf: leaf.reshape(len(leaf), -1)[:, :1], xs), columns[:1])
 
 
+class AboveZero(AbstractDatum):
+    """What families of positive numbers share."""
+
+    def support(self, y: Array) -> Array:
+        return y > 0
+
+    @property
+    def words(self) -> str:
+        return "a number above 0"
+
+
 def _to_whole(rows: Interval) -> Interval:
     """Intervals of counts by their first and last whole number: an end that is not among them, as of ">5", is said by
     the last bit of a double, which a device may flush or round away."""

@@ -128,3 +128,15 @@ class AbstractExponentialFamily(AbstractDatum):
 
     def features_of(self, y: Array) -> Array:
         return self.statistic(y)
+
+
+class AbstractAbout(AbstractExponentialFamily):
+    """An exponential family with its statistic and potentials reckoned from a distribution of its own."""
+
+    @property
+    def apart(self) -> bool:
+        return True
+
+    @property
+    def recovery(self) -> None:
+        return None

@@ -10,8 +10,12 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.cells import numbers_in
-from latens.families.exponential import AbstractExponentialFamily
+from latens.errors import DataError
+from latens.families.base import AbstractFamily
+from latens.families.datum import AboveZero
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
+from latens.families.within import Reexpressed
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp
 from latens.numerics.newton import maximum
@@ -70,6 +74,15 @@ class Exponential(AbstractExponentialFamily):
     def estimate(self, mean: Array) -> Params:
         return {"rate": 1.0 / mean[0]}
 
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        super().require(xs, columns)
+        values = numbers_in(xs)
+        if not np.nan_to_num(values).any():
+            raise DataError(
+                f"column '{columns[0]}': all values are 0, so the likelihood grows with the rate for ever; give "
+                "the data before they were rounded"
+            )
+
     def support(self, y: Array) -> Array:
         return y >= 0
 
@@ -81,7 +94,7 @@ class Exponential(AbstractExponentialFamily):
         return jax.random.exponential(key) / params["rate"]
 
 
-class Gamma(AbstractExponentialFamily):
+class Gamma(AboveZero, AbstractExponentialFamily):
     """Gamma distribution: f(y) = b^a y^(a−1) e^(−by) / Γ(a), y > 0.
 
     T(y) = (log y, y), η = (a, −b), A = log Γ(η₁) − η₁ log(−η₂), h(y) = 1/y. The M-step solves
@@ -130,31 +143,16 @@ class Gamma(AbstractExponentialFamily):
         gap = jnp.maximum(gap, least)
         start = jnp.log((3 - gap + jnp.sqrt((gap - 3) ** 2 + 24 * gap)) / (12 * gap))
         shape = jnp.exp(maximum(lambda u: -jnp.exp(u[0]) * gap - stirling(jnp.exp(u[0])), start[None])[0])
-        return self.of_mean(shape, mean)
-
-    def of_mean(self, shape: Array, mean: Array) -> Params:
-        """Params with that mean."""
         return {"shape": shape, "rate": shape / mean}
 
-    def centre_of(self, params: Params) -> Array:
-        """The mean, a/b."""
-        return params["shape"] / params["rate"]
-
     def about(self, params: Params) -> "Gamma":
-        return _GammaAbout(self, short(self.centre_of(params)))
+        return _GammaAbout(short(params["shape"] / params["rate"]))
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return GammaFrame(weighted_mean(numbers_in(xs), weights))
 
-    def framed(self, frame: AbstractFrame) -> "Gamma":
-        return _GammaByMean(frame.unit) if isinstance(frame, GammaFrame) else self
-
-    def support(self, y: Array) -> Array:
-        return y > 0
-
-    @property
-    def words(self) -> str:
-        return "a number above 0"
+    def framed(self, frame: AbstractFrame) -> AbstractFamily:
+        return Reexpressed(self, frame) if isinstance(frame, GammaFrame) else self
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.gamma(key, params["shape"]) / params["rate"]
@@ -175,28 +173,12 @@ class GammaFrame(AbstractByMean):
         return params | {"rate": params["rate"] * (params["shape"] / self.unit)}
 
 
-class _GammaByMean(Gamma):
-    """A gamma of which `rate` is that of its frame."""
-
-    unit: Any
-
-    def natural(self, params: Params) -> Array:
-        return jnp.stack([params["shape"], -params["shape"] / self.centre_of(params)])
-
-    def of_mean(self, shape: Array, mean: Array) -> Params:
-        return {"shape": shape, "rate": self.unit / mean}
-
-    def centre_of(self, params: Params) -> Array:
-        return self.unit / params["rate"]
-
-
-class _GammaAbout(Gamma):
+class _GammaAbout(AbstractAbout, Gamma):
     """The same, reckoned from a value c near the mean m: T(y) = (log(1 + t) − t, t), t = y/c − 1, η = (a, a (1 − c/m)).
 
     The difference m − c is exact, so densities are as good as the data.
     """
 
-    plain: Gamma
     centre: Array
 
     def statistic(self, y: Array) -> Array:
@@ -206,24 +188,11 @@ class _GammaAbout(Gamma):
         return jnp.stack([jnp.where(near, log1pmx(jnp.where(near, away, 0.0)), far), away])
 
     def natural(self, params: Params) -> Array:
-        mean = self.centre_of(params)
+        mean = params["shape"] / params["rate"]
         return params["shape"] * jnp.stack([jnp.ones(()), (mean - self.centre) / mean])
 
     def log_partition(self, natural: Array) -> Array:
         return stirling(natural[0]) - natural[0] * log1pmx(-natural[1] / natural[0])
-
-    def of_mean(self, shape: Array, mean: Array) -> Params:
-        return self.plain.of_mean(shape, mean)
-
-    def centre_of(self, params: Params) -> Array:
-        return self.plain.centre_of(params)
-
-    def about(self, params: Params) -> Gamma:
-        return self.plain.about(params)
-
-    @property
-    def recovery(self) -> None:
-        return None
 
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         plain = jnp.stack([natural[0], natural[1] - natural[0]])

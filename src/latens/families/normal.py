@@ -12,6 +12,7 @@ from jax import Array
 from latens.cells import ends_in
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
+from latens.families.datum import AboveZero
 from latens.families.exponential import AbstractExponentialFamily
 from latens.families.frame import AbstractFrame, Affine
 from latens.families.logarithmic import Log, log_frame
@@ -163,7 +164,7 @@ class Normal(AbstractExponentialFamily):
         return frozenset({"variance"})
 
 
-class LogNormal(AbstractExponentialFamily):
+class LogNormal(AboveZero, AbstractExponentialFamily):
     """Log-normal distribution: log y is normal with the given mean and variance.
 
     T(y) = (log y, log² y), η = (μ/σ², −1/2σ²), h(y) = 1/y.
@@ -204,13 +205,6 @@ class LogNormal(AbstractExponentialFamily):
     @property
     def recovery(self) -> tuple[str, int, float]:
         return ("exp", 0, 0.0)
-
-    def support(self, y: Array) -> Array:
-        return y > 0
-
-    @property
-    def words(self) -> str:
-        return "a number above 0"
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jnp.exp(params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key))

@@ -106,6 +106,10 @@ class Product(AbstractFamily):
     def recentres(self) -> bool:
         return any(family.recentres for family in self.members)
 
+    @property
+    def apart(self) -> bool:
+        return any(family.apart for family in self.members)
+
     def log_kernel(self, potential: Array, x: Any) -> Array:
         own = self._split(potential)
         return jnp.stack([f.log_kernel(own[c], x[c]) for c, f in self.families.items()]).sum()

@@ -11,7 +11,7 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.errors import ModelError
-from latens.families.exponential import AbstractExponentialFamily
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.numerics.constraints import EDGE, AbstractConstraint, Unit
 from latens.numerics.space import Params
 from latens.numerics.special import TINY, deviance, log_factorial, log_mixed, log_ratio, logsumexp, safe_log
@@ -171,7 +171,7 @@ class Binomial(_Successes):
         return _BinomialAbout(self.trials, jnp.clip(params["probability"], EDGE, 1.0 - EDGE))
 
 
-class _BinomialAbout(Binomial):
+class _BinomialAbout(AbstractAbout, Binomial):
     """The same, reckoned from a probability c: T(y) = y − Nc, η = logit p − logit c, A = log(1 − c + c e^η) − cη."""
 
     centre: Any = None
@@ -195,10 +195,6 @@ class _BinomialAbout(Binomial):
 
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         return super().log_mass(natural + jnp.log(self.centre) - jnp.log1p(-self.centre), lower, upper)
-
-    @property
-    def recovery(self) -> None:
-        return None
 
     def estimate(self, mean: Array) -> Params:
         return {"probability": self.centre + mean[0]}

@@ -81,6 +81,10 @@ class Truncated(AbstractDatum):
     def recentres(self) -> bool:
         return self.family.recentres
 
+    @property
+    def apart(self) -> bool:
+        return self.family.apart
+
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
         return self.family.standard(params)
 

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,12 @@ from jax.scipy.special import gammaln
 
 from latens.cells import Interval, Partial, as_interval, ends_in
 from latens.families.base import AbstractFamily
-from latens.families.datum import AbstractDatum
+from latens.families.datum import AboveZero, AbstractDatum
 from latens.families.frame import AbstractFrame
 from latens.families.lifetimes import hazard_mass
 from latens.families.logarithmic import Log, log_frame
 from latens.families.normal import LogNormal, Normal
-from latens.families.within import GIVEN
+from latens.families.within import AbstractInside
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.masses import nodes
 from latens.numerics.space import Params
@@ -112,7 +112,7 @@ def _log_smallest(potential: Array, t: Array) -> Array:
     return jnp.where(inside, jnp.log(shape) + z - jnp.exp(z), -jnp.inf)
 
 
-class Weibull(AbstractWeibull):
+class Weibull(AboveZero, AbstractWeibull):
     """Weibull distribution: f(y) = (a/s) (y/s)^(a−1) e^(−(y/s)^a), y > 0.
 
     No finite statistic serves every shape: a row's potentials are its own log-density, those of a censored
@@ -167,13 +167,6 @@ class Weibull(AbstractWeibull):
     def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
         return self.set_moments(params, jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf))
 
-    def support(self, y: Array) -> Array:
-        return y > 0
-
-    @property
-    def words(self) -> str:
-        return "a number above 0"
-
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return params["scale"] * jax.random.exponential(key) ** (1 / params["shape"])
 
@@ -181,7 +174,7 @@ class Weibull(AbstractWeibull):
         return jnp.log(y)[None]
 
 
-class _LogWeibull(AbstractWeibull):
+class _LogWeibull(AbstractInside, AbstractWeibull):
     """The logarithm of a Weibull variable, in whose frame such data are fitted; `scale` is still that of y."""
 
     def log_of(self, y: Array) -> Array:
@@ -194,18 +187,9 @@ class _LogWeibull(AbstractWeibull):
     def proxy(self) -> AbstractFamily:
         return Normal()
 
-    def set_moments(self, params: Params, lower: Array, upper: Array) -> NoReturn:
-        raise NotImplementedError(GIVEN)
-
-    def whole_moments(self, params: Params, y: Array) -> NoReturn:
-        raise NotImplementedError(GIVEN)
-
     def support(self, y: Array) -> Array:
         return jnp.isfinite(y)
 
     @property
     def words(self) -> str:
         return "a finite number"
-
-    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
-        return jnp.log(params["scale"]) + jnp.log(jax.random.exponential(key)) / params["shape"]

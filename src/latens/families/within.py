@@ -12,13 +12,31 @@ from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
 
 
-class Moved(AbstractDatum):
+class AbstractInside(AbstractDatum):
+    """A family as computations see it. Draws, expectations and the like are asked of the one that users gave."""
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> NoReturn:
+        raise NotImplementedError(GIVEN)
+
+    def set_moments(self, params: Params, lower: Array, upper: Array) -> NoReturn:
+        raise NotImplementedError(GIVEN)
+
+    def whole_moments(self, params: Params, y: Array) -> NoReturn:
+        raise NotImplementedError(GIVEN)
+
+    def read(self, data: Any) -> NoReturn:
+        raise NotImplementedError(GIVEN)
+
+
+GIVEN = "asked of the family that users gave"
+
+
+class Moved(AbstractInside):
     """The distribution of y whose image z in some coordinates has the family's.
 
         log f(y) = log f(z) + log |∂z/∂y|
 
-    What a component of a mixture computes with where the coordinates of all would cost it digits. Draws,
-    expectations and the like are asked of the family that users gave.
+    What a component of a mixture computes with where the coordinates of all would cost it digits.
     """
 
     family: Any  # as it is in those coordinates
@@ -68,6 +86,10 @@ class Moved(AbstractDatum):
     def recentres(self) -> bool:
         return bool(self.family.recentres)
 
+    @property
+    def apart(self) -> bool:
+        return bool(self.family.apart)
+
     def potential(self, params: Params) -> Array:
         return jnp.asarray(self.family.potential(self._enter(params)))
 
@@ -109,21 +131,13 @@ class Moved(AbstractDatum):
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return dict(self.family.axes(columns))
 
-    def sample(self, params: Params, key: Array, like: Any = None) -> NoReturn:
-        raise NotImplementedError(GIVEN)
-
-    def set_moments(self, params: Params, lower: Array, upper: Array) -> NoReturn:
-        raise NotImplementedError(GIVEN)
-
-    def whole_moments(self, params: Params, y: Array) -> NoReturn:
-        raise NotImplementedError(GIVEN)
-
-    def read(self, data: Any) -> NoReturn:
-        raise NotImplementedError(GIVEN)
-
 
 class Within(Moved):
-    """The same under params that are those of y, not of z."""
+    """The same under params that are those of y, not of z: in coordinates of one distribution of the family."""
+
+    @property
+    def apart(self) -> bool:
+        return True
 
     def _enter(self, params: Params) -> Params:
         return self.coordinates.enter(params)
@@ -132,4 +146,11 @@ class Within(Moved):
         return self.coordinates.leave(params)
 
 
-GIVEN = "asked of the family that users gave"
+class Reexpressed(Moved):
+    """The same data under other params: those that the family's own have in the frame."""
+
+    def _enter(self, params: Params) -> Params:
+        return self.coordinates.leave(params)
+
+    def _leave(self, params: Params) -> Params:
+        return self.coordinates.enter(params)

@@ -206,7 +206,7 @@ class Alike(AbstractComponents):
 
     @property
     def apart(self) -> bool:
-        return self.members is not None
+        return self.members is not None and bool(self.members.apart)
 
     @property
     def recentres(self) -> bool:

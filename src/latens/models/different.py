@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,11 +23,10 @@ class Different(AbstractComponents):
     """A list of families over the same kind of datum; parameters are called "0.name", "1.name", ..."""
 
     families: tuple[AbstractFamily, ...]
-    recentred: bool = eqx.field(static=True, default=False)
 
     @property
     def apart(self) -> bool:
-        return self.recentred
+        return any(family.apart for family in self.families)
 
     def _own(self, params: Params, j: int) -> Params:
         return {n: params[f"{j}.{n}"] for n in self.families[j].constraints}
@@ -80,7 +78,7 @@ class Different(AbstractComponents):
         return tuple(shares[j] * f.mean_totals(self._own(params, j), like) for j, f in enumerate(self.families))
 
     def about(self, params: Params) -> "Different":
-        return Different(tuple(f.about(self._own(params, j)) for j, f in enumerate(self.families)), True)
+        return Different(tuple(f.about(self._own(params, j)) for j, f in enumerate(self.families)))
 
     @property
     def recentres(self) -> bool:

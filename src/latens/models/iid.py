@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +35,6 @@ class IID(AbstractModel):
     """
 
     family: AbstractFamily
-    apart: bool = eqx.field(static=True, default=False)  # whether it is reckoned from its own distribution
 
     def __check_init__(self) -> None:
         if not isinstance(self.family, AbstractFamily):
@@ -92,7 +90,7 @@ class IID(AbstractModel):
         return _begin(self.family, xs, weights)
 
     def about(self, params: Params) -> "IID":
-        return IID(self.family.about(params), True)
+        return IID(self.family.about(params))
 
     @property
     def recentres(self) -> bool:
@@ -108,7 +106,7 @@ class IID(AbstractModel):
         return _begin(self.family, xs, weights)
 
     def health(self, params: Params, n: Array) -> Array:
-        return self.family.spread(params)[None] / least_spread(self.apart or not self.finite, n)
+        return self.family.spread(params)[None] / least_spread(self.family.apart or not self.finite, n)
 
     def ailment(self, part: int) -> str:
         alone = getattr(self.family, "shape", None) == ()
