@@ -233,6 +233,16 @@ def test_a_limit_that_no_params_attain_is_told_soon(family, data, where):
     assert fit.evaluations < 200
 
 
+@pytest.mark.parametrize("family", [lt.Normal(), lt.Gamma()], ids=lambda family: type(family).__name__)
+def test_a_likelihood_that_only_goes_on_rising_is_told(family):
+    """Two bins: what puts 2/7 of the whole into the first, ever narrower around their edge, is as good as any."""
+    fit = lt.fit(lt.IID(family), lt.grouped([1, 2, 3, 4], [10, 25, 0]))
+    assert fit.status is lt.Status.DEGENERATE
+    assert "no maximum" in fit.message
+    assert fit.log_likelihood == pytest.approx(10 * np.log(10 / 35) + 25 * np.log(25 / 35), abs=1e-3)
+    assert fit.evaluations < 400
+
+
 def test_plain_em_stays_as_it_is():
     fit = lt.fit(
         lt.IID(lt.Normal()), lt.interval([0.0, 0.5], [1.0, 2.0]), accelerate=lt.Plain(), stop=lt.Stop(max_steps=300)

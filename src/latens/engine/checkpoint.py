@@ -24,7 +24,7 @@ from latens.engine.status import Status
 from latens.errors import DataError, ModelError
 
 SECONDS = 10.0  # from one save to the next
-FORMAT = 3
+FORMAT = 4
 PLAIN: tuple[str, ...] = (
     "extrapolated",
     "level",
@@ -37,8 +37,8 @@ PLAIN: tuple[str, ...] = (
     "below",
     "falls",
 )
-PLAIN += ("stale", "stuck", "grew", "leap", "marked")
-ARRAYS = ("point", "image", "home", "mark")
+PLAIN += ("stale", "stuck", "grew", "leap", "feet")
+ARRAYS = ("point", "image", "home", "marks")
 BEST = ("log_likelihood", "step", "evaluations", "rejected", "accelerated", "distance", "reason")
 
 

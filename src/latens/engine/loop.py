@@ -17,8 +17,10 @@ from latens.numerics.memory import Sealed
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once
 STILL = 1e-2  # standard errors: a fall after a shorter step may be rounding
 PATIENCE = 20  # points below the best that an accelerator may go through before it is called back; and such falls
-LEAP = 100  # evaluations after which it is seen, and again after twice as many, whether the way leads to an edge
+LEAP = 50  # evaluations, and twice as many each time, after which it is seen whether the way since leads to an edge
 LEAPS = (60.0, 20.0, 6.0)  # how far, in free coordinates, where logarithms are what goes to an edge
+# on a way as far as this in free coordinates, a rise of no more: a standard error of 35 at least, were it to a maximum
+STRAY, RISE = 0.05, 1e-6
 MEMORY, TURNS = 16, 8  # of so many plain steps, how many must have changed from growing to shrinking or back
 
 
@@ -84,8 +86,8 @@ class Run:
         self.evaluations = self.rejected = self.steps = self.below = self.falls = 0
         self.stale = 0  # evaluations since the objective was highest
         self.grew: list[bool] = []  # whether the latest plain steps were longer than those before them
-        self.leap = LEAP  # evaluations after which the next one is due
-        self.mark, self.marked = start, False  # where the run was half as many before, and whether it has come there
+        self.leap = LEAP  # evaluations after which the next look is due
+        self.marks, self.feet = np.stack([start, start]), [-np.inf, -np.inf]  # the last two, and the objective there
         self.stuck = 0  # short M-steps that did not arrive
         self.path: list[Passed] = []
         self.busy = False  # whether the state is being changed
@@ -118,8 +120,10 @@ class Run:
             distance,
         )
         status, reason = self._judge(step, distance)
-        if status is Status.CONVERGED and reason:  # what was projected from steps that are rounding says nothing
-            reached = replace(reached, distance=max(step.length, self.given.rounding))
+        if status is Status.CONVERGED and not distance > 0:
+            reached = replace(reached, distance=self.given.rounding)
+        elif status is Status.CONVERGED and not distance < STILL:  # projected from steps that are rounding
+            reached = replace(reached, distance=step.length)
         if self.best is not None and self.given.rises and step.log_likelihood < self.best.log_likelihood - self._slack:
             self.below += 1
             if status is not Status.RUNNING or self.below > PATIENCE:
@@ -143,14 +147,17 @@ class Run:
 
         Looked at when it is due, and where a run that has been slow would be taken for converged.
         """
-        due = self.leap if self.marked else self.leap // 2
-        if not (self.given.leaps and self.accelerate.leaps) or self.below or (self.evaluations < due and not ending):
+        due = self.evaluations >= self.leap
+        if not (self.given.leaps and self.accelerate.leaps) or self.below or not (due or ending):
             return ""
-        drift, self.mark, late = self.image - self.mark, self.image, self.marked or ending
-        self.marked = not self.marked
+        late = ending or self.leap > LEAP
+        begun, gain = self.marks[int(due)], self.level - self.feet[int(due)]
+        if due:
+            self.marks, self.feet = np.stack([self.marks[1], self.image]), [self.feet[1], self.level]
+            self.leap = 2 * self.evaluations
         if not late:
             return ""
-        self.leap = max(self.leap, 2 * self.evaluations)
+        drift = self.image - begun
         largest = np.abs(drift).max(initial=0.0)
         along = np.where(np.abs(drift) > 0.1 * largest, drift, 0.0)
         for far in LEAPS if largest > 0 else ():
@@ -160,7 +167,7 @@ class Run:
             self.evaluations += 1
             if np.isfinite(step.log_likelihood) and step.log_likelihood >= bar:
                 return self.given.edge(self.image, there)
-        return ""
+        return self.given.plateau(begun, self.image, gain) if largest > STRAY and 0 <= gain < RISE else ""
 
     def resume(self, stop: Stop) -> None:
         """Go on from an end, under another rule."""
@@ -201,7 +208,7 @@ class Run:
             lost = self.best.log_likelihood - step.log_likelihood
             near = self.length < STILL and self.best.distance < STILL and lost <= self.given.blur(self.level)
             if near and self.stop.tolerance > 0:
-                self.best = replace(self.best, distance=self.length).ended(Status.CONVERGED, _as_near(self.length))
+                self.best = self.best.ended(Status.CONVERGED, _as_near(self.length))
                 return self.best
             end = self.given.fallen(self.best.log_likelihood, self.point, step)
             if isinstance(end, Exception):
@@ -244,8 +251,9 @@ class Run:
         if reason:
             return Status.DEGENERATE, reason
         status = self.stop.judge(distance if step.arrived else np.inf, self.evaluations)
-        blurred = self.stop.tolerance > 0 and step.arrived and self._blurred(step)
-        slow = status is Status.CONVERGED and self.evaluations > LEAP // 2
+        far = STILL < distance < np.inf
+        blurred = self.stop.tolerance > 0 and step.arrived and self._blurred(step) and not far
+        slow = status is Status.CONVERGED and self.evaluations > LEAP
         if (blurred or slow) and (edge := self._edge(ending=True)):
             return Status.DEGENERATE, edge
         if status is Status.CONVERGED:
@@ -282,12 +290,10 @@ def run(given: AbstractMap, start: np.ndarray, accelerate: AbstractAccelerator, 
 
 def drive(under_way: Run) -> Iterator[Iterate]:
     """Take a run to its end, if it has not come there."""
-    if under_way.best is not None and under_way.best.status is not Status.RUNNING:
-        yield under_way.best
+    reached = under_way.best
+    if reached is not None and reached.status is not Status.RUNNING:
+        yield reached
         return
-    while True:
-        reached = under_way.take(under_way.given.step(under_way.point))
-        if reached is not None:
+    while reached is None or reached.status is Status.RUNNING:
+        if (reached := under_way.take(under_way.given.step(under_way.point))) is not None:
             yield reached
-            if reached.status is not Status.RUNNING:
-                return

@@ -71,6 +71,10 @@ class AbstractMap(ABC):
         """What it means that the objective goes on rising from one point to another, far away, that is no maximum."""
         return "the objective rises to a limit that it does not attain"
 
+    def plateau(self, here: np.ndarray, there: np.ndarray, gain: float) -> str:
+        """What it means that the way from one point to another, far in free coordinates, has led up by so little."""
+        return f"the objective rose by {gain:.1g} only on the way here"
+
     @property
     def rises(self) -> bool:
         """Whether plain steps never lower the objective."""

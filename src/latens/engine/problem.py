@@ -51,6 +51,7 @@ def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Param
     return frame.leave(Space(model.constraints).params(free))
 
 
+TOO_LITTLE = "there is not enough in the data to tell, so fix that parameter or use a smaller model"
 SINGLE = 1e6  # times as much rounding as in double precision, about
 
 
@@ -242,15 +243,28 @@ class Problem(AbstractEvaluation):
         return True
 
     def edge(self, here: np.ndarray, there: np.ndarray) -> str:
-        before, after = (self.space.flat(self.params(free)) for free in (here, there))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            change = np.nan_to_num(np.log(np.abs(np.asarray(after))) - np.log(np.abs(np.asarray(before))))
+        change = self._change(here, there)
         gone = [i for i in np.flatnonzero(self.space.distinct) if abs(change[i]) > 3]
         where = ", ".join(f"{self.names[i]} goes to {'infinity' if change[i] > 0 else '0'}" for i in gone[:4])
         return (
             f"the likelihood has no maximum: as {where or 'the params run away'}, it rises to a limit that no params "
-            "attain; there is not enough in the data to tell, so fix that parameter or use a smaller model"
+            f"attain; {TOO_LITTLE}"
         )
+
+    def plateau(self, here: np.ndarray, there: np.ndarray, gain: float) -> str:
+        change = self._change(here, there)
+        most = [i for i in np.argsort(-np.abs(change)) if self.space.distinct[i] and change[i]]
+        where = ", ".join(f"{self.names[i]} {'grows' if change[i] > 0 else 'shrinks'}" for i in most[:2])
+        return (
+            f"the likelihood has no maximum that the data tell: as {where or 'the params move'}, it goes on rising, by "
+            f"{gain:.1g} for the last {np.abs(change).max():.0%}; {TOO_LITTLE}"
+        )
+
+    def _change(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+        """(P,) of the logarithms of the reported scalars."""
+        before, after = (np.asarray(self.space.flat(self.params(free))) for free in (here, there))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.nan_to_num(np.log(np.abs(after)) - np.log(np.abs(before)))
 
     @double
     def unusable(self, free: np.ndarray, step: Step) -> ParameterError:
@@ -259,7 +273,8 @@ class Problem(AbstractEvaluation):
         bad = ~np.isfinite(logs)
         where = f"row {self._numbers[int(np.argmax(bad))]}" if bad.any() else "the data"
         return ParameterError(
-            f"start: {where} has log-likelihood {logs[bad][0] if bad.any() else np.nan} there; choose another start"
+            f"start: {where} has log-likelihood {logs[bad][0] if bad.any() else np.nan} where the fit begins; "
+            "give another start (start=...), or the data in other units"
         )
 
 
