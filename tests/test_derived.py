@@ -126,6 +126,11 @@ REFUSED = [
     (lambda: PAIR.derive(lambda p: p["mean"].min(), scale="log"), lt.ParameterError, "'log' has no place for"),
     (lambda: LIVES.derive(survival(1.0)).interval(method="wald"), lt.ParameterError, "'delta' or 'profile'"),
     (lambda: LIVES.derive(survival(1.0)).interval(95), lt.ParameterError, "level must lie"),
+    (
+        lambda: LIVES.derive(lambda p: (p["shape"] / LIVES.params["shape"] - 1 - 1e-9) ** 2),
+        lt.InferenceError,
+        "all but no slope",
+    ),
     (lambda: LIVES.derive(survival(1e-12)).interval(method="profile"), lt.InferenceError, "to the last digit"),
 ]
 

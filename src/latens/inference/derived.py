@@ -23,6 +23,7 @@ Function = Callable[[Params], Any]
 
 POINTS, FEWER = 400, 40  # of the parameter space at which a function is asked for its range; one by one
 SOME = 0.1  # of them it must be defined at to tell
+HAIR, STEEPER = 1e-4, 30.0  # standard errors; how much steeper a function gets that was stationary
 MATTERS = 1e-10  # of the largest derivative: less leans on nothing
 LEANS = 1e-4  # how much of a derivative's terms must be left of their sum for it not to be rounding
 
@@ -89,8 +90,12 @@ def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | No
         return jnp.asarray(function({n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}))
 
     flat = jnp.asarray(optimum.values)
+
+    def slope_at(vector: np.ndarray) -> np.ndarray:
+        return np.asarray(jax.jacrev(lambda v: jnp.ravel(of(v)))(jnp.asarray(vector)))
+
     try:
-        slope = np.asarray(jax.jacrev(lambda v: jnp.ravel(of(v)))(flat))
+        slope = slope_at(optimum.values)
         value = np.asarray(of(flat), dtype=float)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError) as error:
         first = str(error).strip().splitlines()[0]
@@ -106,9 +111,11 @@ def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | No
     if flat_rows.any():
         raise InferenceError(
             f"derive: entry {int(np.argmax(flat_rows))} of the function has no finite, non-zero derivative at the "
-            "estimate (a step such as round or argmax?), so the delta method says nothing; use a smooth function"
+            "estimate (a step such as round or argmax, or a maximum of it?), so the delta method says nothing; use a "
+            "smooth function"
         )
     _check_told(slope, optimum, errors)
+    _check_slope(slope, slope_at, optimum, errors)
     found = slope @ errors.kept @ slope.T
     deviation = np.sqrt(np.diag(found)).reshape(value.shape)
     scales = np.full(value.shape, scale) if scale else _scales(function, optimum, value)
@@ -152,6 +159,20 @@ def _check_told(slope: np.ndarray, optimum: Optimum, errors: Errors) -> None:
                 f"derive: entry {entry} of the function leans on {names[scalar]}, which has no standard error: "
                 f"{each.reason}"
             )
+
+
+def _check_slope(
+    slope: np.ndarray, slope_at: Callable[[np.ndarray], np.ndarray], optimum: Optimum, errors: Errors
+) -> None:
+    """At a stationary point of a function its slope is rounding: a hair's breadth away it is far steeper."""
+    sizes = np.sqrt(np.maximum(np.diag(errors.kept), 0.0))
+    away = slope_at(optimum.values + HAIR * sizes * np.random.default_rng(0).standard_normal(len(sizes)))
+    flat = np.abs(slope) @ sizes < np.abs(away) @ sizes / STEEPER
+    if flat.any():
+        raise InferenceError(
+            f"derive: entry {int(np.argmax(flat))} of the function has all but no slope at the estimate (a maximum or "
+            "minimum of it?), so the delta method says nothing: derive what it is a function of"
+        )
 
 
 @double
