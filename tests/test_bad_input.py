@@ -24,6 +24,7 @@ DATA = [
     (lt.IID(lt.Poisson()), {"deaths": [1, 2.5]}, "row 1, column 'deaths': 2.5"),
     (lt.IID(lt.Poisson(exposure=None)), [[1, 1.0], [2, NAN]], "row 1, column 'exposure'"),
     (lt.IID(lt.Exponential()), [1.0, -1.0], "row 1.*number of at least 0"),
+    (lt.IID(lt.Exponential()), [0.0, 0.0], "all values are 0, so the likelihood grows"),
     (lt.IID(lt.Gamma()), [1.0, 0.0], "row 1.*above 0"),
     (lt.IID(lt.Beta()), [0.5, 1.0], "row 1.*strictly between 0 and 1"),
     (lt.IID(lt.Bernoulli()), [0, 1, 2], "row 2.*0 or 1"),

@@ -70,6 +70,25 @@ def test_truncated_data_recover_the_truth(name):
     assert max(abs(naive.params[p] - v) / fit.standard_errors()[p] for p, v in truth.items()) > 4
 
 
+def test_standard_errors_along_a_curved_ridge():
+    """A normal of which only a tail is seen: mean and variance trade places along a ridge, yet each has its error."""
+    y = np.random.default_rng(8).exponential(1, 50)
+    fit = lt.fit(lt.IID(lt.Truncated(lt.Normal(), lower=0)), y)
+
+    def log_likelihood(mean, variance):
+        return stats.truncnorm.logpdf(y, -mean / variance**0.5, np.inf, mean, variance**0.5).sum()
+
+    at = np.array([float(fit.params["mean"]), float(fit.params["variance"])])
+    h = 1e-3 * np.abs(at) * np.eye(2)
+    second = [
+        [sum(s * t * log_likelihood(*(at + s * a + t * b)) for s in (1, -1) for t in (1, -1)) for b in h] for a in h
+    ]
+    information = -np.array(second) / (4 * np.outer(h.diagonal(), h.diagonal()))
+    expected = np.sqrt(np.diag(np.linalg.inv(information)))
+    found = fit.standard_errors()
+    np.testing.assert_allclose([float(found["mean"]), float(found["variance"])], expected, rtol=0.02)
+
+
 def test_a_histogram_is_maximum_likelihood_of_its_bins():
     edges, counts = [-INF, 0, 1, 2, 4, INF], np.array([12.0, 25, 31, 24, 8])
     fit = lt.fit(lt.IID(lt.Normal()), lt.grouped(edges, counts))

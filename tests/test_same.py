@@ -91,6 +91,10 @@ def test_cells_that_were_not_seen_take_part():
     assert not same(first, Problem(DIAGONAL, PLANE))
 
 
+def test_rows_of_which_nothing_was_seen_are_none():
+    assert same(Problem(FULL, PLANE), Problem(FULL, np.concatenate([PLANE, np.full((50, 2), NAN)])))
+
+
 def test_sets_of_categories_and_labels_take_part():
     sets = [{0, 1}, 2, None, 0, 1, {1, 2}, {0, 2}] * 5
     first = Problem(lt.IID(lt.Categorical(3)), lt.one_of(sets))

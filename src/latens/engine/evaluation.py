@@ -59,21 +59,24 @@ class AbstractEvaluation(AbstractMap):
     @double
     def step(self, free: np.ndarray) -> Step:
         """Evaluate the EM map: the log-likelihood at `free`, and where E and M lead from there."""
-        found = self._step(free)
-        log_lik, length, size, arrived = np.asarray(found.facts).tolist()
-        careful = self._careful(size, bool(arrived))
-        if careful != self.care:
-            self.care = careful
-            return self.step(free)
-        return Step(log_lik + self.offset, np.asarray(found.free), length, np.asarray(found.health), bool(arrived))
+        step, care = self._evaluated(free)
+        if care == self.care:
+            return step
+        self.care = care
+        return self.step(free)
 
     @double
     def probe(self, free: np.ndarray, bar: float) -> Step:
+        step, care = self._evaluated(free)
+        # the care that it takes there is that of the copy
+        return copy(self).step(free) if care != self.care and step.log_likelihood >= bar else step
+
+    def _evaluated(self, free: np.ndarray) -> tuple[Step, Care]:
+        """A step, and the care that it would have taken."""
         found = self._step(free)
         log_lik, length, size, arrived = np.asarray(found.facts).tolist()
-        if log_lik + self.offset >= bar and self._careful(size, True) != self.care:
-            return copy(self).step(free)  # the care that it takes there is that of the copy
-        return Step(log_lik + self.offset, np.asarray(found.free), length, np.asarray(found.health), bool(arrived))
+        step = Step(log_lik + self.offset, np.asarray(found.free), length, np.asarray(found.health), bool(arrived))
+        return step, self._careful(size, step.arrived)
 
     def _step(self, free: np.ndarray) -> Packed:
         if self.side_by_side:

@@ -55,9 +55,9 @@ def same_data(one: Problem, other: Problem) -> bool:
     have the same sums then, and hardly otherwise.
     """
     here, there = _columns(one), _columns(other)
-    if len(here) != len(there) or not np.isclose(one.n, other.n, rtol=1e-9):
+    if len(here) != len(there) or not np.isclose(one.observations, other.observations, rtol=1e-9):
         return False
-    at, to = (np.array([c.place(p.weights) for c in cs]) for cs, p in ((here, one), (there, other)))
+    at, to = (np.array([c.place(p.weights * p.informative) for c in cs]) for cs, p in ((here, one), (there, other)))
     loose = SINGLE if one.single or other.single else DOUBLE
     room = loose + 4 * EPS * float(np.max(np.abs(at[:, 0]) / at[:, 1]))
     alike, found = (np.abs(some[:, None] - at).max(-1) <= room * at[:, 1] for some in (at, to))
@@ -75,7 +75,7 @@ def _sums(columns: list[Column], problem: Problem, at: np.ndarray, kinds: np.nda
         phases = rng.uniform(0.0, 2 * np.pi, (len(at), 2))
         pairs = zip(columns, kinds, strict=True)
         rows = sum(column.turned(at[kind], pace, phases[kind]) for column, kind in pairs)
-        found.append(problem.weights @ np.cos(rows) / problem.n)
+        found.append((problem.weights * problem.informative) @ np.cos(rows) / problem.observations)
     return np.array(found)
 
 

@@ -51,8 +51,8 @@ def trusted(at: Iterate) -> FreeInformation:
     found = full if inside.all() else full.along(directions)
     if not (np.isfinite(found.complete).all() and np.isfinite(found.observed).all()):
         raise InferenceError("the information is not finite at the estimate: a parameter is at an extreme")
-    # along a curved ridge, what is left of the way to the limit shows as curvature
-    kept, flat = _split(found, problem, min(at.distance, -RISING))
+    # along a curved ridge, what is left of the score shows as curvature; it is the step, in these standard errors
+    kept, flat = _split(found, problem, min(problem.step(at.free).length, -RISING))
     if flat.shape[1]:
         held += _unidentified(found, flat, problem)
         found = found.along(kept)
