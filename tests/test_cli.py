@@ -204,11 +204,11 @@ def test_bad_data_files(capsys, tmp_path):
     (tmp_path / "no.parquet").write_text("not parquet")
     (tmp_path / "x.xlsx").write_text("")
     for name, words in [
-        ("text.csv", "column 'y' holds categories (a, b, ...)"),
-        ("ragged.csv", "cannot be read"),
-        ("empty.csv", "cannot be read"),
+        ("text.csv", "column 'y' holds categories (a, b), not numbers"),
+        ("ragged.csv", "the rows have 3 cells, the header names 2 columns"),
+        ("empty.csv", "has no lines"),
         ("no.parquet", "cannot be read"),
-        ("x.xlsx", "expected a .csv or .parquet file"),
+        ("x.xlsx", "expected a file of text"),
     ]:
         code, _, err = run(capsys, "fit", tmp_path / name)
         assert code == 2

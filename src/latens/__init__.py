@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latens import testing as testing
-    from latens.cells import interval as interval
-    from latens.cells import left_censored as left_censored
-    from latens.cells import one_of as one_of
-    from latens.cells import right_censored as right_censored
     from latens.comparison import choose as choose
     from latens.comparison import compare as compare
     from latens.data.bins import grouped as grouped
+    from latens.data.half_seen import interval as interval
+    from latens.data.half_seen import left_censored as left_censored
+    from latens.data.half_seen import one_of as one_of
+    from latens.data.half_seen import right_censored as right_censored
     from latens.data.text import read_cells as read_cells
     from latens.engine.accelerators.anderson import Anderson as Anderson
     from latens.engine.accelerators.auto import Auto as Auto
@@ -86,6 +86,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "data.bins": ["grouped"],
+    "data.half_seen": ["interval", "left_censored", "one_of", "right_censored"],
     "data.text": ["read_cells"],
     "engine.accelerators.anderson": ["Anderson"],
     "engine.accelerators.auto": ["Auto"],
@@ -100,7 +101,6 @@ _HOME = {
     "engine.status": ["Status"],
     "engine.stop": ["Stop"],
     "errors": ["DataError", "InferenceError", "LatensError", "ModelError", "ParameterError"],
-    "cells": ["interval", "left_censored", "one_of", "right_censored"],
     "families.base": ["AbstractFamily"],
     "families.beta": ["Beta"],
     "families.categorical": ["Categorical", "Multinomial"],

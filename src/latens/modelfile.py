@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from latens.cells import right_censored
+from latens.data.column import numbers
 from latens.data.files import columns_in
-from latens.data.table import numbers
-from latens.data.text import read_cells
+from latens.data.half_seen import right_censored
+from latens.data.text import Table, read_cells
 from latens.engine.accelerators.anderson import Anderson
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator, Plain
@@ -186,7 +186,7 @@ def _data(spec: Mapping[str, Any], kind: str, path: Path | None) -> tuple[dict[s
     for name, indicator in observed.items():
         columns[name] = right_censored(numbers(columns[name], name), numbers(columns[indicator], indicator))
     weights, labels = (columns[v] if isinstance(v, str) else v for v in (spec.get("weights"), spec.get("labels")))
-    return {n: c for n, c in columns.items() if n not in aside}, weights, labels
+    return Table({n: c for n, c in columns.items() if n not in aside}, columns.notes), weights, labels
 
 
 def _counts(spec: Mapping[str, Any], kind: str) -> dict[str, Any]:

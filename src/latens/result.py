@@ -40,6 +40,11 @@ class Fit(Estimates):
     starts: Met | None
 
     @property
+    def reading(self) -> tuple[str, ...]:
+        """What was decided in reading the data from a file or from texts, such as which texts were taken as missing."""
+        return self._problem.notes
+
+    @property
     def trace(self) -> np.ndarray:
         """(steps,) the log-likelihood (log-posterior) at every point gone on from; it never falls."""
         return frozen([passed.log_likelihood for passed in self.path])

@@ -101,11 +101,11 @@ def simulate(source: Path, data: Path | None, number: int, out: str, **flags: An
     latens simulate faithful.csv --components 2 --number 1000 --seed 1 --out new.csv
     """
     from latens.data.files import write_frame
-    from latens.data.shapes import as_columns, with_texts
+    from latens.data.shapes import as_columns
 
-    plan, done = _fitted(source, data, flags)
+    _, done = _fitted(source, data, flags)
     drawn = as_columns(done.sample(number, seed=flags.get("seed") or 0), done.columns)
-    write_frame(_beside(None, with_texts(drawn, plan.data)), out)
+    write_frame(_beside(None, drawn), out)
     return _ended(done)
 
 

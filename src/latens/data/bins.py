@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from latens.cells import Interval, beyond, interval
+from latens.cells import Interval, beyond
+from latens.data.column import numbers
+from latens.data.half_seen import interval
 from latens.errors import DataError
 
 
@@ -32,7 +34,7 @@ def grouped(edges: Any, counts: Any, closed: str | None = None) -> Grouped:
         >>> round(float(fit.params["rate"]), 4)  # log 2
         0.6931
     """
-    ends, number = np.asarray(edges, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    ends, number = numbers(edges, "edges"), numbers(counts, "counts")
     if ends.ndim != 1 or number.shape != (len(ends) - 1,):
         raise DataError(
             f"{len(np.atleast_1d(ends))} edges make {len(np.atleast_1d(ends)) - 1} bins, got {number.size} counts"

@@ -1,5 +1,6 @@
 """Rows of which some entries are known only as an interval."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from latens.cells import Interval, OneOf
 from latens.data.bins import Grouped
 from latens.data.table import columns_of, matrix
 from latens.errors import DataError
+
+DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
 
 
 def rows_and_sets(data: Any, width: int, fields: Sequence[str] = ()) -> tuple[Any, tuple[str, ...]]:
@@ -61,24 +64,18 @@ def only_column(data: Any) -> tuple[str, Any]:
     return next(iter(named.items()))
 
 
-def allowed(sets: OneOf, k: int, what: str) -> np.ndarray:
-    """(n, k) which of k codes each row may have; raises `DataError` for a code beyond them."""
-    found = np.ones((len(sets), k), dtype=bool)
-    for row, members in enumerate(sets.sets):
-        if members is not None:
-            if max(members) >= k:
-                raise DataError(f"row {row}, {what}: {max(members)} is not a code from 0 to {k - 1}; correct the row")
-            found[row] = [code in members for code in range(k)]
-    return found
-
-
 def plain(column: Any, name: str) -> Any:
     """A column of intervals that are all exact or missing as the plain column it is."""
     if isinstance(column, OneOf):
-        shown = f" ({', '.join(column.labels[:3])}, ...)" if column.labels else ""
+        named = f" ({', '.join(column.labels[:3])}{', ...' if len(column.labels) > 3 else ''})" if column.labels else ""
+        if column.labels and all(map(DATE.match, column.labels)):
+            raise DataError(
+                f"column '{name}' holds dates{named}; give numbers in a unit of your choice, such as days since the "
+                "first one, or choose the columns to use (--columns)"
+            )
         raise DataError(
-            f"column '{name}' holds categories{shown}, which is not a number as the model takes; choose the columns "
-            "to use (--columns), or give this one a Categorical family"
+            f"column '{name}' holds categories{named}, not numbers as the model takes; choose the columns to use "
+            "(--columns), or give this one a Categorical family"
         )
     return matrix_if_seen(column) if isinstance(column, Interval) and np.ndim(column.lower) == 1 else column
 

@@ -5,30 +5,29 @@ from typing import Any
 
 import numpy as np
 
-from latens.cells import OneOf
 from latens.data.table import columns_of, frame_of, ordered
 
+Names = Mapping[str, tuple[Any, ...]]
 
-def alike(data: Any, rows: Any, columns: Sequence[str], *, texts: bool = True) -> Any:
+
+def alike(data: Any, rows: Any, columns: Sequence[str], names: Names | None = None) -> Any:
     """Rows as computed, as an array, dict of columns or data frame: whichever the data were.
 
-    A column of categories read from text gets its texts back, and one of a data frame that was wholly seen stays
-    itself, whole numbers and all, unless `texts` is False.
+    With the `names` of categories, codes become what they stand for, and a column of a data frame that was wholly
+    seen stays itself, whole numbers and all.
     """
     named = columns_of(data)
     if named is None:
         if isinstance(rows, Mapping):
-            return np.column_stack([np.asarray(rows[c]) for c in columns])
-        return np.asarray(rows)
-    arrays = as_columns(rows, list(ordered(named, columns)))
-    if texts:
-        arrays = with_texts(arrays, named)
+            return np.column_stack(list(with_names(as_columns(rows, columns), names or {}).values()))
+        return with_names({columns[0]: np.asarray(rows)}, names or {})[columns[0]]
+    arrays = with_names(as_columns(rows, list(ordered(named, columns))), names or {})
     if isinstance(data, Mapping):
         return {own: arrays.get(name, column) for own, (name, column) in zip(data, named.items(), strict=True)}
     import narwhals as nw
 
-    if texts:
-        arrays = {name: values for name, values in arrays.items() if not np.array_equal(values, named[name])}
+    if names is not None:
+        arrays = {name: values for name, values in arrays.items() if not _equal(values, named[name])}
     frame = frame_of(data)
     own = dict(zip(named, frame.columns, strict=True))  # pandas has names that are no texts
     filled = [nw.new_series(own[name], values, backend=frame.implementation) for name, values in arrays.items()]
@@ -43,10 +42,20 @@ def as_columns(rows: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {names[0]: array} if array.ndim == 1 else {name: array[:, j] for j, name in enumerate(names)}
 
 
-def with_texts(arrays: dict[str, np.ndarray], named: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The texts of categories in place of their codes, where the columns were read from text."""
+def with_names(arrays: Mapping[str, np.ndarray], names: Names) -> dict[str, np.ndarray]:
+    """What the codes of categories stand for in their place, None where there is no code."""
     changed = dict(arrays)
-    for name, column in named.items():
-        if isinstance(column, OneOf) and column.labels and name in arrays:
-            changed[name] = np.asarray(column.labels, dtype=object)[arrays[name].astype(int)]
+    for name in names.keys() & arrays.keys():
+        codes = np.asarray(arrays[name])
+        own = np.asarray([*names[name], None], dtype=object)
+        found = own[np.where(np.isnan(codes), -1, codes).astype(int)]
+        whole = not any(isinstance(value, str) or value is None for value in found.flat)
+        changed[name] = found.astype(float) if whole else found
     return changed
+
+
+def _equal(values: np.ndarray, column: Any) -> bool:
+    try:
+        return bool(np.array_equal(values, np.asarray(column)))
+    except TypeError:  # pandas' NA will not say
+        return False

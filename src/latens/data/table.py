@@ -5,18 +5,21 @@ from typing import Any
 
 import numpy as np
 
+from latens.data.column import numbers
 from latens.errors import DataError
 
 
 def columns_of(data: Any) -> dict[str, Any] | None:
-    """A dict or data frame (pandas, polars, pyarrow, ...) as a dict of columns; None for anything else.
+    """A dict, data frame (pandas, polars, pyarrow, ...) or record array as a dict of columns; None for anything else.
 
     **Raises:** `DataError` for two columns of one name, which is a text: 1 and "1" are the same.
     """
     if isinstance(data, Mapping):
         named = list(data.items())
-    elif hasattr(data, "columns") or hasattr(data, "column_names"):
-        named = [(column.name, column.to_numpy()) for column in frame_of(data).iter_columns()]
+    elif is_frame(data):
+        named = [(column.name, _array(column)) for column in frame_of(data).iter_columns()]
+    elif getattr(getattr(data, "dtype", None), "names", None):
+        named = [(name, data[name]) for name in data.dtype.names]
     else:
         return None
     found = {str(name): column for name, column in named}
@@ -34,42 +37,39 @@ def ordered(data: Any, columns: Sequence[str]) -> Any:
     return {name: named[name] for name in columns}
 
 
+def is_frame(data: Any) -> bool:
+    """Whether it is a data frame, by its type: a lazy one warns if it is asked for its columns."""
+    return hasattr(type(data), "columns") or hasattr(type(data), "column_names")
+
+
 def frame_of(data: Any) -> Any:
-    """A data frame of any library as one of narwhals."""
+    """A data frame of any library as one of narwhals; a lazy one is collected."""
     import narwhals as nw
 
     try:
-        return nw.from_native(data, eager_only=True)
+        frame = nw.from_native(data)
+        return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    except TypeError:
+        raise DataError(
+            f"a {type(data).__name__} is no data frame that can be read; give one of pandas, polars or pyarrow, or a "
+            "dict of columns"
+        ) from None
     except nw.exceptions.DuplicateError:
         names = list(getattr(data, "column_names", data.columns))
         raise _same_name(next(name for name in names if names.count(name) > 1)) from None
 
 
+def _array(column: Any) -> np.ndarray:
+    """A column of a data frame of any library."""
+    import narwhals as nw
+
+    if isinstance(column.dtype, nw.Categorical | nw.Enum):  # by to_numpy, pyarrow's nulls become the last category
+        return np.asarray(column.to_list(), dtype=object)
+    return np.asarray(column.to_numpy())
+
+
 def _same_name(name: Any) -> DataError:
     return DataError(f"two columns are called '{name}', as texts: rename one of them")
-
-
-def numbers(column: Any, name: str) -> np.ndarray:
-    """A column as float64 (None is NaN), or a `DataError` naming the first cell that is no number."""
-    try:
-        array = np.asarray(column, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = None  # looked at cell by cell below, to say which one it is
-    if array is None:
-        values = np.asarray(column, dtype=object)
-        for index in np.ndindex(values.shape):
-            if values[index] is None:
-                continue
-            try:
-                float(values[index])
-            except (TypeError, ValueError):
-                where = f"row {index[0]}" if index else "the data"
-                raise DataError(
-                    f"{where}, column '{name}': {_shown(values[index])} is not a number; "
-                    "remove it, or use NaN where nothing was seen"
-                ) from None
-        raise DataError(f"column '{name}': the rows have different lengths")
-    return array
 
 
 def matrix(
@@ -86,14 +86,17 @@ def matrix(
             named = {f: named[f] for f in fields}
         if len(named) != width:
             raise DataError(
-                f"the data have {_columns(len(named))} ({', '.join(named)}), the model takes "
-                f"{_columns(width)}; choose them with columns=, or give only those"
+                f"the data have {_columns(len(named))} ({', '.join(named)}), the model takes {_columns(width)}: give "
+                "only those (data[[...]] of a data frame, --columns on the command line)"
             )
-        lengths = {n: np.shape(np.asarray(c, dtype=object))[0] for n, c in named.items()}
+        read = {n: numbers(c, n) for n, c in named.items()}
+        flat = next((n for n, c in read.items() if c.ndim != 1), None)
+        if flat is not None:
+            raise DataError(f"column '{flat}' has shape {read[flat].shape}; a column is (n,), one value for each row")
+        lengths = {n: len(c) for n, c in read.items()}
         if len(set(lengths.values())) > 1:
             raise DataError("the columns have different lengths: " + _pairs(lengths))
-        rows = np.column_stack([numbers(c, n) for n, c in named.items()])
-        return _finite(rows, tuple(named), open_ends=open_ends)
+        return _finite(np.column_stack(list(read.values())), tuple(read), open_ends=open_ends)
     rows = numbers(data, "0")
     if rows.ndim == 1 and width == 1:
         rows = rows[:, None]
@@ -129,11 +132,6 @@ def frequencies(weights: Any, n: int) -> np.ndarray:
     if not array.sum() > 0:
         raise DataError("all weights are zero: there is nothing to fit")
     return array
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _columns(count: int) -> str:

@@ -1,16 +1,20 @@
 """Cells written as text: "5", "?", ">5", "5+", "3..7", "A|B"."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from latens.cells import OneOf, beyond, interval
+from latens.cells import OneOf, beyond
+from latens.data.column import absent, cells, numbers
+from latens.data.half_seen import interval
 from latens.data.table import columns_of
 from latens.errors import DataError
 
-MISSING = frozenset({"", "?", "NA", "NaN", "nan", "null", "None"})
+MISSING = frozenset({"", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "NaT", "null", "NULL", "None"})
+BLANK = frozenset({".", "..", "...", "-", "--", "*", "na", "none", "NONE", "missing"})  # missing among numbers only
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 BOUND = re.compile(rf"(<=|>=|<|>)\s*({NUMBER})")
 ABOVE = re.compile(rf"({NUMBER})\+")
@@ -18,16 +22,25 @@ BETWEEN = re.compile(rf"({NUMBER})\s*\.\.\s*({NUMBER})")
 FORMS = "? or empty (missing), >5, >=5, 5+, <2, <=2 (censored), 3..7 (between) or A|B (one of)"
 
 
-def read_cells(frame: Any, columns: Sequence[str] | None = None) -> dict[str, Any]:
+class Table(dict[str, Any]):
+    """Columns as they were read, with `notes` of what was decided in reading them."""
+
+    def __init__(self, columns: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
+        super().__init__(columns)
+        self.notes = tuple(notes)
+
+
+def read_cells(frame: Any, columns: Sequence[str] | None = None) -> Table:
     """A table of which cells may be written as what is known of them, as columns for `lt.fit`.
 
-    A cell is a number; `?` or empty where nothing was seen; `>5`, `>=5` or `5+`, `<2` or `<=2` where only a
-    bound is known; `3..7` between two ends, which belong to it; `A|B` one of several categories. A column
-    of texts becomes codes 0, 1, ... in the sorted order of its categories (`.labels` of the column).
+    A cell is a number; `?`, `NA` or empty where nothing was seen (also `.`, `-` or `missing` among numbers); `>5`,
+    `>=5` or `5+`, `<2` or `<=2` where only a bound is known; `3..7` between two ends, which belong to it; `A|B` one
+    of several categories. A column of texts becomes codes 0, 1, ... in the sorted order of its categories (`.labels`
+    of the column).
 
     **Arguments:** `frame`: a dict of columns or a pandas, polars or pyarrow table; `columns`: those wanted,
     in this order (default: all).
-    **Returns:** column → array, `Interval` or `OneOf`.
+    **Returns:** a dict, column → array, `Interval` or `OneOf`; its `notes` say which texts were taken as missing.
     **Raises:** `DataError` naming row, column and text that do not parse, or a column that is not there.
     **Example:**
         >>> import latens as lt
@@ -38,32 +51,52 @@ def read_cells(frame: Any, columns: Sequence[str] | None = None) -> dict[str, An
     named = columns_of(frame)
     if named is None:
         raise DataError("read_cells takes a dict of columns or a data frame")
-    absent = [name for name in columns or () if name not in named]
-    if absent:
-        raise DataError(f"there is no column '{absent[0]}'; there are {', '.join(named)}")
-    return {name: column_of(named[name], name) for name in (columns or named)}
+    missing = [name for name in columns or () if name not in named]
+    if missing:
+        raise DataError(f"there is no column '{missing[0]}'; there are {', '.join(named)}")
+    return table_of({name: named[name] for name in (columns or named)})
 
 
-def column_of(column: Any, name: str, where: str = "", hint: str = "") -> Any:
-    """One column: an array if it is of numbers, else what its texts say."""
-    values = np.asarray(column)
-    if values.dtype.kind in "fiub":
-        return values.astype(np.float64)
-    texts = ["" if v is None or v is np.nan or v != v else str(v).strip() for v in values]
+def table_of(columns: Mapping[str, Any], where: str = "", hint: str = "", notes: Sequence[str] = ()) -> Table:
+    """Every column read by `column_of`, and what there is to note."""
+    blanks = {name: Counter[str]() for name in columns}
+    read = {name: column_of(column, name, where, hint, blanks[name]) for name, column in columns.items()}
+    found = [f"column '{name}': {_counted(seen)} taken as missing" for name, seen in blanks.items() if seen]
+    return Table(read, [*notes, *found])
+
+
+def column_of(column: Any, name: str, where: str = "", hint: str = "", blanks: Counter[str] | None = None) -> Any:
+    """One column: an array if it is of numbers, else what its texts say; counts the texts taken as missing."""
+    values = cells(column)
+    if not (values.dtype.kind == "U" or (values.dtype.kind == "O" and any(isinstance(v, str) for v in values.flat))):
+        return numbers(values, name)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise DataError(f"{where}column '{name}' has shape {values.shape}; texts are a column (n,), one for each row")
+    texts = ["" if absent(v) else str(v).strip() for v in values]
     known = [(row, text) for row, text in enumerate(texts) if text not in MISSING]
     ends = {row: _ends(text) for row, text in known}
-    unread = [(row, text) for row, text in known if ends[row] is None]
-    if not unread:
-        pairs = np.array([ends.get(row, (np.nan, np.nan)) for row in range(len(texts))], dtype=float).reshape(-1, 2)
+    if all(ends[row] is not None or text in BLANK for row, text in known):
+        gone = Counter(text for row, text in enumerate(texts) if ends.get(row) is None and text)
+        if blanks is not None:
+            blanks.update(gone)
+        pairs = np.array([ends.get(row) or (np.nan, np.nan) for row in range(len(texts))], dtype=float).reshape(-1, 2)
         _rising(pairs, texts, name, where)
         if ((pairs[:, 0] == pairs[:, 1]) | np.isnan(pairs[:, 0])).all():
             return pairs[:, 0]
         return interval(pairs[:, 0], pairs[:, 1])
-    plain = [row for row, text in known if ends[row] is not None]
-    if plain and not all("|" in text for _, text in unread):
-        row, text = next((row, text) for row, text in unread if "|" not in text)
+    unread = [(row, text) for row, text in known if ends[row] is None]
+    if len(unread) < len(known) and not all("|" in text for _, text in unread):
+        row, text = next((row, text) for row, text in unread if "|" not in text and text not in BLANK)
         raise DataError(f"{where}row {row}, column '{name}': {text!r} is not a number, nor any of: {FORMS}{hint}")
     return _categories(texts, name, where)
+
+
+def _counted(texts: Counter[str]) -> str:
+    return ", ".join(
+        f"'{text}' ({number} times)" if number > 1 else f"'{text}' (once)" for text, number in texts.items()
+    )
 
 
 def _ends(text: str) -> tuple[float, float] | None:

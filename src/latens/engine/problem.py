@@ -74,7 +74,8 @@ class Problem(AbstractEvaluation):
         self.prior = prior_of(prior)
         enough = self.prior is not None and self.prior.params is not None
         read = bind(model, data, weights, labels, enough=enough)
-        self.given, self.columns, self.weights = model, read.columns, read.weights
+        model = self.given = read.model
+        self.columns, self.weights, self.notes = read.columns, read.weights, tuple(getattr(data, "notes", ()))
         self.rows_read, self.rows_used = read.rows_read, read.rows_used
         self.frame: AbstractFrame = model.frame(read.xs, self.weights, read.columns)
         if self.frame.lack and not enough:

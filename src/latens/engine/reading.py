@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from latens.cells import OneOf, one_of
-from latens.data.sets import allowed, ungroup
+from latens.cells import OneOf
+from latens.data.categories import allowed
+from latens.data.half_seen import one_of
+from latens.data.sets import ungroup
 from latens.data.table import frequencies
 from latens.data.tally import unseen
 from latens.errors import DataError, ModelError
@@ -16,6 +18,7 @@ from latens.models.base import AbstractModel
 class Bound(NamedTuple):
     """Rows of positive weight, as the model reads them."""
 
+    model: AbstractModel  # with what the data say of it filled in
     xs: Any
     columns: tuple[str, ...]
     weights: np.ndarray  # (n,)
@@ -31,6 +34,7 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: 
         raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
     _check_leaves(model)
     data, counts = ungroup(data, whole=model.whole)
+    model = model.suited(data)
     rows = model.read(data)
     n = len(jax.tree.leaves(rows.xs)[0])
     given = frequencies(weights, n)
@@ -42,7 +46,7 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: 
     if not enough:
         model.require(xs, rows.columns)
     told = None if labels is None else _told(model, labels, n)[keep]
-    return Bound(xs, rows.columns, given[keep], told, ~unseen(xs, told), n, keep)
+    return Bound(model, xs, rows.columns, given[keep], told, ~unseen(xs, told), n, keep)
 
 
 def _told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:

@@ -58,6 +58,14 @@ class AbstractFamily(eqx.Module):
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         """Users' data → NumPy rows and the names of their columns; raises `DataError`."""
 
+    def suited(self, data: Any) -> "AbstractFamily":
+        """The family with what users' data say of it filled in, such as the names of categories."""
+        return self
+
+    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        """Column → what its codes 0, 1, ... stand for, of those that hold categories with names."""
+        return {}
+
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         """Raises `DataError` where too little was seen of the rows to estimate from."""
 

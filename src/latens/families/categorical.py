@@ -11,7 +11,9 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.cells import Interval, OneOf, Partial, Subset
-from latens.data.sets import allowed, only_column
+from latens.data.categories import allowed, as_codes, categories, coded, listed, told
+from latens.data.sets import only_column
+from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.expected import Chances
 from latens.families.exponential import AbstractExponentialFamily
@@ -24,15 +26,23 @@ from latens.numerics.special import logsumexp, safe_log
 class _Simplex(AbstractExponentialFamily):
     """A family whose one parameter is a vector of k probabilities: η = log p, A = log Σ e^η."""
 
-    k: int = eqx.field(static=True)
+    k: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
-        if not (isinstance(self.k, int) and self.k >= 2):
+        if self.k is not None and not (isinstance(self.k, int) and self.k >= 2):
             raise ModelError(f"{type(self).__name__}: k must be a whole number of at least 2, got {self.k}")
 
     @property
+    def number(self) -> int:
+        """The number of categories; raises `ModelError` while only the data would tell."""
+        if self.k is None:
+            name = type(self).__name__
+            raise ModelError(f"{name}: the number of categories is not known before the data are: give it, {name}(3)")
+        return self.k
+
+    @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"probabilities": Probabilities(self.k)}
+        return {"probabilities": Probabilities(self.number)}
 
     def natural(self, params: Params) -> Array:
         return safe_log(params["probabilities"])
@@ -45,34 +55,68 @@ class _Simplex(AbstractExponentialFamily):
 
 
 class Categorical(_Simplex):
-    """Categorical distribution: f(y) = p_y, y a code in 0, …, k − 1.
+    """Categorical distribution: f(y) = p_y, y a code in 0, …, k − 1, or a text.
 
     T(y) = the indicator of y (k entries), η = log p.
 
-    **Arguments:** `k`: the number of categories.
+    **Arguments:** `k`: the number of categories, or None for those that the data hold, sorted: texts or whole numbers;
+    `names` (k,): what the codes stand for; None: what the data say.
     **Parameters:** `probabilities` p (k,).
-    **Raises:** `ModelError` unless k ≥ 2.
+    **Raises:** `ModelError` unless k ≥ 2; `DataError` for a text that is none of the names.
     **Example:**
         >>> import latens as lt
         >>> lt.fit(lt.IID(lt.Categorical(3)), [0, 1, 1, 2]).params["probabilities"].round(6).tolist()
         [0.25, 0.5, 0.25]
+        >>> lt.fit(lt.IID(lt.Categorical()), ["red", "blue", "red", None]).names
+        ['probabilities[blue]', 'probabilities[red]']
 
     **Source:** Agresti (2013), Categorical Data Analysis, §1.2.
     """
 
+    names: tuple[Any, ...] = eqx.field(static=True, default=(), converter=lambda names: tuple(names or ()))
+
+    def __check_init__(self) -> None:
+        if self.names and (self.k != len(self.names) or len(set(self.names)) < len(self.names)):
+            raise ModelError(f"Categorical: give k = {self.k} different names, got {', '.join(map(str, self.names))}")
+
+    def suited(self, data: Any) -> "Categorical":
+        if self.names:
+            return self
+        name, column = only_column(data)
+        found = told(categories(column, name))
+        if self.k is None:
+            if len(found) < 2:
+                held = f"only '{found[0]}'" if found else "nothing"
+                raise DataError(f"column '{name}' holds {held}: categories need two values at least, or k to be given")
+            whole = all(isinstance(each, str | int) for each in found)
+            return Categorical(len(found), found if whole and found != tuple(range(len(found))) else ())
+        if found and isinstance(found[0], str):
+            if len(found) > self.k:
+                raise DataError(
+                    f"column '{name}' holds {len(found)} categories ({listed(found)}), more than k = {self.k}"
+                )
+            return Categorical(self.k, (*found, *range(len(found), self.number)))
+        return self
+
+    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        return {columns[0]: self.names} if self.names else {}
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return {"probabilities": (tuple(map(str, self.names)),)} if self.names else {}
+
     def statistic(self, y: Array) -> Array:
-        return (jnp.arange(self.k) == y).astype(float)
+        return (jnp.arange(self.number) == y).astype(float)
 
     @property
     def whole(self) -> bool:
         return True
 
     def support(self, y: Array) -> Array:
-        return (y >= 0) & (y < self.k) & (y == jnp.floor(y))
+        return (y >= 0) & (y < self.number) & (y == jnp.floor(y))
 
     @property
     def words(self) -> str:
-        return f"a code from 0 to {self.k - 1}"
+        return f"a code from 0 to {self.number - 1}"
 
     def log_kernel(self, potential: Array, x: Any) -> Array:
         if not isinstance(x, Subset):
@@ -81,7 +125,7 @@ class Categorical(_Simplex):
         return logsumexp(jnp.where(x.allowed, each, -jnp.inf))
 
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
-        codes = jnp.arange(self.k)
+        codes = jnp.arange(self.number)
         held = jnp.where((lower <= codes) & (codes <= upper), natural, -jnp.inf)
         return logsumexp(held) - self.log_partition(natural)
 
@@ -93,7 +137,7 @@ class Categorical(_Simplex):
 
     def _logits(self, params: Params, x: Any) -> Array:
         """(k,) log-probabilities of the categories that remain possible."""
-        codes = jnp.arange(self.k)
+        codes = jnp.arange(self.number)
         if isinstance(x, Subset):
             possible = x.allowed
         elif isinstance(x, Interval):
@@ -110,10 +154,14 @@ class Categorical(_Simplex):
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         name, column = only_column(data)
+        column = categories(column, name)
         if isinstance(column, OneOf):
-            return Subset(allowed(column, self.k, f"column '{name}'")), (name,)
+            sets = as_codes(column, self.names, f"column '{name}'")
+            if any(members and len(members) > 1 for members in sets.sets):
+                return Subset(allowed(sets, self.number, f"column '{name}'")), (name,)
+            return super().read({name: [next(iter(members), None) for members in (m or () for m in sets.sets)]})
         if isinstance(column, Interval):
-            codes = np.arange(self.k)
+            codes = np.arange(self.number)
             lower, upper = np.reshape(column.lower, (-1, 1)), np.reshape(column.upper, (-1, 1))
             held = (lower <= codes) & (codes <= upper)
             if not held.any(1).all():
@@ -121,7 +169,7 @@ class Categorical(_Simplex):
                 ends = f"[{lower[row, 0]:g}, {upper[row, 0]:g}]"
                 raise DataError(f"row {row}, column '{name}': the interval {ends} holds no {self.words[2:]}")
             return Subset(held), (name,)
-        return super().read(data)
+        return super().read({name: coded(np.ravel(column), self.names, name)})
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         if isinstance(xs, Subset):
@@ -142,20 +190,32 @@ class Multinomial(_Simplex):
 
     T(y) = y, η = log p.
 
-    **Arguments:** `k`: the number of categories.
+    **Arguments:** `k`: the number of categories, or None for as many as the data have columns.
     **Parameters:** `probabilities` p (k,).
     **Raises:** `ModelError` unless k ≥ 2.
     **Example:**
         >>> import latens as lt
-        >>> lt.fit(lt.IID(lt.Multinomial(2)), [[3, 1], [0, 4]]).params["probabilities"].round(6).tolist()
+        >>> lt.fit(lt.IID(lt.Multinomial()), [[3, 1], [0, 4]]).params["probabilities"].round(6).tolist()
         [0.375, 0.625]
 
     **Source:** Agresti (2013), Categorical Data Analysis, §1.2.
     """
 
+    def suited(self, data: Any) -> "Multinomial":
+        if self.k is not None:
+            return self
+        named = columns_of(data)
+        if named is not None:
+            return Multinomial(len(named))
+        shape = np.shape(data)
+        return Multinomial(shape[1]) if len(shape) == 2 else self
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return {"probabilities": (columns,)} if len(columns) == self.k else {}
+
     @property
     def shape(self) -> tuple[int, ...]:
-        return (self.k,)
+        return (self.number,)
 
     @property
     def takes_missing(self) -> bool:
@@ -175,7 +235,7 @@ class Multinomial(_Simplex):
 
     @property
     def words(self) -> str:
-        return f"{self.k} whole numbers of at least 0"
+        return f"{self.number} whole numbers of at least 0"
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.multinomial(key, like.sum(), params["probabilities"])

@@ -139,7 +139,8 @@ class Product(AbstractFamily):
             for (c, f), k in zip(self.families.items(), keys, strict=True)
         }
 
-    def read(self, data: Any) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    def _named(self, data: Any) -> dict[str, Any]:
+        """Its columns, by name."""
         named = columns_of(data)
         if named is None:
             array = np.asarray(data, dtype=object)
@@ -152,6 +153,17 @@ class Product(AbstractFamily):
         absent = [c for c in self.families if c not in named]
         if absent:
             raise DataError(f"column '{absent[0]}' is not in the data, which have {', '.join(named)}")
+        return {c: named[c] for c in self.families}
+
+    def suited(self, data: Any) -> "Product":
+        named = self._named(data)
+        return Product({c: family.suited({c: named[c]}) for c, family in self.families.items()})
+
+    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        return {c: names for c, family in self.families.items() for names in family.labels([c]).values()}
+
+    def read(self, data: Any) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+        named = self._named(data)
         xs = {c: family.read({c: named[c]})[0] for c, family in self.families.items()}
         lengths = {c: len(jax.tree.leaves(x)[0]) for c, x in xs.items()}
         if len(set(lengths.values())) > 1:
@@ -185,4 +197,4 @@ class Product(AbstractFamily):
         return frozenset(f"{c}.{n}" for c, f in self.families.items() for n in f.pooled)
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
-        return {}
+        return {f"{c}.{n}": names for c, family in self.families.items() for n, names in family.axes([c]).items()}

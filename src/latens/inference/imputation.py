@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import OneOf, is_half_seen, one_of
+from latens.cells import OneOf, is_half_seen
+from latens.data.half_seen import one_of
 from latens.data.sets import ungroup
 from latens.data.shapes import alike
 from latens.data.table import columns_of, ordered
@@ -101,6 +102,7 @@ def impute(optimum: Optimum, data: Any, draws: int, seed: int) -> Imputation:
     if not isinstance(draws, int | np.integer) or draws < 0:
         raise ParameterError(f"impute: draws must be a whole number of at least 0, got {draws}")
     rows, columns = Rows(optimum.problem, data), optimum.problem.columns
+    names = rows.model.labels(columns)
     _, found = rows.expected(optimum.at.free)
     values = jax.tree.map(lambda e: np.asarray(e.value), found, is_leaf=_is_expected)
     errors = jax.tree.map(lambda e: np.asarray(e.deviation), found, is_leaf=_is_expected)
@@ -112,12 +114,12 @@ def impute(optimum: Optimum, data: Any, draws: int, seed: int) -> Imputation:
         for b in range(draws):
             rng = np.random.default_rng([seed, b])
             free = optimum.at.free + spread @ rng.normal(size=spread.shape[1])
-            completed.append(alike(data, rows.draw(free, int(rng.integers(2**31))), columns))
+            completed.append(alike(data, rows.draw(free, int(rng.integers(2**31))), columns, names))
         notes = [
             f"{names} not drawn but held at the estimate: {reason}"
             for names, reason in grouped((h for h in information.held if h.move.any()), optimum.problem.names)
         ]
-    filled, deviations = alike(data, values, columns), alike(data, errors, columns, texts=False)
+    filled, deviations = alike(data, values, columns, names), alike(data, errors, columns)
     return Imputation(filled, deviations, tuple(completed), tuple(notes))
 
 

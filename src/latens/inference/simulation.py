@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import Interval, Labelled, Subset, is_half_seen, shown
+from latens.data.shapes import with_names
 from latens.engine.problem import Problem
 from latens.errors import InferenceError
 from latens.numerics.precision import double
@@ -31,7 +32,10 @@ def simulate(problem: Problem, params: Params, rows: np.ndarray, seed: int, *, u
     draws = _draws(model, {name: jnp.asarray(v) for name, v in params.items()}, keys, likes)
     if unseen:
         draws = jax.tree.map(_blank, jax.tree.map(lambda leaf: leaf[rows], problem.xs), draws, is_leaf=is_half_seen)
-    return model.collect(draws, problem.columns)
+    found, names = model.collect(draws, problem.columns), model.labels(problem.columns)
+    if isinstance(found, dict):
+        return with_names(found, names)
+    return with_names({problem.columns[0]: found}, names)[problem.columns[0]] if names else found
 
 
 @jax.jit

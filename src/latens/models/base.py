@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.data.table import columns_of, numbers
+from latens.data.column import numbers
+from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.models.rows import per_row
@@ -111,6 +112,14 @@ class AbstractModel(eqx.Module):
     def hidden(self) -> tuple[str, ...] | None:
         """Names of the hidden values that `posterior` gives probabilities for, if it does."""
         return None
+
+    def suited(self, data: Any) -> "AbstractModel":
+        """The model with what users' data say of it filled in, such as the names of categories."""
+        return self
+
+    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        """Column → what its codes 0, 1, ... stand for, of those that hold categories with names."""
+        return {}
 
     def read(self, data: Any) -> Rows:
         """Users' data → `Rows`: arrays, or dicts of arrays, with one row per observation."""

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.data.table import columns_of, numbers
+from latens.data.column import numbers
+from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.models.base import AbstractModel, Rows
 from latens.models.expressions import Monomial, evaluate, monomial, parse

@@ -54,6 +54,10 @@ class AbstractComponents(eqx.Module):
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         """Users' data → rows that every component can take, and the names of their columns."""
 
+    @abstractmethod
+    def suited(self, data: Any) -> "AbstractComponents":
+        """The components with what users' data say of them filled in; see `AbstractFamily.suited`."""
+
     @property
     @abstractmethod
     def closed(self) -> bool:
@@ -195,6 +199,9 @@ class Alike(AbstractComponents):
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         return self.family.read(data)
+
+    def suited(self, data: Any) -> "Alike":
+        return Alike(self.family.suited(data), self.number, self.shared)
 
     def _over(self, params: Mapping[str, Any]) -> dict[str, int | None]:
         return {n: None if n in self.shared else 0 for n in params}

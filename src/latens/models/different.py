@@ -51,6 +51,9 @@ class Different(AbstractComponents):
     def whole(self) -> bool:
         return any(family.whole for family in self.families)
 
+    def suited(self, data: Any) -> "Different":
+        return Different(tuple(family.suited(data) for family in self.families))
+
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         try:
             read = [(family.whole, family.read(data)) for family in self.families]

@@ -67,6 +67,12 @@ class IID(AbstractModel):
     def row_evidence(self, potentials: Any, x: Any) -> Array:
         return self.family.row_kernel(potentials, x)
 
+    def suited(self, data: Any) -> "IID":
+        return IID(self.family.suited(data))
+
+    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        return self.family.labels(columns)
+
     def read(self, data: Any) -> Rows:
         return Rows(*self.family.read(data))
 

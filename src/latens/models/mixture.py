@@ -150,6 +150,12 @@ class Mixture(AbstractModel):
     def hidden(self) -> tuple[str, ...]:
         return tuple(str(j) for j in range(self.components.k))
 
+    def suited(self, data: Any) -> "Mixture":
+        return eqx.tree_at(lambda model: model.components, self, self.components.suited(data))
+
+    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        return self.components.lead.labels(columns)
+
     def read(self, data: Any) -> Rows:
         return Rows(*self.components.read(data))
 

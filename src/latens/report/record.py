@@ -34,6 +34,7 @@ def record(fit: Fit, method: str | AbstractMethod = "observed") -> dict[str, Any
         "bic": fit.bic,
         "evaluations": fit.evaluations,
         "half_seen": fit.half_seen,
+        "reading": list(fit.reading),
         "starts": starts,
         "params": {name: value.tolist() for name, value in fit.params.items()},
         **_uncertainty(fit, method),

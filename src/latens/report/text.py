@@ -46,7 +46,7 @@ def render(fit: Fit, method: str | AbstractMethod = "observed", *, published: di
             missing = fit.information().fractions
     out = StringIO()
     console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
-    console.print(Text(wrapped(f"{fit.model.title}    {fit.n:g} observations")))
+    console.print(Text(wrapped(f"{fit.model.title}    {_count(fit.n, 'observation')}")))
     held = _held(fit, intervals if errors is None else errors)
     console.print(_table(fit, (errors, intervals, missing), held, published))
     if len(fit.shown) > MOST_ROWS:
@@ -108,7 +108,7 @@ def _by(fit: Fit, method: str | AbstractMethod) -> str:
 
 
 def _facts(fit: Fit) -> list[str]:
-    free = _count(fit.free_parameters, "free parameter", "free parameters")
+    free = _count(fit.free_parameters, "free parameter")
     lines = [
         f"Log-likelihood  {fit.log_likelihood:.6f}    {free}    AIC {fit.aic:.3f}    BIC {fit.bic:.3f}",
         _wrapped("Status", f"{fit.message} {_evaluations(fit)}."),
@@ -117,6 +117,8 @@ def _facts(fit: Fit) -> list[str]:
         lines.append(_wrapped("Prior", _prior(fit)))
     if fit.half_seen:
         lines.append(_wrapped("Half seen", _half_seen(fit)))
+    if fit.reading:
+        lines.append(_wrapped("Reading", "; ".join(fit.reading) + "."))
     return lines if fit.starts is None else [*lines, _wrapped("Starts", _starts(fit.starts, fit.rows))]
 
 
@@ -124,8 +126,9 @@ def _prior(fit: Fit) -> str:
     assert fit.prior is not None
     like = "all rows taken together" if fit.prior.params is None else "params that were given"
     return (
-        f"worth {fit.prior.weight:g} observations like {like}: the estimates are maximum a posteriori (MAP), "
-        f"log-posterior {fit.log_posterior:.6f} up to a constant; log-likelihood and criteria are of the data alone."
+        f"worth {_count(fit.prior.weight, 'observation')} like {like}: the estimates are maximum a posteriori "
+        f"(MAP), log-posterior {fit.log_posterior:.6f} up to a constant; log-likelihood and criteria are of the data "
+        "alone."
     )
 
 
@@ -138,8 +141,9 @@ def _half_seen(fit: Fit) -> str:
         for name, kinds in sums[:MOST_COLUMNS]
     ]
     more = len(sums) - len(parts)
-    rest = f"; and {_count(more, 'more column', 'more columns')}" if more else ""
-    none = f" Nothing was seen of {fit.unseen:g} rows, which count for nothing." if fit.unseen else ""
+    rest = f"; and {_count(more, 'more column')}" if more else ""
+    gone = _count(fit.unseen, "row, which counts", "rows, which count")
+    none = f" Nothing was seen of {gone} for nothing." if fit.unseen else ""
     return "; ".join(parts) + rest + "." + none
 
 
@@ -148,7 +152,9 @@ def _starts(met: Met, rows: int) -> str:
     part = f" (on {met.rows} of the rows)" if met.rows < rows else ""
     lost = f"; {met.degenerate} degenerated" if met.degenerate else ""
     optima = _count(len(met.optima), "distinct optimum", "distinct optima")
-    shown = ", ".join(f"{found.log_likelihood:.3f} ({found.reached} times)" for found in met.optima[:MOST_OPTIMA])
+    shown = ", ".join(
+        f"{found.log_likelihood:.3f} ({_count(found.reached, 'time')})" for found in met.optima[:MOST_OPTIMA]
+    )
     more = ", ..." if len(met.optima) > MOST_OPTIMA else ""
     table = f", log-likelihood {shown}{more}" if met.optima else ""
     return f"{met.tried} tried{part}; {met.settled} settled, on {optima}{table}{lost}."
@@ -156,11 +162,11 @@ def _starts(met: Met, rows: int) -> str:
 
 def _evaluations(fit: Fit) -> str:
     after = " after the short runs" if fit.starts is not None else ""
-    return f"{_count(fit.evaluations, 'evaluation', 'evaluations')} of the EM map{after}"
+    return f"{_count(fit.evaluations, 'evaluation')} of the EM map{after}"
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def _count(number: float, one: str, many: str = "") -> str:
+    return f"{number:.10g} {one if number == 1 else many or one + 's'}"
 
 
 def wrapped(text: str) -> str:
