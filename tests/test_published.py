@@ -1,5 +1,6 @@
 """Published numbers, each with its source. Small tables are typed in; larger data come from a package."""
 
+from collections import Counter
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 import latens as lt
+from latens.data.files import columns_in
 
 EXAMPLES = Path(lt.__file__).parent / "examples"
 FAITHFUL = np.genfromtxt(EXAMPLES / "faithful.csv", delimiter=",", skip_header=1)
@@ -347,3 +349,30 @@ def test_carcinoma_is_on_the_boundary():
         assert all("boundary" in reason for reason in fit.held.values())
         errors = np.concatenate([np.ravel(v) for v in fit.standard_errors().values()])
         assert np.array_equal(np.isnan(errors), [name in fit.held for name in fit.names])
+
+
+GSS_MAXIMA = [-2754.5454, -2755.6168, -2755.7389, -2762.0047, -2762.2308]
+
+
+def test_every_maximum_of_the_gss_latent_classes():
+    """poLCA's manual, table 1: five maxima of three classes; shares at the best .621, .207, .172."""
+    path = Path(__file__).parents[2] / "shared" / "reference" / "data" / "gss82.csv"
+    if not path.exists():
+        pytest.skip("the GSS data may not be committed, and the folder that holds them is absent")
+    columns = columns_in(path)
+    patterns = Counter(zip(*(column.sets for column in columns.values()), strict=True))
+    table = {
+        name: [columns[name].labels[next(iter(cell))] for cell in cells]
+        for name, cells in zip(columns, zip(*patterns, strict=True), strict=True)
+    }
+    weights = list(patterns.values())
+    assert (len(weights), sum(weights)) == (33, 1202)
+    model = lt.Mixture(lt.Product({name: lt.Categorical() for name in columns}), 3)
+    best = [lt.fit(model, table, weights=weights, seed=seed) for seed in range(30)]
+    assert sum(fit.log_likelihood > GSS_MAXIMA[0] - 1e-3 for fit in best) >= 29
+    np.testing.assert_allclose(
+        np.sort(best[0].params["weights"]), [0.1722875528, 0.2069604864, 0.6207519107], atol=1e-5
+    )
+    met = lt.fit(model, table, weights=weights, starts=300).starts
+    np.testing.assert_allclose([found.log_likelihood for found in met.optima], GSS_MAXIMA, atol=2e-4)
+    assert met.settled + met.degenerate == met.tried == 300

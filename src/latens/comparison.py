@@ -13,13 +13,15 @@ from latens.engine.blocks import cores
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.same import same_data
-from latens.engine.starts import SHORT
 from latens.engine.status import Status
+from latens.engine.stop import Stop
 from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.fitting import fit
 from latens.inference.criteria import CRITERIA
 from latens.models.base import AbstractModel
 from latens.result import Fit
+
+BRIEF = Stop(tolerance=1e-2, max_steps=5)
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def _short_run(problem: Problem, params: dict[str, np.ndarray], names: Sequence[
     try:
         # twins would stay twins: the frame has unit spread, so this is a fraction of one
         free = problem.free(grown) + np.random.default_rng(c).normal(scale=0.3, size=problem.space.size)
-        *_, last = run(problem, free, Auto(), SHORT)
+        *_, last = run(problem, free, Auto(), BRIEF)
     except LatensError:
         return None
     return None if last.status is Status.DEGENERATE else last

@@ -16,7 +16,7 @@ from latens.engine.checkpoint import Checkpoint
 from latens.engine.loop import Iterate, Run, drive, run
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
-from latens.engine.starts import Met, Starts, among, search
+from latens.engine.starts import USUAL, Met, Starts, among, search
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import ParameterError
@@ -83,7 +83,8 @@ def fit(
     (n,): frequency weights; `labels` (n,): the hidden label where it is known (a code, or a set of codes),
     None where it is not; `prior`: `lt.Prior(...)`, or its weight in observations: estimates are then maximum a
     posteriori; `start`: params to begin at, or a list of such to try; or else `starts`: how many
-    to draw and try (a number or `lt.Starts(...)`; default: 10 for a mixture, 1 for others), with `seed`. Many
+    to draw and try (a number or `lt.Starts(...)`; default: `lt.Starts(30, finished=3)` for a mixture, of which 10 do if
+    they agree, 10 for other models with several maxima, 1 for `IID`), with `seed`. Many
     starts are tried side by side by short runs, the better ones go on longer, and the best is finished;
     `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()`, `lt.ParabolicEM()` or
     `lt.Plain()`; `stop`: `lt.Stop(...)`;
@@ -161,7 +162,8 @@ def _beginning(
     problem: Problem, start: Params | Sequence[Params] | None, starts: int | Starts | None, seed: int
 ) -> _Beginning:
     if start is None:
-        wanted = problem.model.usual_starts if starts is None else starts
+        usual = Starts(problem.model.usual_starts, finished=USUAL)
+        wanted = usual if starts is None else starts
         return _Beginning(None, Starts(wanted) if isinstance(wanted, int | np.integer) else wanted, seed)
     if starts is not None:
         raise ParameterError("give either start (params to begin at) or starts (how many to try), not both")

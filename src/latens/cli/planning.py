@@ -28,7 +28,7 @@ MODEL = (
     click.option("--weights", help="Column of frequency weights."),
 )
 FITTING = (
-    click.option("--starts", type=int, help="How many starts to try (default: 10 for a mixture)."),
+    click.option("--starts", type=int, help="How many starts to try (default: 10 to 30 for a mixture)."),
     click.option("--seed", type=int, help="Seed of the starts (default: 0)."),
     click.option("--prior", type=float, help="Weight of a prior, in observations like all rows taken together."),
     click.option("--accelerate", help="auto (default), plain, squarem, anderson, daarem, quasi-newton or parabolic."),

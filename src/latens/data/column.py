@@ -16,6 +16,8 @@ def absent(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
+    except ArithmeticError:  # of decimals, a NaN that signals
+        return True
     except (TypeError, ValueError):  # an array is no cell, and NA will not say whether it differs from itself
         return type(value).__name__ == "NAType"
 

@@ -17,9 +17,10 @@ import numpy as np
 from latens import __version__
 from latens.engine.emmap import Care
 from latens.engine.loop import Iterate, Passed, Run
+from latens.engine.optima import Optimum
 from latens.engine.problem import Problem
 from latens.engine.secants import Secants
-from latens.engine.starts import Met, Optimum
+from latens.engine.starts import Met
 from latens.engine.status import Status
 from latens.errors import DataError, ModelError
 

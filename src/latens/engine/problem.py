@@ -141,6 +141,13 @@ class Problem(AbstractEvaluation):
         own = sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))
         return Load(own + sum(sum(leaf.shape) for leaf in leaves), sum(leaf.size for leaf in leaves))
 
+    @cached_property
+    @double
+    def closed(self) -> bool:
+        """Whether the M-step is a formula, and no search."""
+        found = jax.eval_shape(lambda u: self.model.estimate(potentials_at(self.model, u)), self.centre)
+        return self.model.finite and found is not None
+
     @property
     def centre(self) -> Array:
         """(p,) the origin of the free coordinates."""

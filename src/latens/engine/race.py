@@ -1,10 +1,12 @@
-"""Runs side by side, some accelerated evaluations of the EM map at a time."""
+"""Short runs from many points: side by side, some accelerated evaluations of the EM map at a time, or one by one."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from latens.engine.accelerators.auto import Auto
+from latens.engine.accelerators.base import AbstractAccelerator, Plain
 from latens.engine.blocks import cores
 from latens.engine.loop import Run
 from latens.engine.maps import AbstractMap, Step
@@ -13,27 +15,33 @@ from latens.engine.status import Status
 from latens.errors import LatensError, ModelError
 from latens.numerics.threads import one_thread_each
 
+MANY = 1_000_000
 BURST = 12  # evaluations in one call
 
 
-class Bursts(AbstractMap):
-    """Twelve evaluations of a problem's EM map as one map: the log-likelihood never falls along it either."""
+class Climbs(AbstractMap):
+    """Short runs of a problem: its own EM map, a step at a time, for each point by itself."""
+
+    accelerate: AbstractAccelerator = Auto()
+    each = BURST  # steps that are as long as one call of `Bursts`
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
 
+    @property
+    def together(self) -> int:
+        """Points in one call: here one thread goes through all."""
+        return MANY
+
+    def prepare(self, points: list[np.ndarray]) -> None:
+        """Before the first of them begin."""
+
     def step(self, free: np.ndarray) -> Step:
-        return self.steps([free])[0]
+        return self.problem.step(free)
 
     def steps(self, points: list[np.ndarray]) -> list[Step]:
-        """From many points at once."""
-        found = self.problem.burst(points, BURST)
-        begun, home, health = map(np.asarray, (found.log_likelihood, found.home, found.health))
-        # twice the gain is the squared distance gone, in standard errors
-        gone = np.sqrt(2 * np.maximum(found.level - begun, 0.0))
-        offset = self.problem.offset
-        ends = zip(begun.tolist(), home, gone.tolist(), health, found.arrived.tolist(), strict=True)
-        return [Step(ell + offset, *rest) for (ell, *rest), _ in zip(ends, points, strict=False)]
+        """From several points."""
+        return [self.step(point) for point in points]
 
     @property
     def rounding(self) -> float:
@@ -55,24 +63,56 @@ class Bursts(AbstractMap):
         return self.problem.slack(best)
 
 
-def race(bursts: Bursts, runs: list[Run]) -> LatensError | None:
-    """Take runs over bursts to their ends; the error of one that could not begin."""
+class Bursts(Climbs):
+    """Twelve evaluations of the EM map as one map: the log-likelihood never falls along it either."""
+
+    accelerate = Plain()
+    each = 1
+
+    @property
+    def together(self) -> int:
+        return self.problem.together
+
+    def prepare(self, points: list[np.ndarray]) -> None:
+        self.problem.settle(points)
+        self.problem.side_by_side = True  # what is compiled for many points may as well serve one
+
+    def step(self, free: np.ndarray) -> Step:
+        return self.steps([free])[0]
+
+    def steps(self, points: list[np.ndarray]) -> list[Step]:
+        found = self.problem.burst(points, BURST)
+        begun, home, health = map(np.asarray, (found.log_likelihood, found.home, found.health))
+        # twice the gain is the squared distance gone, in standard errors
+        gone = np.sqrt(2 * np.maximum(found.level - begun, 0.0))
+        offset = self.problem.offset
+        ends = zip(begun.tolist(), home, gone.tolist(), health, found.arrived.tolist(), strict=True)
+        return [Step(ell + offset, *rest) for (ell, *rest), _ in zip(ends, points, strict=False)]
+
+
+def climbs_of(problem: Problem) -> Climbs:
+    """Side by side where an M-step is a formula: searches for it would all take as long as the longest."""
+    return Bursts(problem) if problem.closed else Climbs(problem)
+
+
+def race(climbs: Climbs, runs: list[Run]) -> LatensError | None:
+    """Take runs to their ends; the error of one that could not begin."""
     if not runs:
         return None
-    size = bursts.problem.together
+    size = climbs.together
     groups = [runs[i : i + size] for i in range(0, len(runs), size)]
     if len(groups) > 1:  # two threads would compile the same program
-        bursts.problem.burst([runs[0].point], 1)
+        climbs.step(runs[0].point)
     with one_thread_each(), ThreadPoolExecutor(min(cores(), len(groups))) as pool:
-        found = list(pool.map(lambda group: _side_by_side(bursts, group), groups))
+        found = list(pool.map(lambda group: _side_by_side(climbs, group), groups))
     return next((error for error in found if error is not None), None)
 
 
-def _side_by_side(bursts: Bursts, runs: list[Run]) -> LatensError | None:
+def _side_by_side(climbs: Climbs, runs: list[Run]) -> LatensError | None:
     alive, trouble = list(runs), None
     while alive:
         left = []
-        for r, step in zip(alive, bursts.steps([r.point for r in alive]), strict=True):
+        for r, step in zip(alive, climbs.steps([r.point for r in alive]), strict=True):
             try:
                 r.take(step)
             except ModelError:

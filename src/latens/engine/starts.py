@@ -1,25 +1,25 @@
 """Many starts: short runs side by side, the better ones longer; the best is gone on with."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
 
 import jax.numpy as jnp
 import numpy as np
 
-from latens.engine.accelerators.base import Plain
-from latens.engine.loop import Iterate, Run
+from latens.engine.loop import Run
+from latens.engine.optima import LOW, Optima, Optimum
 from latens.engine.problem import Problem, to_free
-from latens.engine.race import Bursts, race
+from latens.engine.race import Climbs, climbs_of, race
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import LatensError, ModelError, ParameterError
-from latens.numerics.matching import matching
 from latens.numerics.precision import double
-from latens.numerics.space import Params
 
 PILOT = 20_000  # rows at most that short runs look at
-SHORT = Stop(tolerance=1e-2, max_steps=5)  # bursts
-LONGER = (4, 16)  # times as long, for half of the runs that have not settled, and half of those
-SAME = 0.05  # of the range of a parameter over components and ends, within which its values are one
+SETTLED = 1e-2  # standard errors from the limit
+STAGES = (5, 20, 80)  # bursts that runs take at most, by the end of each stage
+FEW, USUAL = 10, 3  # if the user does not say how many starts: so many will do if they agree; and how many are finished
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Starts:
     """How many starts to draw, and how; `fit(..., starts=20)` means `Starts(20)`.
 
     **Arguments:** `seeded`: by k-means++ for a mixture, by the model's own rule for others; `random`: from
-    seeds that are any rows of the data.
+    seeds that are any rows of the data; `finished`: how many of the better ones are, if short runs do not settle
+    (None: all, so that `fit.starts` lists every maximum they come to).
     **Raises:** `ParameterError` for no start at all.
     **Example:**
         >>> import latens as lt
@@ -39,18 +40,13 @@ class Starts:
 
     seeded: int = 10
     random: int = 0
+    finished: int | None = None
 
     def __post_init__(self) -> None:
+        if self.finished is not None and self.finished < 1:
+            raise ParameterError(f"starts: finished must be at least 1, got {self.finished}")
         if self.seeded < 0 or self.random < 0 or self.seeded + self.random < 1:
             raise ParameterError(f"starts must be at least 1, got {self.seeded} seeded and {self.random} random")
-
-
-@dataclass(frozen=True)
-class Optimum:
-    """A maximum that starts settled on: the log-likelihood there, and how many did."""
-
-    log_likelihood: float
-    reached: int
 
 
 @dataclass(frozen=True)
@@ -82,85 +78,97 @@ def draw(problem: Problem, seed: int, i: int, *, random: bool = False) -> np.nda
 
 def search(problem: Problem, starts: Starts, seed: int) -> tuple[np.ndarray, Met | None]:
     """The best of many short runs, and what they met."""
-    pilot = _pilot(problem, seed)
+    field = _Field(_pilot(problem, seed), starts.finished)
     number = starts.seeded + starts.random
-    if number == 1:
-        return draw(pilot, seed, 0, random=starts.random == 1), None
-    points: list[np.ndarray] = []
-    trouble: LatensError | None = None
-    for i in range(number):
-        try:
-            points.append(draw(pilot, seed, i, random=i >= starts.seeded))
-        except ModelError:
-            raise
-        except LatensError as error:
-            trouble = error  # another start may do; raised if none does
-    return _best(pilot, points, number, trouble)
+    few = FEW if starts.finished is not None and number > FEW else number
+    points = field.drawn(range(few), starts, seed)
+    if number == 1 and points:
+        return points[0], None
+    field.begin(points)
+    if few < number and not field.agreed:
+        field.begin(field.drawn(range(few, number), starts, seed))
+    return field.best()
 
 
 def among(problem: Problem, points: list[np.ndarray], seed: int) -> tuple[np.ndarray, Met]:
     """The best of short runs from given points, and what they met."""
-    return _best(_pilot(problem, seed), points, len(points), None)
+    field = _Field(_pilot(problem, seed), None)
+    field.begin(points)
+    return field.best()
 
 
-def _best(pilot: Problem, points: list[np.ndarray], number: int, trouble: LatensError | None) -> tuple[np.ndarray, Met]:
-    pilot.settle(points)
-    bursts = Bursts(pilot)
-    runs = [Run(bursts, point, Plain(), SHORT) for point in points]
-    trouble = race(bursts, runs) or trouble
-    for times in LONGER:
-        unsettled = [r for r in runs if r.best is not None and r.best.status is Status.MAX_STEPS]
-        unsettled.sort(key=lambda r: -r.best.log_likelihood if r.best else 0.0)
-        longer = unsettled[: (len(unsettled) + 1) // 2]
-        for r in longer:
-            r.resume(Stop(SHORT.tolerance, times * SHORT.max_steps))
-        race(bursts, longer)
-    ends = [r.best for r in runs if r.best is not None]
-    if not ends:
-        assert trouble is not None
-        raise trouble
-    sound = [end for end in ends if end.status is not Status.DEGENERATE]
-    best = max(sound or ends, key=lambda end: end.log_likelihood)
-    settled = [end for end in sound if end.status is Status.CONVERGED]
-    optima = _optima(pilot, settled)
-    pilot.side_by_side = True  # what has been compiled for many points may as well serve one
-    return best.free, Met(number, len(settled), len(ends) - len(sound), optima, len(pilot.weights))
+class _Field:
+    """Runs that begin at many points, of which so many are `finished` if they do not settle (None: all)."""
+
+    def __init__(self, pilot: Problem, finished: int | None) -> None:
+        self.pilot, self.finished, self.tried = pilot, finished, 0
+        self.runs: list[Run] = []
+        self.trouble: LatensError | None = None  # of starts that could not begin: raised if none could
+
+    @cached_property
+    def climbs(self) -> Climbs:
+        return climbs_of(self.pilot)
+
+    def drawn(self, numbers: range, starts: Starts, seed: int) -> list[np.ndarray]:
+        """The starts of these numbers, but for those that cannot be."""
+        points = []
+        for i in numbers:
+            try:
+                points.append(draw(self.pilot, seed, i, random=i >= starts.seeded))
+            except ModelError:
+                raise
+            except LatensError as error:
+                self.tried, self.trouble = self.tried + 1, error
+        return points
+
+    def begin(self, points: list[np.ndarray]) -> None:
+        """The first stage of runs from more points."""
+        self.tried += len(points)
+        if points and not self.runs:
+            self.climbs.prepare(points)
+        runs = [Run(self.climbs, point, self.climbs.accelerate, self._stop(0)) for point in points]
+        self._race(runs)
+        self.runs += [r for r in runs if r.best is not None]
+
+    @property
+    def agreed(self) -> bool:
+        """Whether all have settled, as high as one another."""
+        values = [_level(r) for r in self.runs]
+        return all(r.best and r.best.status is Status.CONVERGED for r in self.runs) and np.ptp(values) <= LOW
+
+    def best(self) -> tuple[np.ndarray, Met]:
+        """Later stages, and what came of all."""
+        if not self.runs:
+            assert self.trouble is not None
+            raise self.trouble
+        for stage in range(1, len(STAGES)):
+            left = sorted((r for r in self.runs if r.best and r.best.status is Status.MAX_STEPS), key=_level)
+            if self.finished is not None:  # ever fewer of the better ones
+                share = (self.finished / len(self.runs)) ** (stage / (len(STAGES) - 1))
+                left = left[-max(ceil(len(self.runs) * share), self.finished) :]
+            for r in left:
+                r.resume(self._stop(stage))
+            self._race(left)
+        ends = [r.best for r in self.runs if r.best is not None]
+        sound = [end for end in ends if end.status is not Status.DEGENERATE]
+        settled = [end for end in sound if end.status is Status.CONVERGED or self.finished is None]
+        optima = Optima(self.pilot)
+        for end in sorted(settled, key=lambda end: -end.log_likelihood):
+            optima.add(end)
+        best = max([*optima.ends, *sound] or ends, key=lambda end: end.log_likelihood)
+        lost = len(ends) - len(sound) + optima.degenerate
+        met = Met(self.tried, len(settled) - optima.degenerate, lost, optima.table(), len(self.pilot.weights))
+        return best.free, met
+
+    def _stop(self, stage: int) -> Stop:
+        return Stop(SETTLED, self.climbs.each * STAGES[stage])
+
+    def _race(self, runs: list[Run]) -> None:
+        self.trouble = race(self.climbs, runs) or self.trouble
 
 
-def _optima(problem: Problem, settled: list[Iterate]) -> tuple[Optimum, ...]:
-    """The distinct ones, best first: a higher log-likelihood, or the same elsewhere."""
-    found: list[list[Iterate]] = []
-    for end in sorted(settled, key=lambda end: -end.log_likelihood):
-        apart = 1e-3 + 10 * problem.slack(end.log_likelihood)
-        near = [f for f in found if abs(f[0].log_likelihood - end.log_likelihood) <= apart]
-        home = next((f for f in near if _same(problem.exchangeable, f[0].params, end.params)), None)
-        if home is None:
-            found.append([end])
-        else:
-            home.append(end)
-    return tuple(Optimum(f[0].log_likelihood, len(f)) for f in found)
-
-
-def _same(exchangeable: tuple[str, ...], here: Params, there: Params) -> bool:
-    """Whether two points are one, up to a relabelling of what is exchangeable."""
-    labelled = [n for n in here if n in exchangeable]
-    if any(not _close(here[n], there[n]).all() for n in here if n not in labelled):
-        return False
-    if not labelled:
-        return True
-    agree = np.logical_and.reduce(
-        [
-            _close(*np.broadcast_arrays(here[n][:, None], there[n][None]))
-            .reshape(len(here[n]), len(there[n]), -1)
-            .all(-1)
-            for n in labelled
-        ]
-    )
-    return bool(agree[np.arange(len(agree)), matching(~agree)].all())
-
-
-def _close(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.asarray(np.abs(a - b) <= SAME * np.maximum(np.ptp([a, b]), 1e-3 * np.abs(a)))
+def _level(r: Run) -> float:
+    return r.best.log_likelihood if r.best else -np.inf
 
 
 @double

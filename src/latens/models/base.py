@@ -200,7 +200,7 @@ class AbstractModel(eqx.Module):
     @property
     def usual_starts(self) -> int:
         """How many starts to try when the user does not say."""
-        return 1
+        return 10
 
     def health(self, params: Params, n: Array) -> Array:
         """(m,) for each part that can degenerate, how far it is from that: below 1 it has."""

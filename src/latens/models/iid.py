@@ -95,6 +95,10 @@ class IID(AbstractModel):
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         return _begin(self.family, xs, weights)
 
+    @property
+    def usual_starts(self) -> int:
+        return 1
+
     def about(self, params: Params) -> "IID":
         return IID(self.family.about(params))
 

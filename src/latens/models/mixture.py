@@ -236,7 +236,7 @@ class Mixture(AbstractModel):
 
     @property
     def usual_starts(self) -> int:
-        return 1 if self.components.k == 1 else 10
+        return 1 if self.components.k == 1 else 30
 
     def health(self, params: Params, n: Array) -> Array:
         rows = n * (params["weights"] if self.known is None else jnp.asarray(self.known))

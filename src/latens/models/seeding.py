@@ -21,9 +21,10 @@ def partition(
     **Source:** Arthur & Vassilvitskii (2007), SODA, 1027.
     """
     n = len(features)
-    scale = features.std(0)
-    scaled = (features - features.mean(0)) / np.where(scale > 0, scale, 1.0)
     share = weights / weights.sum()
+    centred = features - share @ features
+    scale = np.sqrt(share @ centred**2)
+    scaled = centred / np.where(scale > 0, scale, 1.0)
     seed = rng.choice(n, p=share)
     distance = ((scaled - scaled[seed]) ** 2).sum(1)
     nearest, groups = distance, np.zeros(n, dtype=int)

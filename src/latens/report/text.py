@@ -18,6 +18,7 @@ from latens.inference.methods import method_for
 from latens.report.numbers import alone, between, with_error
 
 if TYPE_CHECKING:
+    from latens.engine.optima import Optimum
     from latens.engine.starts import Met
     from latens.inference.errors import AbstractMethod
     from latens.result import Fit
@@ -152,12 +153,15 @@ def _starts(met: Met, rows: int) -> str:
     part = f" (on {met.rows} of the rows)" if met.rows < rows else ""
     lost = f"; {met.degenerate} degenerated" if met.degenerate else ""
     optima = _count(len(met.optima), "distinct optimum", "distinct optima")
-    shown = ", ".join(
-        f"{found.log_likelihood:.3f} ({_count(found.reached, 'time')})" for found in met.optima[:MOST_OPTIMA]
-    )
+    shown = ", ".join(map(_optimum, met.optima[:MOST_OPTIMA]))
     more = ", ..." if len(met.optima) > MOST_OPTIMA else ""
     table = f", log-likelihood {shown}{more}" if met.optima else ""
     return f"{met.tried} tried{part}; {met.settled} settled, on {optima}{table}{lost}."
+
+
+def _optimum(found: Optimum) -> str:
+    places = f", at {found.places} places" if found.places > 1 else ""
+    return f"{found.log_likelihood:.3f} ({_count(found.reached, 'time')}{places})"
 
 
 def _evaluations(fit: Fit) -> str:

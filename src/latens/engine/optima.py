@@ -1,0 +1,123 @@
+"""Which ends of many runs are one maximum: told apart in standard errors, up to relabelling."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import inf, sqrt
+
+import numpy as np
+
+from latens.engine.accelerators.auto import Auto
+from latens.engine.loop import Iterate, Run, drive
+from latens.engine.problem import Problem
+from latens.engine.status import Status
+from latens.engine.stop import Stop
+from latens.numerics.matching import matching
+from latens.numerics.space import Params
+
+APART = 0.3  # standard errors of the complete data between two points that are not one maximum
+LOW = APART**2 / 2  # so near to a maximum, the log-likelihood is no farther below it
+LEVEL = 1e-3  # of the log-likelihood: no number is told twice
+NEAR = 0.05  # of the range of a parameter over components and ends, within which its values are one
+FINISHED = Stop(tolerance=1e-4, max_steps=2_000)
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """A maximum that starts settled on: the log-likelihood there, how many did, and at how many `places` in the
+    parameter space that relabelling does not make one."""
+
+    log_likelihood: float
+    reached: int
+    places: int = 1
+
+
+@dataclass(frozen=True)
+class _Maximum:
+    """Finished ends of one log-likelihood, the first of each place."""
+
+    ends: tuple[Iterate, ...]
+    reached: int
+
+
+class Optima:
+    """The distinct maxima that ends belong to, found out one end after the other, better ones first."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.maxima: list[_Maximum] = []
+        self.degenerate = 0
+
+    def add(self, end: Iterate) -> None:
+        """Count an end to its maximum; one that none is known for is finished first."""
+        if self._joined(end):
+            return
+        finished = self._finish(end)
+        if finished.status is Status.DEGENERATE:
+            self.degenerate += 1
+        elif not self._joined(finished):
+            self._enter(finished)
+
+    def table(self) -> tuple[Optimum, ...]:
+        """Best first."""
+        found = [Optimum(m.ends[0].log_likelihood, m.reached, len(m.ends)) for m in self.maxima]
+        return tuple(sorted(found, key=lambda each: -each.log_likelihood))
+
+    @property
+    def ends(self) -> Iterator[Iterate]:
+        """The finished ones."""
+        return (end for maximum in self.maxima for end in maximum.ends)
+
+    def _finish(self, end: Iterate) -> Iterate:
+        run = Run(self.problem, end.free, Auto(), FINISHED)
+        for _ in drive(run):
+            pass
+        assert run.best is not None
+        return run.best
+
+    def _joined(self, end: Iterate) -> bool:
+        for i, maximum in enumerate(self.maxima):
+            if any(self._one(known, end) for known in maximum.ends):
+                self.maxima[i] = replace(maximum, reached=maximum.reached + 1)
+                return True
+        return False
+
+    def _enter(self, end: Iterate) -> None:
+        """A place that was not known: of its own log-likelihood, or of one that is."""
+        level = LEVEL + 10 * self.problem.slack(end.log_likelihood)
+        for i, maximum in enumerate(self.maxima):
+            if abs(maximum.ends[0].log_likelihood - end.log_likelihood) <= level:
+                self.maxima[i] = _Maximum((*maximum.ends, end), maximum.reached + 1)
+                return
+        self.maxima.append(_Maximum((end,), 1))
+
+    def _one(self, known: Iterate, end: Iterate) -> bool:
+        if abs(known.log_likelihood - end.log_likelihood) > LOW + 10 * self.problem.slack(end.log_likelihood):
+            return False
+        here, there = known.params, _relabelled(self.problem.exchangeable, known.params, end.params)
+        if all(_close(here[name], there[name]) for name in here):
+            return True
+        return self._distance(known.free, self.problem.free(there)) <= APART
+
+    def _distance(self, here: np.ndarray, there: np.ndarray) -> float:
+        """√(2 (Q(here | here) − Q(there | here))): to second order, in standard errors of the complete data."""
+        lost = self.problem.surrogate(here, here) - self.problem.surrogate(there, here)
+        return sqrt(2 * max(lost, 0.0)) if np.isfinite(lost) else inf
+
+
+def _relabelled(exchangeable: tuple[str, ...], here: Params, there: Params) -> Params:
+    """The params `there` with what is exchangeable in the order that agrees best with `here`."""
+    labelled = [name for name in here if name in exchangeable]
+    if not labelled:
+        return there
+    k = len(here[labelled[0]])
+    cost = np.zeros((k, k))
+    for name in labelled:
+        a, b = (np.reshape(params[name], (k, -1)) for params in (here, there))
+        span = np.ptp([a, b], axis=(0, 1)) + 1e-12 * np.abs(a).max(0) + 1e-300
+        cost += (((a[:, None] - b[None]) / span) ** 2).sum(-1)
+    order = matching(cost)
+    return {name: there[name][order] if name in labelled else there[name] for name in there}
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool((np.abs(a - b) <= NEAR * np.maximum(np.ptp([a, b]), 1e-3 * np.abs(a))).all())
