@@ -36,7 +36,7 @@ def _kinds(leaf: Any) -> dict[str, np.ndarray]:
         k = leaf.allowed.shape[-1]
         return {"missing": number == k, "subset": (number > 1) & (number < k)}
     if not isinstance(leaf, Interval):
-        return {}
+        return {"missing": np.isnan(leaf)} if np.issubdtype(np.asarray(leaf).dtype, np.floating) else {}
     low, top = np.isneginf(leaf.lower), np.isposinf(leaf.upper)
     return {
         "missing": low & top,

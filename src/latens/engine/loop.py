@@ -254,8 +254,9 @@ class Run:
         far = STILL < distance < np.inf
         blurred = self.stop.tolerance > 0 and step.arrived and self._blurred(step) and not far
         slow = status is Status.CONVERGED and self.evaluations > LEAP
-        if (blurred or slow) and (edge := self._edge(ending=True)):
-            return Status.DEGENERATE, edge
+        ended = blurred or status is Status.CONVERGED
+        if ended and (none := ((blurred or slow) and self._edge(ending=True)) or self.given.doubt(self.point)):
+            return Status.DEGENERATE, none
         if status is Status.CONVERGED:
             blur = self.given.rounding
             return status, "" if blur <= self.stop.tolerance else _as_near(blur)

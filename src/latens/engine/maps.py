@@ -46,6 +46,10 @@ class AbstractMap(ABC):
     def fallen(self, best: float, free: np.ndarray, step: Step) -> tuple[Status, str] | Exception:
         """What it means that a plain step lost ground: an end with its reason, or an error."""
 
+    def doubt(self, free: np.ndarray) -> str:
+        """Why a point that the map hardly moves is no maximum, or nothing."""
+        return ""
+
     def slack(self, best: float) -> float:
         """How far the objective may fall by rounding alone."""
         return 1e-10 * (1.0 + abs(best))

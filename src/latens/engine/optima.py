@@ -1,6 +1,5 @@
 """Which ends of many runs are one maximum: told apart in standard errors, up to relabelling."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf, sqrt
 
@@ -63,9 +62,14 @@ class Optima:
         return tuple(sorted(found, key=lambda each: -each.log_likelihood))
 
     @property
-    def ends(self) -> Iterator[Iterate]:
+    def settled(self) -> int:
+        """How many ends came to a maximum."""
+        return sum(maximum.reached for maximum in self.maxima)
+
+    @property
+    def ends(self) -> list[Iterate]:
         """The finished ones."""
-        return (end for maximum in self.maxima for end in maximum.ends)
+        return [end for maximum in self.maxima for end in maximum.ends]
 
     def _finish(self, end: Iterate) -> Iterate:
         run = Run(self.problem, end.free, Auto(), FINISHED)

@@ -13,11 +13,12 @@ from jax import Array
 from latens.cells import complete_like, without_labels
 from latens.data.sets import ungroup
 from latens.data.table import frequencies, ordered
+from latens.engine import ends
 from latens.engine.blocks import Load
 from latens.engine.dealt import Dealt
+from latens.engine.doubt import Doubt
 from latens.engine.emmap import (
     Care,
-    evidences,
     potentials_at,
 )
 from latens.engine.evaluation import AbstractEvaluation
@@ -26,9 +27,11 @@ from latens.engine.prior import Prior, Seen, prior_of
 from latens.engine.reading import bind
 from latens.engine.status import Status
 from latens.engine.stop import noise
-from latens.errors import DataError, ModelError, ParameterError
+from latens.engine.trial import tried
+from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
+from latens.models.latent import Latent
 from latens.numerics.chart import Chart
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
@@ -51,7 +54,6 @@ def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Param
     return frame.leave(Space(model.constraints).params(free))
 
 
-TOO_LITTLE = "there is not enough in the data to tell, so fix that parameter or use a smaller model"
 SINGLE = 1e6  # times as much rounding as in double precision, about
 
 
@@ -91,6 +93,8 @@ class Problem(AbstractEvaluation):
         before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
         self.before: Seen | None = jax.device_get(before)  # arrays of JAX would lose half of their bits when pickled
         self.pseudo = jax.device_get(before and before.statistics(self.model))
+        if isinstance(model, Latent) or written_elsewhere(model):
+            tried(self.model, self.xs)
         if not model.finite:
             self.care = Care(about=model.recentres)  # no statistics would tell
 
@@ -112,7 +116,7 @@ class Problem(AbstractEvaluation):
     def part(self, rows: np.ndarray) -> "Problem":
         """The same problem on some of its rows, in the same frame."""
         part = copy(self)
-        part.weights, part.rows_used = self.weights[rows], self._numbers[rows]
+        part.weights, part.rows_used = self.weights[rows], self.numbers[rows]
         part.row_jacobian = np.broadcast_to(self.row_jacobian, self.weights.shape)[rows]
         part.informative = self.informative[rows]
         part._deal(jax.tree.map(lambda leaf: np.asarray(leaf[rows]), self.xs))
@@ -176,7 +180,7 @@ class Problem(AbstractEvaluation):
         return float(self.weights @ self.informative)
 
     @property
-    def _numbers(self) -> np.ndarray:
+    def numbers(self) -> np.ndarray:
         """(n,) the numbers of the rows used."""
         return np.arange(self.rows_read)[self.rows_used]
 
@@ -251,39 +255,17 @@ class Problem(AbstractEvaluation):
         return True
 
     def edge(self, here: np.ndarray, there: np.ndarray) -> str:
-        change = self._change(here, there)
-        gone = [i for i in np.flatnonzero(self.space.distinct) if abs(change[i]) > 3]
-        where = ", ".join(f"{self.names[i]} goes to {'infinity' if change[i] > 0 else '0'}" for i in gone[:4])
-        return (
-            f"the likelihood has no maximum: as {where or 'the params run away'}, it rises to a limit that no params "
-            f"attain; {TOO_LITTLE}"
-        )
+        return ends.edge(self, here, there)
 
     def plateau(self, here: np.ndarray, there: np.ndarray, gain: float) -> str:
-        change = self._change(here, there)
-        most = [i for i in np.argsort(-np.abs(change)) if self.space.distinct[i] and change[i]]
-        where = ", ".join(f"{self.names[i]} {'grows' if change[i] > 0 else 'shrinks'}" for i in most[:2])
-        return (
-            f"the likelihood has no maximum that the data tell: as {where or 'the params move'}, it goes on rising, by "
-            f"{gain:.1g} for the last {np.abs(change).max():.0%}; {TOO_LITTLE}"
-        )
-
-    def _change(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
-        """(P,) of the logarithms of the reported scalars."""
-        before, after = (np.asarray(self.space.flat(self.params(free))) for free in (here, there))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.nan_to_num(np.log(np.abs(after)) - np.log(np.abs(before)))
+        return ends.plateau(self, here, there, gain)
 
     @double
-    def unusable(self, free: np.ndarray, step: Step) -> ParameterError:
-        """The first row that a start gives no probability to."""
-        logs = self.each(evidences, free)
-        bad = ~np.isfinite(logs)
-        where = f"row {self._numbers[int(np.argmax(bad))]}" if bad.any() else "the data"
-        return ParameterError(
-            f"start: {where} has log-likelihood {logs[bad][0] if bad.any() else np.nan} where the fit begins; "
-            "give another start (start=...), or the data in other units"
-        )
+    def doubt(self, free: np.ndarray) -> str:
+        return "" if type(self.given).health is not AbstractModel.health else Doubt(self, free).reason
+
+    def unusable(self, free: np.ndarray, step: Step) -> LatensError:
+        return ends.unusable(self, free)
 
 
 def written_elsewhere(part: Any) -> bool:

@@ -56,6 +56,9 @@ class Climbs(AbstractMap):
     def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
         return self.problem.ailment(free, health)
 
+    def doubt(self, free: np.ndarray) -> str:
+        return self.problem.doubt(free)
+
     def fallen(self, best: float, free: np.ndarray, step: Step) -> tuple[Status, str] | Exception:
         return self.problem.fallen(best, free, step)
 

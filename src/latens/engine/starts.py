@@ -151,14 +151,14 @@ class _Field:
             self._race(left)
         ends = [r.best for r in self.runs if r.best is not None]
         sound = [end for end in ends if end.status is not Status.DEGENERATE]
-        settled = [end for end in sound if end.status is Status.CONVERGED or self.finished is None]
         optima = Optima(self.pilot)
-        for end in sorted(settled, key=lambda end: -end.log_likelihood):
-            optima.add(end)
-        best = max([*optima.ends, *sound] or ends, key=lambda end: end.log_likelihood)
+        for end in sorted(sound, key=lambda end: -end.log_likelihood):
+            # before it is known where it leads, a run that is higher than all maxima is no better
+            if end.status is Status.CONVERGED or self.finished is None or not optima.maxima:
+                optima.add(end)
+        best = max(optima.ends or ends, key=lambda end: end.log_likelihood)
         lost = len(ends) - len(sound) + optima.degenerate
-        met = Met(self.tried, len(settled) - optima.degenerate, lost, optima.table(), len(self.pilot.weights))
-        return best.free, met
+        return best.free, Met(self.tried, optima.settled, lost, optima.table(), len(self.pilot.weights))
 
     def _stop(self, stage: int) -> Stop:
         return Stop(SETTLED, self.climbs.each * STAGES[stage])

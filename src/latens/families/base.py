@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,11 +12,12 @@ from jax import Array
 from latens.errors import ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.modules import Module
 from latens.numerics.precision import double
 from latens.numerics.space import Params
 
 
-class AbstractFamily(eqx.Module):
+class AbstractFamily(Module):
     """A distribution of one complete datum, as a flat row of potentials φ against statistics S:
 
         log f(y | θ) = <φ(θ), S(y)> + log h(y)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import gammaln
 
+from latens.errors import ModelError
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.trials import Probability, is_whole, number, require_positive
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
@@ -212,9 +213,14 @@ class NegativeBinomial(_Failures):
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 5.
     """
 
-    size: float = eqx.field(converter=number)
+    size: float = eqx.field(converter=number, default=None)
 
     def __check_init__(self) -> None:
+        if self.size is None:
+            raise ModelError(
+                "NegativeBinomial: give the size, the number of successes that are waited for, such as "
+                "NegativeBinomial(2.5); it is known, not estimated"
+            )
         require_positive("NegativeBinomial", "size", self.size)
 
     def count(self, y: Array) -> Array:

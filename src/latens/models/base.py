@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +14,7 @@ from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.models.rows import per_row
+from latens.numerics.modules import Module
 from latens.numerics.space import Constraints, Params, Space
 
 
@@ -32,7 +32,7 @@ def inner(a: Any, b: Any) -> Array:
     return sum(((jnp.where(y == 0, 0.0, x) * y).sum() for x, y in pairs), jnp.zeros(()))
 
 
-class AbstractModel(eqx.Module):
+class AbstractModel(Module):
     """A model for which EM, its accelerators, Q, the informations and standard errors are derived.
 
     Complete data y have log f(y | θ) = <φ(θ), S(y)> + log h(y). To write your own:
@@ -122,7 +122,7 @@ class AbstractModel(eqx.Module):
         return {}
 
     def read(self, data: Any) -> Rows:
-        """Users' data → `Rows`: arrays, or dicts of arrays, with one row per observation."""
+        """Users' data → `Rows`: arrays, or dicts of arrays, one row per observation; NaN where a cell is missing."""
         named = columns_of(data)
         columns = {"0": numbers(data, "0")} if named is None else {n: numbers(c, n) for n, c in named.items()}
         lengths = {len(leaf) if leaf.ndim else -1 for leaf in columns.values()}
@@ -131,9 +131,9 @@ class AbstractModel(eqx.Module):
         if len(lengths) > 1 or lengths == {-1}:
             raise DataError("the data need the same number of rows in every column")
         for name, leaf in columns.items():
-            if not np.isfinite(leaf).all():
-                row = int(np.argwhere(~np.isfinite(leaf))[0][0])
-                raise DataError(f"row {row}, column '{name}': NaN or infinite; this model takes numbers only")
+            if np.isinf(leaf).any():
+                row = int(np.argwhere(np.isinf(leaf))[0][0])
+                raise DataError(f"row {row}, column '{name}': infinite; this model takes numbers only")
         return Rows(columns["0"] if named is None else columns, tuple(named or ()))
 
     @property

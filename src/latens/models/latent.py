@@ -1,6 +1,6 @@
 """The user's own model, from a joint density and the finite set of hidden values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.cells import Labelled, without_labels
 from latens.errors import ModelError
 from latens.models.base import AbstractModel
 from latens.numerics.constraints import AbstractConstraint
@@ -28,9 +29,13 @@ class Latent(AbstractModel):
     **Arguments:** `log_joint(params, x, z)`: log f(x, z | θ) of ONE observation, a scalar in
     `jax.numpy`; `support`: the values of z, an array with one value per entry of its first axis;
     `parameters`: name → `Real(shape)`, `Positive(shape)`, `Unit(shape)`, `Simplex(k)` or
-    `PositiveDefinite(d)`.
-    **Data:** an array or a dict of columns; `x` is one row of it.
-    **Raises:** `ModelError` for an empty support or a parameter without a constraint.
+    `PositiveDefinite(d)`; `exchangeable`: names of parameters whose first axis is a label that could be any
+    permutation of itself, so that relabelled maxima count as one; `names`: parameter → the names of its entries, or a
+    tuple of names for each of its axes, for reports; `sample(params, key, like)`: one row drawn, shaped like the row
+    `like` of the data, whose covariates it may take over: for `fit.sample` and parametric bootstraps.
+    **Data:** an array or a dict of columns; `x` is one row of it, NaN where a cell is missing. `labels=` of a fit are
+    numbers of values of the support.
+    **Raises:** `ModelError` for an empty support, a parameter without a constraint, and where `log_joint` fails.
     **Example:** two Poisson rates, the second three times the first:
         >>> import jax.numpy as jnp
         >>> import latens as lt
@@ -46,25 +51,44 @@ class Latent(AbstractModel):
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1, §2.
     """
 
-    log_joint: Callable[[Params, Any, Any], Array] = eqx.field(static=True)
+    log_joint: Callable[[Params, Any, Any], Array]
     support: np.ndarray
-    names: tuple[str, ...] = eqx.field(static=True)
+    names: tuple[str, ...]
     kinds: tuple[AbstractConstraint, ...]
+    alike: tuple[str, ...]
+    entries: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = eqx.field(static=True)
+    sampler: Callable[..., Any] | None = eqx.field(static=True)
 
     def __init__(
         self,
         log_joint: Callable[[Params, Any, Any], Array],
         support: Any,
         parameters: Mapping[str, AbstractConstraint],
+        *,
+        exchangeable: str | Sequence[str] = (),
+        names: Mapping[str, Sequence[Any]] | None = None,
+        sample: Callable[..., Any] | None = None,
     ) -> None:
-        self.log_joint = log_joint
+        self.log_joint, self.sampler = log_joint, sample
         self.support = frozen(support)
+        self.alike = (exchangeable,) if isinstance(exchangeable, str) else tuple(exchangeable)
+        self.entries = tuple((name, _by_axis(given)) for name, given in (names or {}).items())
         self.names, self.kinds = tuple(map(str, parameters)), tuple(parameters.values())
         if self.support.ndim == 0 or len(self.support) == 0:
             raise ModelError("Latent: the support needs at least one value")
         for name, constraint in parameters.items():
             if not isinstance(constraint, AbstractConstraint):
                 raise ModelError(f"Latent: parameter '{name}' needs a constraint like lt.Real(), got {constraint!r}")
+        for name in (*self.alike, *dict(self.entries)):
+            if name not in self.names:
+                raise ModelError(f"Latent: there is no parameter '{name}'; there are {', '.join(self.names)}")
+        shapes = {name: self.constraints[name].shape for name in self.names}
+        if len({shapes[name][:1] for name in self.alike}) > 1 or any(not shapes[n] for n in self.alike):
+            told = ", ".join(f"'{name}' {shapes[name]}" for name in self.alike)
+            raise ModelError(f"Latent: exchangeable parameters need a first axis of one length; they are {told}")
+        for name, axes in self.entries:
+            if shapes[name][len(shapes[name]) - len(axes) :] != tuple(map(len, axes)):
+                raise ModelError(f"Latent: names of {tuple(map(len, axes))} entries for '{name}' {shapes[name]}")
 
     @property
     def constraints(self) -> Constraints:
@@ -86,8 +110,10 @@ class Latent(AbstractModel):
         return self._joint(params, x)
 
     def _joint(self, params: Params, x: Any) -> Array:
-        """(values,) log f(x, z | params) for each z."""
-        return jax.vmap(lambda z: self.log_joint(params, x, z))(jnp.asarray(self.support))
+        """(values,) log f(x, z | params) for each z, −∞ for those that a label rules out."""
+        row = without_labels(x)
+        found = jax.vmap(lambda z: _scalar(self.log_joint(params, row, z)))(jnp.asarray(self.support))
+        return jnp.where(x.allowed, found, -jnp.inf) if isinstance(x, Labelled) else found
 
     def row_evidence(self, potentials: Array, x: Any) -> Array:
         return logsumexp(potentials)
@@ -99,3 +125,34 @@ class Latent(AbstractModel):
     @property
     def hidden(self) -> tuple[str, ...]:
         return tuple(str(z) for z in self.support)
+
+    @property
+    def exchangeable(self) -> tuple[str, ...]:
+        return self.alike
+
+    def labelled(self, xs: Any, labels: np.ndarray | None) -> Any:
+        return xs if labels is None else Labelled(xs, labels)
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return dict(self.entries)
+
+    def sample(self, params: Params, key: Array, like: Any = None) -> Any:
+        if self.sampler is None:
+            return super().sample(params, key, like)
+        return jax.tree.map(jnp.asarray, self.sampler(params, key, without_labels(like)))
+
+
+def _by_axis(given: Sequence[Any]) -> tuple[tuple[str, ...], ...]:
+    """Names of entries, one list for each axis."""
+    several = any(not isinstance(entry, str) for entry in given)
+    return tuple(tuple(map(str, axis)) for axis in (given if several else [given]))
+
+
+def _scalar(joint: Any) -> Array:
+    found = jnp.asarray(joint)
+    if found.shape != ():
+        raise ModelError(
+            f"log_joint returns an array of shape {found.shape}; it is of ONE row and ONE hidden value, so it must be "
+            "a scalar: add up what belongs to the row, with .sum()"
+        )
+    return found

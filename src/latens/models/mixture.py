@@ -27,7 +27,7 @@ from latens.models.rows import per_row
 from latens.models.seeding import distinct_rows, guided, partition
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
-from latens.numerics.simplex import Simplex
+from latens.numerics.simplex import Composition
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp, safe_log
 
@@ -101,7 +101,7 @@ class Mixture(AbstractModel):
     @property
     def constraints(self) -> Constraints:
         free: dict[str, AbstractConstraint] = self.components.constraints
-        return free if self.known is not None else {"weights": Simplex(self.components.k), **free}
+        return free if self.known is not None else {"weights": Composition(self.components.k), **free}
 
     def potentials(self, params: Params) -> dict[str, Any]:
         return {"weights": self._log_weights(params), "components": self.components.potentials(params)}

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from math import prod
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.errors import ModelError
+from latens.numerics.modules import Module
 from latens.numerics.special import safe_log
 
 # A probability is kept this far from 0 and 1: one rounding of 1. Nearer, its logarithm is noise, and an
@@ -39,7 +42,7 @@ def told(free: np.ndarray, events: np.ndarray) -> np.ndarray:
     return (events >= EVENTS) | ((events == 0) & (np.abs(free) < FAR))
 
 
-class AbstractConstraint(eqx.Module):
+class AbstractConstraint(Module):
     """The set a parameter lies in, with a smooth bijection onto free coordinates.
 
     To write your own: `shape` and `size` (of the value, of its coordinates), `free`, `value`, `holds`,
@@ -118,8 +121,16 @@ class AbstractConstraint(eqx.Module):
         return self.distinct
 
 
+def shape_of(given: Any) -> tuple[int, ...]:
+    """A shape as a tuple; a whole number n is (n,). Raises `ModelError` for anything else."""
+    entries = given if isinstance(given, tuple | list) else (given,)
+    if not all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in entries):
+        raise ModelError(f"the shape of a parameter is whole numbers of at least 1, such as 3 or (2, 3); got {given!r}")
+    return tuple(map(int, entries))
+
+
 class _Elementwise(AbstractConstraint):
-    shape: tuple[int, ...] = eqx.field(static=True, default=())
+    shape: tuple[int, ...] = eqx.field(static=True, default=(), converter=shape_of)
 
     @property
     def size(self) -> int:
@@ -207,7 +218,10 @@ class Unit(_Elementwise):
 class PositiveDefinite(AbstractConstraint):
     """A (d, d) covariance, estimated as its Cholesky factor with logarithms on the diagonal."""
 
-    d: int = eqx.field(static=True)
+    d: int
+
+    def __check_init__(self) -> None:
+        shape_of(self.d)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,15 +1,16 @@
 """Numbers that sum to one."""
 
+from collections.abc import Sequence
 from functools import cache
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.numerics.constraints import EDGE, AbstractConstraint, angle, logit, told
+from latens.numerics.constraints import EDGE, AbstractConstraint, angle, logit, shape_of, told
 from latens.numerics.special import TINY
+from latens.numerics.stacked import Stacked
 
 
 @cache
@@ -20,7 +21,24 @@ def _basis(k: int) -> np.ndarray:
     return np.asarray((np.eye(k) - np.outer(normal, normal) / normal[-1])[:-1])
 
 
-class Simplex(AbstractConstraint):
+def Simplex(shape: int | Sequence[int]) -> AbstractConstraint:
+    """Numbers that are positive and sum to one: k of them, or rows of them.
+
+    **Arguments:** `shape`: k, or (m, k) for a matrix whose rows sum to one, such as one of transitions.
+    **Raises:** `ModelError` for anything else.
+    **Example:**
+        >>> import latens as lt
+        >>> lt.Simplex((2, 3)).shape, lt.Simplex((2, 3)).size
+        ((2, 3), 4)
+    """
+    *lead, k = shape_of(shape)
+    found: AbstractConstraint = Composition(k)
+    for n in reversed(lead):
+        found = Stacked(found, n)
+    return found
+
+
+class Composition(AbstractConstraint):
     """k positive numbers that sum to one, estimated as isometric log-ratios.
 
     They are logarithms less their mean, in an orthonormal basis, times √2, so that two numbers have their logit for a
@@ -30,7 +48,7 @@ class Simplex(AbstractConstraint):
     **Source:** Egozcue et al. (2003), Math. Geol. 35, 279.
     """
 
-    k: int = eqx.field(static=True)
+    k: int
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,7 +95,7 @@ class Simplex(AbstractConstraint):
         return np.full(self.shape, "logit")
 
 
-class Probabilities(Simplex):
+class Probabilities(Composition):
     """A simplex on whose boundary an estimate may well lie: no farther away, for accelerators, than in probability."""
 
     def chart(self, free: np.ndarray) -> np.ndarray:

@@ -1,0 +1,87 @@
+"""Whether an end of EM is a maximum, of models that do not say themselves what can degenerate."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from latens.engine.problem import Problem
+
+ULPS = 4 * np.finfo(np.float64).eps
+DECIDED = 0.01  # change of the log-likelihood by the last digits of the params, at which these decide it
+FAR, FARTHER, RISEN = 20.0, 6.0, 1.0  # a logarithm that may be on its way to an edge; a way on; and what may come of it
+FEWEST = 1e-3  # expected rows below which a component has died
+
+
+class Doubt:
+    """A point that EM hardly moves, looked at: the likelihood there may be without bound, or a component dead."""
+
+    def __init__(self, problem: Problem, free: np.ndarray) -> None:
+        self.problem, self.free = problem, free
+        self.level = problem.log_likelihood(free)
+        self.values = np.asarray(problem.space.flat(problem.params(free)))
+        self.links = problem.space.links
+
+    @cached_property
+    def reason(self) -> str:
+        """Why it is no maximum, or nothing."""
+        if self._decided_by_rounding or self._still_rising:
+            return (
+                f"the likelihood is unbounded{self._smallest}, so no maximum exists: try other starts (starts=20), "
+                "bound or share that parameter, or use fewer hidden values"
+            )
+        return self._dead
+
+    @property
+    def _smallest(self) -> str:
+        """The positive scalar that is nearest to its edge."""
+        positive = np.flatnonzero(self.links == "log")
+        if not len(positive):
+            return ""
+        i = positive[np.argmin(self.values[positive])]
+        return f" as {self.problem.names[i]} = {self.values[i]:.2g} goes to 0"
+
+    @property
+    def _decided_by_rounding(self) -> bool:
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], len(self.free))
+        moved = (self.problem.log_likelihood(self.free * (1 + side * ULPS * signs)) for side in (1, -1))
+        return any(not abs(self.level - value) <= DECIDED for value in moved)
+
+    @property
+    def _still_rising(self) -> bool:
+        logs = self.free * self._of_link("log")
+        gone = np.where(np.abs(logs) > FAR, np.sign(logs), 0.0)
+        return bool(gone.any()) and self.problem.log_likelihood(self.free + FARTHER * gone) > self.level + RISEN
+
+    @property
+    def _dead(self) -> str:
+        """A share at its edge, and something else that enters nowhere then."""
+        shares = np.where(self.links == "logit", np.minimum(self.values, 1 - self.values), 1.0)
+        gone = np.flatnonzero(shares * self.problem.n < FEWEST)
+        if not len(gone):
+            return ""
+        idle = [j for j in np.flatnonzero(self._of_link("identity", "log")) if self._enters_nowhere(int(j))]
+        if not idle:
+            return ""
+        share = f"{self.problem.names[gone[0]]} = {self.values[gone[0]]:.2g}"
+        return (
+            f"a component has died: {share}, so other parameters enter nowhere; use fewer hidden values or try other "
+            "starts (starts=20)"
+        )
+
+    def _enters_nowhere(self, j: int) -> bool:
+        moved = self.free + np.eye(len(self.free))[j]
+        return abs(self.problem.log_likelihood(moved) - self.level) <= self.problem.slack(self.level)
+
+    def _of_link(self, *wanted: str) -> np.ndarray:
+        """(p,) whether a free coordinate is that of a scalar of one of these links; no simplex or covariance is."""
+        return np.concatenate(
+            [np.zeros(0, dtype=bool)]
+            + [
+                np.isin(c.link, wanted).ravel() if c.link.size == c.size else np.zeros(c.size, dtype=bool)
+                for c in self.problem.space.constraints.values()
+            ]
+        )

@@ -1,0 +1,71 @@
+"""Where a fit could not begin, or had no maximum to come to, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+
+from latens.engine.emmap import evidences
+from latens.errors import DataError, LatensError, ParameterError
+from latens.numerics.precision import double
+
+if TYPE_CHECKING:
+    from latens.engine.problem import Problem
+
+TOO_LITTLE = "there is not enough in the data to tell, so fix that parameter or use a smaller model"
+
+
+def edge(problem: Problem, here: np.ndarray, there: np.ndarray) -> str:
+    """The likelihood rises towards an edge."""
+    change = _change(problem, here, there)
+    gone = [i for i in np.flatnonzero(problem.space.distinct) if abs(change[i]) > 3]
+    where = ", ".join(f"{problem.names[i]} goes to {'infinity' if change[i] > 0 else '0'}" for i in gone[:4])
+    return (
+        f"the likelihood has no maximum: as {where or 'the params run away'}, it rises to a limit that no params "
+        f"attain; {TOO_LITTLE}"
+    )
+
+
+def plateau(problem: Problem, here: np.ndarray, there: np.ndarray, gain: float) -> str:
+    """A long way led up by next to nothing."""
+    change = _change(problem, here, there)
+    most = [i for i in np.argsort(-np.abs(change)) if problem.space.distinct[i] and change[i]]
+    where = ", ".join(f"{problem.names[i]} {'grows' if change[i] > 0 else 'shrinks'}" for i in most[:2])
+    return (
+        f"the likelihood has no maximum that the data tell: as {where or 'the params move'}, it goes on rising, by "
+        f"{gain:.1g} for the last {np.abs(change).max():.0%}; {TOO_LITTLE}"
+    )
+
+
+@double
+def _change(problem: Problem, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """(P,) of the logarithms of the reported scalars."""
+    before, after = (np.asarray(problem.space.flat(problem.params(free))) for free in (here, there))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(np.log(np.abs(after)) - np.log(np.abs(before)))
+
+
+@double
+def unusable(problem: Problem, free: np.ndarray) -> LatensError:
+    """The first row that a start gives no probability to."""
+    logs = problem.each(evidences, free)
+    bad = ~np.isfinite(logs)
+    if not bad.any():
+        return ParameterError("start: the log-likelihood is not finite where the fit begins; give another (start=...)")
+    row = int(np.argmax(bad))
+    where, columns = f"row {problem.numbers[row]}", problem.xs if isinstance(problem.xs, dict) else {"": problem.xs}
+    cells = {name: leaf[row] for name, leaf in columns.items() if isinstance(leaf, np.ndarray | jax.Array)}
+    holes = [name for name, cell in cells.items() if np.isnan(cell).any()]
+    if holes:
+        column = f" in column '{holes[0]}'" if holes[0] else ""
+        return DataError(
+            f"{where} has a missing cell{column}, and the model gives it the log-likelihood {logs[row]}: let it leave "
+            "that cell out, with y = jnp.where(jnp.isnan(x), 0.0, x) in what is computed and "
+            "jnp.where(jnp.isnan(x), 0.0, ...) around what is added, or drop the row"
+        )
+    return ParameterError(
+        f"start: {where} has log-likelihood {logs[row]} where the fit begins; give another start (start=...), or the "
+        "data in other units"
+    )
