@@ -2,10 +2,13 @@
 
 import ast
 import operator
-from collections.abc import Callable, Collection, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any, NamedTuple
 
-from latens.errors import ModelError
+import numpy as np
+
+from latens.errors import ModelError, listed
 
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -14,27 +17,29 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
 }
+_SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
-def parse(text: str, names: Collection[str], where: str) -> ast.expr:
+def parse(text: str, names: Set[str], where: str) -> ast.expr:
     """The syntax tree of an expression, or a `ModelError` saying what in it is not allowed."""
     try:
         tree = ast.parse(str(text).strip(), mode="eval").body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ModelError(f"{where}: the expression {text!r} does not parse") from None
-    _check(tree, set(names), f"{where}: the expression {text!r}")
+    _check(tree, names, f"{where}: the expression {text!r}")
     return tree
 
 
-def _check(node: ast.expr, names: set[str], where: str) -> None:
+def _check(node: ast.expr, names: Set[str], where: str) -> None:
     match node:
         case ast.Constant(value=bool() | complex()):
             raise ModelError(f"{where} may hold numbers only")
-        case ast.Constant(value=int() | float()):
-            return
+        case ast.Constant(value=int() | float() as value):
+            if not value <= sys.float_info.max:
+                raise ModelError(f"{where} holds a number that is too large")
         case ast.Name(id=name):
             if name not in names:
-                raise ModelError(f"{where} uses '{name}', which is no parameter; there are {', '.join(sorted(names))}")
+                raise ModelError(f"{where} uses '{name}', which is no parameter; there are {listed(sorted(names))}")
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
             _check(operand, names, where)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
@@ -61,10 +66,27 @@ def evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
     raise AssertionError(ast.dump(node))
 
 
+def pattern(node: ast.expr, leaves: list[str | float]) -> str:
+    """The expression with a blank "_0", "_1", ... for every name and number but an exponent; these go to `leaves`.
+
+    Expressions of one pattern are evaluated together.
+    """
+    match node:
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=exponent)):
+            return f"({pattern(left, leaves)}**{exponent!r})"
+        case ast.BinOp(left=left, op=op, right=right):
+            return f"({pattern(left, leaves)}{_SIGNS[type(op)]}{pattern(right, leaves)})"
+        case ast.UnaryOp(op=op, operand=operand):
+            return f"({'-' if isinstance(op, ast.USub) else '+'}{pattern(operand, leaves)})"
+        case ast.Name(id=leaf) | ast.Constant(value=leaf):
+            leaves.append(leaf)
+    return f"_{len(leaves) - 1}"
+
+
 class Monomial(NamedTuple):
     """constant · ∏ factor^power; a factor is a parameter's name or, as "1-t", its complement."""
 
-    constant: float
+    constant: np.float64
     powers: dict[str, float]
 
 
@@ -72,15 +94,15 @@ def monomial(node: ast.expr, complements: Collection[str]) -> Monomial | None:
     """The expression as a product of powers of parameters and complements, or None if it is not one."""
     match node:
         case ast.Constant(value=int() | float() as value):
-            return Monomial(float(value), {})
+            return Monomial(np.float64(value), {})
         case ast.Name(id=name):
-            return Monomial(1.0, {name: 1.0})
+            return Monomial(np.float64(1.0), {name: 1.0})
         case ast.UnaryOp(op=op, operand=operand):
             inside = monomial(operand, complements)
             sign = -1.0 if isinstance(op, ast.USub) else 1.0
             return inside and Monomial(sign * inside.constant, inside.powers)
         case ast.BinOp(left=ast.Constant(value=1), op=ast.Sub(), right=ast.Name(id=name)) if name in complements:
-            return Monomial(1.0, {f"1-{name}": 1.0})
+            return Monomial(np.float64(1.0), {f"1-{name}": 1.0})
         case ast.BinOp(left=left, op=op, right=right):
             a, b = monomial(left, complements), monomial(right, complements)
             return None if a is None or b is None else _combine(a, op, b)

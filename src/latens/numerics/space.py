@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.errors import ParameterError
+from latens.errors import ParameterError, listed
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.stacked import interiors
 
@@ -121,7 +121,7 @@ class Space(eqx.Module):
         for key, c in self.constraints.items():
             value = arrays[key] if isinstance(key, str) else np.stack([arrays[name] for name in key])
             if not c.holds(value):
-                title = key if isinstance(key, str) else ", ".join(key)
+                title = key if isinstance(key, str) else listed(key)
                 shown = np.array2string(value, precision=6, threshold=12)
                 raise ParameterError(f"{what}: parameter '{title}' must be {c.words}; got {shown}")
         return dict(arrays)
@@ -134,4 +134,4 @@ class Space(eqx.Module):
 
 
 def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    return ", ".join(f"'{n}' {s}" if s else f"'{n}'" for n, s in shapes.items()) or "no parameters"
+    return listed([f"'{n}' {s}" if s else f"'{n}'" for n, s in shapes.items()]) or "no parameters"
