@@ -16,6 +16,8 @@ from latens.models.rows import per_row
 from latens.numerics.compiling import once
 from latens.numerics.space import Space
 
+TOGETHER = 32  # directions taken at once: each may hold a number for every hidden value
+
 
 def _flat(model: AbstractModel, free: Array) -> Array:
     """(q,) all potentials in one vector."""
@@ -37,7 +39,10 @@ def turned(model: AbstractModel, free: Array, directions: Array, shard: Shard) -
     def block(xs: Any, w: Array) -> tuple[Array, Array]:
         slope = jax.grad(lambda phi: log_likelihood(model, unravel(phi), xs, w))
         mean, push = jax.linearize(slope, flat)
-        return mean, jax.vmap(push, 1, 1)(directions)
+        several = jax.vmap(push)
+        if directions.shape[1] > TOGETHER:
+            several = partial(jax.lax.map, push, batch_size=TOGETHER)
+        return mean, several(directions.T).T
 
     mean, covariance = over_blocks(block, shard)
     return unravel(mean), covariance

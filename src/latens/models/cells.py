@@ -19,7 +19,7 @@ from latens.numerics.compiling import once
 from latens.numerics.constraints import Unit
 from latens.numerics.precision import double
 from latens.numerics.simplex import Probabilities
-from latens.numerics.space import Constraints, Key, Params
+from latens.numerics.space import Constraints, Key, Params, unstacked
 from latens.numerics.special import logsumexp, segment_logsumexp
 
 POINTS = 5  # at which cells are checked
@@ -119,7 +119,7 @@ class Cells(AbstractModel):
 
     def estimate(self, stats: Array) -> Params | None:
         values = self.form.estimate(stats)
-        return None if values is None else dict(zip(self._names, values, strict=True))
+        return None if values is None else dict(zip(self._names, unstacked(values), strict=True))
 
     def read(self, data: Any) -> Rows:
         groups = tuple(group for group, _ in self.seen)

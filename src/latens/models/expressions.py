@@ -66,7 +66,7 @@ def evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
     raise AssertionError(ast.dump(node))
 
 
-def pattern(node: ast.expr, leaves: list[str | float]) -> str:
+def pattern(node: ast.expr, leaves: list[Any]) -> str:
     """The expression with a blank "_0", "_1", ... for every name and number but an exponent; these go to `leaves`.
 
     Expressions of one pattern are evaluated together.
@@ -112,7 +112,7 @@ def monomial(node: ast.expr, complements: Collection[str]) -> Monomial | None:
 def _combine(a: Monomial, op: ast.operator, b: Monomial) -> Monomial | None:
     match op:
         case ast.Mult():
-            powers = {n: a.powers.get(n, 0.0) + b.powers.get(n, 0.0) for n in {*a.powers, *b.powers}}
+            powers = {n: a.powers.get(n, 0.0) + b.powers.get(n, 0.0) for n in a.powers | b.powers}
             return Monomial(a.constant * b.constant, powers)
         case ast.Div() if not b.powers and b.constant != 0:
             return Monomial(a.constant / b.constant, a.powers)

@@ -52,13 +52,13 @@ class Monomials(AbstractForm):
     blocks: np.ndarray  # (factors,) which sum to one together
 
     def probabilities(self, values: Array) -> Array:
-        return self.constants * jnp.exp(self._products(self.potentials(values)))
+        return jnp.exp(self._products(self.potentials(values))) * self.constants
 
     def potentials(self, values: Array) -> Array:
         return safe_log(jnp.concatenate([values, 1 - values[self.singles]]))
 
     def logs(self, potentials: Array) -> Array:
-        return safe_log(self.constants) + self._products(potentials)
+        return safe_log(jnp.asarray(self.constants)) + self._products(potentials)
 
     def estimate(self, stats: Array) -> Array:
         totals = jax.ops.segment_sum(stats, self.blocks, len(stats))

@@ -5,6 +5,7 @@ from math import prod
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -55,7 +56,7 @@ class Space(eqx.Module):
         for key, c in self.constraints.items():
             value = c.value(free[at : at + c.size])
             at += c.size
-            params |= {key: value} if isinstance(key, str) else dict(zip(key, value, strict=True))
+            params |= {key: value} if isinstance(key, str) else dict(zip(key, unstacked(value), strict=True))
         return params
 
     def flat(self, params: Mapping[str, Any]) -> Array:
@@ -131,6 +132,11 @@ class Space(eqx.Module):
         if isinstance(key, str):
             return jnp.asarray(params[key])
         return jnp.stack([jnp.asarray(params[name]) for name in key])
+
+
+def unstacked(values: Array) -> list[Array]:
+    """The entries of the first axis; derivatives come back through them as one array, not as a sum of one for each."""
+    return [part.squeeze(0) for part in jax.lax.split(values, (1,) * len(values))]
 
 
 def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:

@@ -23,7 +23,7 @@ def logsumexp(values: Array, axis: int = -1) -> Array:
     return jnp.where(empty, -jnp.inf, log(jnp.where(empty, 1.0, total)) + top.squeeze(axis))
 
 
-def segment_logsumexp(values: Array, segments: Array, number: int) -> Array:
+def segment_logsumexp(values: Array, segments: Array | np.ndarray, number: int) -> Array:
     """(number,) log Σ exp(values) over each segment; the values are finite, no segment is empty, their order rises."""
     top = jax.lax.stop_gradient(jax.ops.segment_max(values, segments, number, indices_are_sorted=True))
     total = jax.ops.segment_sum(jnp.exp(values - top[segments]), segments, number, indices_are_sorted=True)
