@@ -17,6 +17,7 @@ from latens.models.expressions import parse
 from latens.models.forms import AbstractForm, form_of, names_of
 from latens.numerics.compiling import once
 from latens.numerics.constraints import Unit
+from latens.numerics.memory import own, sealed
 from latens.numerics.precision import double
 from latens.numerics.simplex import Probabilities
 from latens.numerics.space import Constraints, Key, Params, unstacked
@@ -80,10 +81,10 @@ class Cells(AbstractModel):
         self.seen = Table((str(g), (c,) if isinstance(c, str) else tuple(map(str, c))) for g, c in seen.items())
         self.parameters = tuple(p if isinstance(p, str) else tuple(p) for p in parameters)
         self._check_names()
-        self.members, self.owners = self._membership()
         names = set(self._names)
         trees = [parse(text, names, f"cell '{name}'") for name, text in self.cells]
-        self.form = form_of(trees, self.parameters)
+        arrays = form_of(trees, self.parameters), *self._membership()
+        self.form, self.members, self.owners = jax.tree.map(lambda array: sealed(own(array)), arrays)
         self._check_probabilities()
 
     @property

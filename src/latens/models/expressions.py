@@ -3,7 +3,7 @@
 import ast
 import operator
 import sys
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,20 +17,24 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
 }
-_SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
+LONGEST = 80  # characters of an expression in a message
+DEEPEST = 500  # Python ends at 1000
 
 
 def parse(text: str, names: Set[str], where: str) -> ast.expr:
     """The syntax tree of an expression, or a `ModelError` saying what in it is not allowed."""
+    where = f"{where}: the expression {text if len(text) <= LONGEST else text[:LONGEST] + '...'!r}"
     try:
         tree = ast.parse(str(text).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ModelError(f"{where}: the expression {text!r} does not parse") from None
-    _check(tree, names, f"{where}: the expression {text!r}")
+        raise ModelError(f"{where} does not parse") from None
+    _check(tree, names, where)
     return tree
 
 
-def _check(node: ast.expr, names: Set[str], where: str) -> None:
+def _check(node: ast.expr, names: Set[str], where: str, deep: int = 0) -> None:
+    if deep > DEEPEST:
+        raise ModelError(f"{where} is nested more than {DEEPEST} deep")
     match node:
         case ast.Constant(value=bool() | complex()):
             raise ModelError(f"{where} may hold numbers only")
@@ -41,46 +45,63 @@ def _check(node: ast.expr, names: Set[str], where: str) -> None:
             if name not in names:
                 raise ModelError(f"{where} uses '{name}', which is no parameter; there are {listed(sorted(names))}")
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
-            _check(operand, names, where)
+            _check(operand, names, where, deep + 1)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            _check(left, names, where)
-            _check(right, names, where)
+            _check(left, names, where, deep + 1)
+            _check(right, names, where, deep + 1)
         case _:
             raise ModelError(
                 f"{where} may hold numbers, parameter names, + - * / ** and parentheses; found {ast.unparse(node)!r}"
             )
 
 
-def evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
-    """The value of a parsed expression."""
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case ast.Name(id=name):
-            return values[name]
-        case ast.UnaryOp(op=op, operand=operand):
-            inside = evaluate(operand, values)
-            return -inside if isinstance(op, ast.USub) else inside
-        case ast.BinOp(left=left, op=op, right=right):
-            return _OPERATORS[type(op)](evaluate(left, values), evaluate(right, values))
-    raise AssertionError(ast.dump(node))
+Leaf = str | float
+Token = type[ast.operator] | type[ast.USub] | float | None
+Pattern = tuple[Token, ...]
 
 
-def pattern(node: ast.expr, leaves: list[Any]) -> str:
-    """The expression with a blank "_0", "_1", ... for every name and number but an exponent; these go to `leaves`.
+def pattern(node: ast.expr, leaves: list[Leaf]) -> Pattern:
+    """The expression in postfix: None for every name and number, which go to `leaves`, but a known exponent itself.
 
     Expressions of one pattern are evaluated together.
     """
     match node:
-        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=exponent)):
-            return f"({pattern(left, leaves)}**{exponent!r})"
+        case ast.BinOp(left=left, op=ast.Pow(), right=right) if (exponent := _known(right)) is not None:
+            return (*pattern(left, leaves), exponent)
         case ast.BinOp(left=left, op=op, right=right):
-            return f"({pattern(left, leaves)}{_SIGNS[type(op)]}{pattern(right, leaves)})"
-        case ast.UnaryOp(op=op, operand=operand):
-            return f"({'-' if isinstance(op, ast.USub) else '+'}{pattern(operand, leaves)})"
-        case ast.Name(id=leaf) | ast.Constant(value=leaf):
+            return (*pattern(left, leaves), *pattern(right, leaves), type(op))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return (*pattern(operand, leaves), ast.USub)
+        case ast.UnaryOp(operand=operand):
+            return pattern(operand, leaves)
+        case ast.Name(id=leaf) | ast.Constant(value=int() | float() as leaf):
             leaves.append(leaf)
-    return f"_{len(leaves) - 1}"
+    return (None,)
+
+
+def _known(exponent: ast.expr) -> float | None:
+    """Its value, if there is no name in it: powers of negative numbers have derivatives then."""
+    found = monomial(exponent, ())
+    if found is None or found.powers:
+        return None
+    value = float(found.constant)
+    return int(value) if value.is_integer() else value
+
+
+def evaluate(tokens: Pattern, leaves: Iterable[Any]) -> Any:
+    """The values of expressions of one pattern."""
+    rest, stack = iter(leaves), []
+    for token in tokens:
+        if token is None:
+            stack.append(next(rest))
+        elif isinstance(token, int | float):
+            stack.append(stack.pop() ** token)
+        elif issubclass(token, ast.operator):
+            right = stack.pop()
+            stack.append(_OPERATORS[token](stack.pop(), right))
+        else:
+            stack.append(-stack.pop())
+    return stack.pop()
 
 
 class Monomial(NamedTuple):

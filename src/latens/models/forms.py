@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.models.expressions import Monomial, evaluate, monomial, parse, pattern
+from latens.models.expressions import Leaf, Monomial, Pattern, evaluate, monomial, pattern
 from latens.numerics.space import Key
 from latens.numerics.special import safe_log
 
@@ -69,28 +69,27 @@ class Monomials(AbstractForm):
         return jax.ops.segment_sum(terms, self.cells, len(self.constants), indices_are_sorted=True)
 
 
-class Pattern(eqx.Module):
+class Alike(eqx.Module):
     """Cells whose expressions differ in names and numbers only."""
 
-    text: str = eqx.field(static=True)  # with blanks "_0", "_1", ...
-    leaves: np.ndarray  # (n, blanks) what fills them: an index into values, then numbers
+    pattern: Pattern = eqx.field(static=True)
+    leaves: np.ndarray  # (n, leaves) indices into values, then numbers
 
     def __call__(self, values: Array) -> Array:
         """(n,) values of the expressions."""
-        blanks = {f"_{i}": values[self.leaves[:, i]] for i in range(self.leaves.shape[1])}
-        return jnp.asarray(evaluate(parse(self.text, blanks.keys(), "cells"), blanks))
+        return jnp.asarray(evaluate(self.pattern, values[self.leaves.T]))
 
 
 class Expressions(AbstractForm):
     """Cells of any form, those of one pattern evaluated together; φ = log P(c), S = counts of the cells."""
 
-    patterns: tuple[Pattern, ...]
+    parts: tuple[Alike, ...]
     numbers: np.ndarray  # all that the expressions hold
-    order: np.ndarray  # (cells,) where each stands in the patterns laid end to end
+    order: np.ndarray  # (cells,) where each stands in the parts laid end to end
 
     def probabilities(self, values: Array) -> Array:
         filled = jnp.concatenate([values, self.numbers])
-        return jnp.concatenate([each(filled) for each in self.patterns])[self.order]
+        return jnp.concatenate([each(filled) for each in self.parts])[self.order]
 
     def potentials(self, values: Array) -> Array:
         return safe_log(self.probabilities(values))
@@ -106,9 +105,8 @@ def form_of(trees: Sequence[ast.expr], parameters: Sequence[Key]) -> AbstractFor
     """Parsed expressions of all cells → their form."""
     singles = {key for key in parameters if isinstance(key, str)}
     with np.errstate(all="ignore"):  # what is not a number is found when the cells are summed
-        found = [monomial(tree, singles) for tree in trees]
-    products = [each for each in found if each is not None]
-    return _monomials(products, parameters) if len(products) == len(trees) else _expressions(trees, parameters)
+        products = [product for tree in trees if (product := monomial(tree, singles)) is not None]
+        return _monomials(products, parameters) if len(products) == len(trees) else _expressions(trees, parameters)
 
 
 def _monomials(products: Sequence[Monomial], parameters: Sequence[Key]) -> Monomials:
@@ -129,16 +127,15 @@ def _monomials(products: Sequence[Monomial], parameters: Sequence[Key]) -> Monom
 
 
 def _expressions(trees: Sequence[ast.expr], parameters: Sequence[Key]) -> Expressions:
-    at: dict[str | float, int] = {name: i for i, name in enumerate(names_of(parameters))}
+    at: dict[Leaf, int] = {name: i for i, name in enumerate(names_of(parameters))}
     known = len(at)
-    alike: dict[str, list[tuple[int, list[int]]]] = {}
+    alike: dict[Pattern, list[tuple[int, list[int]]]] = {}
     for c, tree in enumerate(trees):
-        leaves: list[str | float] = []
-        text = pattern(tree, leaves)
-        alike.setdefault(text, []).append((c, [at.setdefault(leaf, len(at)) for leaf in leaves]))
+        leaves: list[Leaf] = []
+        alike.setdefault(pattern(tree, leaves), []).append((c, [at.setdefault(leaf, len(at)) for leaf in leaves]))
     laid = [c for members in alike.values() for c, _ in members]
     return Expressions(
-        tuple(Pattern(text, np.array([own for _, own in members], np.int32)) for text, members in alike.items()),
+        tuple(Alike(same, np.array([own for _, own in members], np.int32)) for same, members in alike.items()),
         np.array(list(at)[known:], dtype=float),
         np.argsort(laid).astype(np.int32),
     )

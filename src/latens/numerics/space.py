@@ -25,10 +25,17 @@ class Space(eqx.Module):
     `params` is what people read and write, `free` what the algorithms work in.
     """
 
-    constraints: dict[Key, AbstractConstraint]
+    keys: tuple[Key, ...] = eqx.field(static=True)
+    kinds: tuple[AbstractConstraint, ...]
 
     def __init__(self, constraints: Constraints) -> None:
-        self.constraints = dict(constraints)
+        # as a dict it would be sorted by JAX, and there is no order of texts and tuples
+        self.keys, self.kinds = tuple(constraints), tuple(constraints.values())
+
+    @property
+    def constraints(self) -> dict[Key, AbstractConstraint]:
+        """Key → constraint."""
+        return dict(zip(self.keys, self.kinds, strict=True))
 
     @property
     def size(self) -> int:
