@@ -127,6 +127,12 @@ LINKAGE_NUMERIC = lt.Cells(
     parameters=["t"],
 )
 MOTHS = lt.HardyWeinberg("C > I > T", {"c": "C", "i": "I", "t": "T", "i or t": ["I", "T"]})
+# a tuple beside a single parameter, no products of powers
+INBRED = lt.Cells(
+    {"AA": "(1-F)*A**2 + F*A", "AB": "2*(1-F)*A*B", "BB": "(1-F)*B**2 + F*B"},
+    seen={"AA": "AA", "AB": "AB", "BB": "BB", "A?": ["AA", "AB"]},
+    parameters=[("A", "B"), "F"],
+)
 THIRD = {"C": 1 / 3, "I": 1 / 3, "T": 1 / 3}
 
 
@@ -277,6 +283,23 @@ MODELS = [
     ),
     Model("linkage-numeric", LINKAGE_NUMERIC, [125, 18, 20, 34], {"t": 0.5}),
     Model("moths", MOTHS, {"c": 85, "i": 196, "t": 341, "i or t": 578}, THIRD),
+    Model(
+        "inbred",
+        INBRED,
+        [30, 25, 20, 40],
+        {"A": 0.5, "B": 0.5, "F": 0.3},
+        brute=lambda p: np.dot(
+            [30, 25, 20, 40],
+            np.log(
+                [
+                    (1 - p["F"]) * p["A"] ** 2 + p["F"] * p["A"],
+                    2 * (1 - p["F"]) * p["A"] * p["B"],
+                    (1 - p["F"]) * p["B"] ** 2 + p["F"] * p["B"],
+                    1 - (1 - p["F"]) * p["B"] ** 2 - p["F"] * p["B"],
+                ]
+            ),
+        ),
+    ),
     Model(
         "latent",
         lt.Latent(log_joint, [0, 1], {"low": lt.Positive(), "gap": lt.Positive(), "share": lt.Unit()}),

@@ -62,6 +62,10 @@ DATA = [
     (lt.HardyWeinberg("A > a"), {"A": 3, "b": 4}, "group 'b' is not in the model, which has A, a"),
     (lt.HardyWeinberg("A > a"), {"A": 3, "a": -4}, "group 'a': -4 is not a count"),
     (lt.HardyWeinberg("A > a"), {"A": 3, "a": 1.5}, "group 'a': 1.5 is not a count"),
+    (lt.HardyWeinberg("A > a"), {"A": 3, "a": NAN}, "^group 'a': the count is missing; give 0"),
+    (lt.HardyWeinberg("A > a"), {"A": None, "a": 4}, "^group 'A': the count is missing; give 0"),
+    (lt.HardyWeinberg("A > a"), {"A": [3, 1], "a": [4, None]}, "^row 1, group 'a': the count is missing"),
+    (lt.HardyWeinberg("A > a"), [3, NAN], "^group 'a': the count is missing"),
     (lt.HardyWeinberg("A > a"), {"A": 0, "a": 0}, "all counts are zero"),
     (lt.HardyWeinberg("A > a"), [1, 2, 3], "give one for each group: A, a"),
 ]
@@ -166,6 +170,30 @@ def test_groups_of_one_name_are_not_one():
         lt.Cells({"a": "t", "b": "1-t"}, seen={1: ["a"], "1": ["b"]}, parameters=["t"])
 
 
+def test_thousands_of_names_are_not_all_told():
+    names = [f"h{i}" for i in range(90)]
+    genes = lt.HardyWeinberg(names)
+    for make, words in [
+        (lambda: lt.HardyWeinberg(names, {"x": "y"}), r"\(h0, .*, \.\.\. \(4095 in all\)\) nor"),
+        (lambda: lt.Cells(dict(genes.cells), seen={"x": "y"}, parameters=[names]), "names the cell 'y'; there are h0"),
+        (
+            lambda: lt.Cells(dict(genes.cells) | {"z": "y"}, seen={"x": "z"}, parameters=[names]),
+            "'y', which is no para",
+        ),
+        (lambda: lt.Cells(dict(genes.cells) | {"z": "h0"}, seen={"x": "z"}, parameters=[names]), "sum to 1.0.*, at h0"),
+        (lambda: lt.fit(genes, {"y": 1}), "'y' is not in the model, which has h0, "),
+        (lambda: lt.fit(genes, [1, 2]), "one for each group: h0, "),
+        (lambda: lt.fit(genes, np.ones(4095), start={"y": 1.0}), "'y'; this model has 'h0', "),
+        (
+            lambda: lt.fit(genes, np.ones(4095), start=dict.fromkeys(names, 1.0)),
+            "'h0, .*' must be positive and summing",
+        ),
+    ]:
+        with pytest.raises(lt.LatensError, match=words) as caught:
+            make()
+        assert len(str(caught.value)) < 400
+
+
 def test_what_was_seen_of_rows_asked_about():
     fit = lt.fit(PLANE, [[1.0, 2.0], [2.0, 3.5], [3.0, NAN], [4.0, 9.0]])
     with pytest.raises(lt.DataError, match="there is no column 'z'"):
@@ -231,6 +259,13 @@ def test_start_covariance():
         ({"a": "t", "b": "1-t"}, {"A": ["a", "c"]}, ["t"], "group 'A' names the cell 'c'; there are a, b"),
         ({"a": "t", "b": "1-t"}, {"A": []}, ["t"], "group 'A' has no cells"),
         ({"a": "t", "b": "1-t"}, {"A": "a"}, ["t", "t"], "'t' is listed twice"),
+        ({"a": "t", "b": "1-t"}, {"A": "a"}, [], "no parameters"),
+        ({"a": "t", "b": "1-t"}, {}, ["t"], "no groups"),
+        ({}, {}, ["t"], "no cells"),
+        ({"a": "(-1)**0.5*t", "b": "1-t"}, {"A": "a"}, ["t"], "the cells sum to nan"),
+        ({"a": "t/0", "b": "1-t"}, {"A": "a"}, ["t"], "the cells sum to inf"),
+        ({"a": "t*1e400", "b": "1-t"}, {"A": "a"}, ["t"], "cell 'a': .* holds a number that is too large"),
+        ({"a": "t" + "+t" * 600, "b": "1-t"}, {"A": "a"}, ["t"], r"cell 'a': .*\.\.\.' is nested more than 500"),
     ],
 )
 def test_cells(cells, seen, parameters, words):
@@ -284,7 +319,7 @@ def test_options():
 
 def test_a_field_that_is_no_array_is_named():
     class Named(lt.AbstractModel):
-        word: str = "x"
+        word: object = "x"
 
         @property
         def constraints(self):

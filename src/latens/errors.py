@@ -7,6 +7,11 @@ LatensError
 └── InferenceError     a standard error that should not be trusted: the message says why
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+SHOWN = 8  # names in a message
+
 
 class LatensError(Exception):
     """Base of every error this package raises on purpose."""
@@ -26,3 +31,9 @@ class ParameterError(LatensError, ValueError):
 
 class InferenceError(LatensError):
     """A standard error that cannot be trusted; the message gives the reason and the remedy."""
+
+
+def listed(names: Sequence[Any]) -> str:
+    """Names for a message, of many the first: "a, b, c, ... (4095 in all)"."""
+    rest = [f"... ({len(names)} in all)"] if len(names) > SHOWN else []
+    return ", ".join([*map(str, names[:SHOWN]), *rest])

@@ -9,9 +9,7 @@ from latens.cells import Interval, OneOf
 from latens.data.column import absent, cells
 from latens.data.half_seen import one_of
 from latens.data.text import column_of
-from latens.errors import DataError
-
-MOST = 8  # names that a message lists
+from latens.errors import DataError, listed
 
 
 def categories(column: Any, name: str) -> Any:
@@ -76,11 +74,6 @@ def as_codes(column: OneOf, names: Sequence[Any], what: str) -> OneOf:
 
     coded = (None if m is None else frozenset(code(each, row) for each in m) for row, m in enumerate(column.sets))
     return OneOf(tuple(coded), tuple(map(str, names)))
-
-
-def listed(names: Sequence[Any]) -> str:
-    """Some names in a message."""
-    return ", ".join(map(str, names[:MOST])) + (", ..." if len(names) > MOST else "")
 
 
 def allowed(sets: OneOf, k: int, what: str) -> np.ndarray:

@@ -11,10 +11,10 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.cells import Interval, OneOf, Partial, Subset
-from latens.data.categories import allowed, as_codes, categories, coded, listed, told
+from latens.data.categories import allowed, as_codes, categories, coded, told
 from latens.data.sets import only_column
 from latens.data.table import columns_of
-from latens.errors import DataError, ModelError
+from latens.errors import DataError, ModelError, listed
 from latens.families.expected import Chances
 from latens.families.exponential import AbstractExponentialFamily
 from latens.numerics.constraints import AbstractConstraint

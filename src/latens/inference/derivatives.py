@@ -1,5 +1,6 @@
 """Derivatives that informations are made of, each a sum over blocks, by automatic differentiation."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,10 +17,20 @@ from latens.models.rows import per_row
 from latens.numerics.compiling import once
 from latens.numerics.space import Space
 
+TOGETHER = 32  # directions taken at once: each may hold a number for every hidden value
+
 
 def _flat(model: AbstractModel, free: Array) -> Array:
     """(q,) all potentials in one vector."""
     return ravel_pytree(model.potentials(Space(model.constraints).params(free)))[0]
+
+
+def _along(push: Callable[[Array], Array], directions: Array) -> Array:
+    """A linear map of every column."""
+    if directions.shape[1] <= TOGETHER:
+        return jax.vmap(push, 1, 1)(directions)
+    found: Array = jax.lax.map(push, directions.T, batch_size=TOGETHER)
+    return found.T
 
 
 @once
@@ -37,7 +48,7 @@ def turned(model: AbstractModel, free: Array, directions: Array, shard: Shard) -
     def block(xs: Any, w: Array) -> tuple[Array, Array]:
         slope = jax.grad(lambda phi: log_likelihood(model, unravel(phi), xs, w))
         mean, push = jax.linearize(slope, flat)
-        return mean, jax.vmap(push, 1, 1)(directions)
+        return mean, _along(push, directions)
 
     mean, covariance = over_blocks(block, shard)
     return unravel(mean), covariance
@@ -89,8 +100,8 @@ def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
 @jax.jit
 def filled(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """Σ ∂s̄/∂θ: (q, p), how the E-step's answer moves with the point it is taken at."""
-    found: Array = jax.jacfwd(lambda u: ravel_pytree(expect(model, u, shard)[1])[0])(free)
-    return found
+    push = jax.linearize(lambda u: ravel_pytree(expect(model, u, shard)[1])[0], free)[1]
+    return _along(push, jnp.eye(len(free)))
 
 
 @jax.jit
@@ -109,8 +120,7 @@ def through(model: AbstractModel, free: Array, stats: Any, moves: Array, n: Arra
     """(p, p) Jacobian of the EM map: ∂M/∂s̄ · ∂s̄/∂θ."""
     flat, unravel = ravel_pytree(stats)
     push = jax.linearize(lambda s: update(model, free, unravel(s), n).free, flat)[1]
-    found: Array = jax.vmap(push, 1, 1)(moves)
-    return found
+    return _along(push, moves)
 
 
 @jax.jit

@@ -1,5 +1,6 @@
 """Multinomial cells seen through groups: gene counting."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,14 +12,26 @@ from jax import Array
 
 from latens.data.column import numbers
 from latens.data.table import columns_of
-from latens.errors import DataError, ModelError
+from latens.errors import DataError, ModelError, listed
 from latens.models.base import AbstractModel, Rows
-from latens.models.expressions import Monomial, evaluate, monomial, parse
+from latens.models.expressions import parse
+from latens.models.forms import AbstractForm, form_of, names_of
+from latens.numerics.compiling import once
 from latens.numerics.constraints import Unit
+from latens.numerics.memory import own, sealed
 from latens.numerics.precision import double
 from latens.numerics.simplex import Probabilities
-from latens.numerics.space import Constraints, Key, Params, Space
-from latens.numerics.special import logsumexp, safe_log
+from latens.numerics.space import Constraints, Key, Params, unstacked
+from latens.numerics.special import logsumexp, segment_logsumexp
+
+POINTS = 5  # at which cells are checked
+
+
+class Table(tuple[Any, ...]):
+    """A tuple that is hashed by its length: programs are looked up by it at every call, however long it is."""
+
+    def __hash__(self) -> int:
+        return len(self)
 
 
 class Cells(AbstractModel):
@@ -54,6 +67,9 @@ class Cells(AbstractModel):
     cells: tuple[tuple[str, str], ...] = eqx.field(static=True)
     seen: tuple[tuple[str, tuple[str, ...]], ...] = eqx.field(static=True)
     parameters: tuple[Key, ...] = eqx.field(static=True)
+    form: AbstractForm
+    members: np.ndarray  # cells of all groups, end to end
+    owners: np.ndarray  # the group of each
 
     def __init__(
         self,
@@ -62,10 +78,15 @@ class Cells(AbstractModel):
         seen: Mapping[str, str | Sequence[str]],
         parameters: Sequence[str | Sequence[str]],
     ) -> None:
-        self.cells = tuple((str(name), str(expression)) for name, expression in cells.items())
-        self.seen = tuple((str(g), (c,) if isinstance(c, str) else tuple(c)) for g, c in seen.items())
+        self.cells = Table((str(name), str(expression)) for name, expression in cells.items())
+        self.seen = Table((str(g), (c,) if isinstance(c, str) else tuple(map(str, c))) for g, c in seen.items())
         self.parameters = tuple(p if isinstance(p, str) else tuple(p) for p in parameters)
-        self._check()
+        self._check_names()
+        names = set(self._names)
+        trees = [parse(text, names, f"cell '{name}'") for name, text in self.cells]
+        arrays = form_of(trees, self.parameters), *self._membership()
+        self.form, self.members, self.owners = jax.tree.map(lambda array: sealed(own(array)), arrays)
+        self._check_probabilities()
 
     @property
     def title(self) -> str:
@@ -77,118 +98,107 @@ class Cells(AbstractModel):
 
     @property
     def _names(self) -> list[str]:
-        return [n for key in self.parameters for n in ([key] if isinstance(key, str) else key)]
+        return names_of(self.parameters)
 
     @property
     def hidden(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.cells)
 
-    def _probabilities(self, params: Params) -> Array:
-        trees = [parse(text, self._names, f"cell '{name}'") for name, text in self.cells]
-        return jnp.stack([jnp.asarray(evaluate(tree, params), dtype=float) for tree in trees])
-
-    @property
-    def _monomials(self) -> list[Monomial] | None:
-        singles = [key for key in self.parameters if isinstance(key, str)]
-        found = [monomial(parse(text, self._names, name), singles) for name, text in self.cells]
-        return None if None in found else [m for m in found if m is not None]
-
-    def _powers(self, factors: Sequence[str]) -> np.ndarray:
-        return np.array([[m.powers.get(f, 0.0) for f in factors] for m in self._monomials or []])
-
-    @property
-    def _factors(self) -> dict[Key, tuple[str, ...]]:
-        return {key: (key, f"1-{key}") if isinstance(key, str) else key for key in self.parameters}
-
     def potentials(self, params: Params) -> Array:
-        monomials = self._monomials
-        if monomials is None:
-            return safe_log(self._probabilities(params))
-        logs = {n: safe_log(v) for n, v in params.items()} | {f"1-{n}": safe_log(1 - v) for n, v in params.items()}
-        factors = [f for key in self._factors.values() for f in key]
-        constants = jnp.array([m.constant for m in monomials])
-        return safe_log(constants) + self._powers(factors) @ jnp.stack([logs[f] for f in factors])
+        return self.form.potentials(jnp.stack([params[name] for name in self._names]))
 
     def mean_statistics(self, params: Params, like: Any) -> Array:
-        return self._probabilities(params)
+        # the E-step of an individual that may be in any cell
+        expected: Array = jax.grad(lambda phi: logsumexp(self.form.logs(phi)))(self.potentials(params))
+        return expected
 
     def log_evidence(self, potentials: Array, x: Array) -> Array:
-        members = [[cell in group for cell in self.hidden] for _, group in self.seen]
-        return logsumexp(jnp.where(jnp.asarray(members)[x], potentials, -jnp.inf))
+        return self._log_sum(self.form.logs(potentials), x)
+
+    def _log_sum(self, logs: Array, x: Array) -> Array:
+        # of all groups: a block does it once, and wide groups beside narrow ones need no padding
+        return segment_logsumexp(logs[self.members], self.owners, len(self.seen))[x]
 
     def estimate(self, stats: Array) -> Params | None:
-        if self._monomials is None:
-            return None
-        params: Params = {}
-        for key, factors in self._factors.items():
-            counts = stats @ self._powers(factors)
-            shares = counts / counts.sum()
-            params |= {key: shares[0]} if isinstance(key, str) else dict(zip(key, shares, strict=True))
-        return params
+        values = self.form.estimate(stats)
+        return None if values is None else dict(zip(self._names, unstacked(values), strict=True))
 
     def read(self, data: Any) -> Rows:
         groups = tuple(group for group, _ in self.seen)
         named = columns_of(data)
         if named is None:
-            listed = numbers(data, "counts")
-            if listed.shape != (len(groups),):
-                raise DataError(f"counts have shape {listed.shape}; give one for each group: {', '.join(groups)}")
-            named = dict(zip(groups, listed, strict=True))
-        unknown = [g for g in named if g not in groups]
-        if unknown:
-            raise DataError(f"group '{unknown[0]}' is not in the model, which has {', '.join(groups)}")
-        counts = np.zeros(len(groups))
+            counted = numbers(data, "counts")
+            if counted.shape != (len(groups),):
+                raise DataError(f"counts have shape {counted.shape}; give one for each group: {listed(groups)}")
+            named = dict(zip(groups, counted, strict=True))
+        counts = dict.fromkeys(groups, 0.0)
         for group, column in named.items():
+            if group not in counts:
+                raise DataError(f"group '{group}' is not in the model, which has {listed(groups)}")
             given = np.atleast_1d(numbers(column, group))
             bad = ~np.isfinite(given) | (given < 0) | (given != np.floor(given))
             if bad.any():
                 row = f"row {int(np.argmax(bad))}, " if len(given) > 1 else ""
-                raise DataError(f"{row}group '{group}': {given[bad][0]:g} is not a count (0, 1, 2, ...)")
-            counts[groups.index(group)] = given.sum()
-        if not counts.sum() > 0:
+                wrong = f"{given[bad][0]:g} is not a count (0, 1, 2, ...)"
+                missing = "the count is missing; give 0 if none was seen"
+                raise DataError(f"{row}group '{group}': {missing if np.isnan(given[bad][0]) else wrong}")
+            counts[group] = float(given.sum())
+        if not sum(counts.values()) > 0:
             raise DataError("all counts are zero: there is nothing to fit")
-        return Rows(np.arange(len(groups)), groups, counts)
+        return Rows(np.arange(len(groups)), groups, np.array(list(counts.values())))
 
     def posterior(self, potentials: Any, x: Any) -> Array:
         """(cells,) probability of each cell, given the group."""
-        given: Array = jax.grad(self.log_evidence)(potentials, x)
+        given: Array = jax.grad(self._log_sum)(self.form.logs(potentials), x)
         return given
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
-        members = np.array([[cell in group for cell in self.hidden] for _, group in self.seen])
-        if (members.sum(0) != 1).any():
+        where = [cell for _, group in self.seen for cell in set(group)]
+        if not len(where) == len(set(where)) == len(self.cells):
             raise ModelError(
                 "groups overlap or leave cells out, and nothing says how an individual came to be seen as "
                 "which: write a model without the overlapping groups to sample from"
             )
-        return jnp.asarray(members.argmax(0))[jax.random.categorical(key, self.potentials(params))]
+        group = jnp.zeros(len(self.cells), int).at[self.members].set(self.owners)
+        return group[jax.random.categorical(key, self.form.logs(self.potentials(params)))]
 
     def collect(self, draws: Any, columns: Sequence[str]) -> dict[str, int]:
         counts = np.bincount(np.asarray(draws), minlength=len(columns))
         return {group: int(count) for group, count in zip(columns, counts, strict=True)}
 
-    @double
-    def _check(self) -> None:
-        for what, names in (("cell", self.hidden), ("group", [group for group, _ in self.seen])):
-            twice = [name for name in names if names.count(name) > 1]
+    def _check_names(self) -> None:
+        groups = [group for group, _ in self.seen]
+        for what, names in (("cell", self.hidden), ("group", groups), ("parameter", self._names)):
+            if not names:
+                raise ModelError(f"Cells: no {what}s")
+            twice = [name for name, times in Counter(names).items() if times > 1]
+            if twice and what == "parameter":
+                raise ModelError(f"Cells: parameter '{twice[0]}' is listed twice")
             if twice:
                 raise ModelError(f"Cells: two {what}s are called '{twice[0]}', as texts: rename one of them")
-        repeated = [n for n in self._names if self._names.count(n) > 1]
-        if repeated or not self.parameters:
-            raise ModelError(
-                f"Cells: parameter '{repeated[0]}' is listed twice" if repeated else "Cells: no parameters"
-            )
-        for group, members in self.seen:
-            for cell in members:
-                if cell not in self.hidden:
-                    raise ModelError(f"group '{group}' names the cell '{cell}'; there are {', '.join(self.hidden)}")
-            if not members:
+
+    def _membership(self) -> tuple[np.ndarray, np.ndarray]:
+        """Cells of all groups end to end, each once, and the group of each."""
+        at = {cell: i for i, cell in enumerate(self.hidden)}
+        members = []
+        for group, cells in self.seen:
+            unknown = [cell for cell in cells if cell not in at]
+            if unknown:
+                raise ModelError(f"group '{group}' names the cell '{unknown[0]}'; there are {listed(self.hidden)}")
+            if not cells:
                 raise ModelError(f"group '{group}' has no cells")
-        points = jnp.asarray(np.random.default_rng(0).normal(size=(5, Space(self.constraints).size)))
-        all_params, all_values = jax.tree.map(np.asarray, _cells_at(self, points))
-        for i, values in enumerate(all_values):
-            params = {n: v[i] for n, v in all_params.items()}
-            at = ", ".join(f"{n} = {float(v):.3g}" for n, v in params.items())
+            members.append(np.unique(np.array([at[cell] for cell in cells], dtype=np.int32)))
+        owners = np.repeat(np.arange(len(members), dtype=np.int32), [len(each) for each in members])
+        return np.concatenate(members), owners
+
+    @double
+    def _check_probabilities(self) -> None:
+        rng = np.random.default_rng(0)
+        for _ in range(POINTS):
+            drawn = [[rng.uniform()] if isinstance(k, str) else rng.dirichlet(np.ones(len(k))) for k in self.parameters]
+            params = np.concatenate(drawn)
+            values = np.asarray(_probabilities(self.form, params))
+            at = listed([f"{name} = {value:.3g}" for name, value in zip(self._names, params, strict=True)])
             if (values < 0).any():
                 cell = self.hidden[int(np.argmax(values < 0))]
                 raise ModelError(f"cell '{cell}' is negative ({values.min():.4g}) at {at}")
@@ -196,13 +206,6 @@ class Cells(AbstractModel):
                 raise ModelError(f"the cells sum to {values.sum():.6g}, not to one, at {at}")
 
 
-@jax.jit
-def _cells_at(model: Cells, points: Array) -> tuple[Params, Array]:
-    """Params and probabilities of the cells at several points (m, p) of the free coordinates."""
-
-    def at(free: Array) -> tuple[Params, Array]:
-        params = Space(model.constraints).params(free)
-        return params, model._probabilities(params)
-
-    found: tuple[Params, Array] = jax.vmap(at)(points)
-    return found
+@once
+def _probabilities(form: AbstractForm, values: Array) -> Array:
+    return form.probabilities(values)

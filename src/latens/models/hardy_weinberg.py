@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 
-from latens.errors import ModelError
+from latens.errors import ModelError, listed
 from latens.models.cells import Cells
 
 
@@ -32,13 +32,14 @@ def HardyWeinberg(alleles: str | Sequence[str], phenotypes: Mapping[str, str | S
     if len(names) < 2 or len(set(names)) < len(names) or not all(n.isidentifier() for n in names):
         raise ModelError(f"HardyWeinberg: give at least two alleles, different names like C or A1; got {alleles!r}")
     join = "" if all(len(n) == 1 for n in names) else "/"
-    cells, shows = {}, {}
+    cells: dict[str, str] = {}
+    looks: dict[str, list[str]] = {}  # what shows → the genotypes that may be behind it
     for a, b in combinations_with_replacement(names, 2):
         genotype = join.join((a, b))
         cells[genotype] = f"{a}*{a}" if a == b else f"2*{a}*{b}"
         top = min(ranks[a], ranks[b])
-        shows[genotype] = join.join(dict.fromkeys(n for n in (a, b) if ranks[n] == top))
-    looks = list(dict.fromkeys(shows.values()))
+        looks.setdefault(join.join(dict.fromkeys(n for n in (a, b) if ranks[n] == top)), []).append(genotype)
+    order = {genotype: i for i, genotype in enumerate(cells)}
     phenotypes = {look: look for look in looks} if phenotypes is None else phenotypes
     seen = {}
     for phenotype, given in phenotypes.items():
@@ -46,10 +47,11 @@ def HardyWeinberg(alleles: str | Sequence[str], phenotypes: Mapping[str, str | S
         for w in wanted:
             if w not in looks and w not in cells:
                 raise ModelError(
-                    f"phenotype '{phenotype}': '{w}' is neither what a genotype shows ({', '.join(looks)}) "
-                    f"nor a genotype ({', '.join(cells)})"
+                    f"phenotype '{phenotype}': '{w}' is neither what a genotype shows ({listed(list(looks))}) "
+                    f"nor a genotype ({listed(list(cells))})"
                 )
-        seen[phenotype] = [g for g in cells if g in wanted or shows[g] in wanted]
+        behind = {g for w in wanted for g in (*looks.get(w, ()), *([w] if w in cells else ()))}
+        seen[phenotype] = sorted(behind, key=order.__getitem__)
     return Cells(cells, seen=seen, parameters=[tuple(names)])
 
 

@@ -5,11 +5,12 @@ from math import prod
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.errors import ParameterError
+from latens.errors import ParameterError, listed
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.stacked import interiors
 
@@ -24,10 +25,17 @@ class Space(eqx.Module):
     `params` is what people read and write, `free` what the algorithms work in.
     """
 
-    constraints: dict[Key, AbstractConstraint]
+    keys: tuple[Key, ...] = eqx.field(static=True)
+    kinds: tuple[AbstractConstraint, ...]
 
     def __init__(self, constraints: Constraints) -> None:
-        self.constraints = dict(constraints)
+        # as a dict it would be sorted by JAX, and there is no order of texts and tuples
+        self.keys, self.kinds = tuple(constraints), tuple(constraints.values())
+
+    @property
+    def constraints(self) -> dict[Key, AbstractConstraint]:
+        """Key → constraint."""
+        return dict(zip(self.keys, self.kinds, strict=True))
 
     @property
     def size(self) -> int:
@@ -55,7 +63,7 @@ class Space(eqx.Module):
         for key, c in self.constraints.items():
             value = c.value(free[at : at + c.size])
             at += c.size
-            params |= {key: value} if isinstance(key, str) else dict(zip(key, value, strict=True))
+            params |= {key: value} if isinstance(key, str) else dict(zip(key, unstacked(value), strict=True))
         return params
 
     def flat(self, params: Mapping[str, Any]) -> Array:
@@ -121,7 +129,7 @@ class Space(eqx.Module):
         for key, c in self.constraints.items():
             value = arrays[key] if isinstance(key, str) else np.stack([arrays[name] for name in key])
             if not c.holds(value):
-                title = key if isinstance(key, str) else ", ".join(key)
+                title = key if isinstance(key, str) else listed(key)
                 shown = np.array2string(value, precision=6, threshold=12)
                 raise ParameterError(f"{what}: parameter '{title}' must be {c.words}; got {shown}")
         return dict(arrays)
@@ -133,5 +141,10 @@ class Space(eqx.Module):
         return jnp.stack([jnp.asarray(params[name]) for name in key])
 
 
+def unstacked(values: Array) -> list[Array]:
+    """The entries of the first axis; derivatives come back through them as one array, not as a sum of one for each."""
+    return [part.squeeze(0) for part in jax.lax.split(values, (1,) * len(values))]
+
+
 def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    return ", ".join(f"'{n}' {s}" if s else f"'{n}'" for n, s in shapes.items()) or "no parameters"
+    return listed([f"'{n}' {s}" if s else f"'{n}'" for n, s in shapes.items()]) or "no parameters"

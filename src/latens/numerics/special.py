@@ -23,6 +23,13 @@ def logsumexp(values: Array, axis: int = -1) -> Array:
     return jnp.where(empty, -jnp.inf, log(jnp.where(empty, 1.0, total)) + top.squeeze(axis))
 
 
+def segment_logsumexp(values: Array, segments: Array | np.ndarray, number: int) -> Array:
+    """(number,) log Σ exp(values) over each segment; the values are finite, no segment is empty, their order rises."""
+    top = jax.lax.stop_gradient(jax.ops.segment_max(values, segments, number, indices_are_sorted=True))
+    total = jax.ops.segment_sum(jnp.exp(values - top[segments]), segments, number, indices_are_sorted=True)
+    return log(total) + top
+
+
 def safe_log(values: Array) -> Array:
     """log(values), with zeros read as 1e-300: 0 · log 0 is then 0 and gradients stay finite."""
     return jnp.log(jnp.maximum(values, TINY))
