@@ -310,7 +310,7 @@ def test_options():
     for make, words in [
         (lambda: lt.Stop(tolerance=-1), "tolerance"),
         (lambda: lt.Stop(max_steps=-1), "max_steps"),
-        (lambda: lt.fit(NORMALS, [1.0, 2.0, 3.0], starts=0), "starts must be at least 1"),
+        (lambda: lt.fit(NORMALS, [1.0, 2.0, 3.0], starts=0), "starts must be a whole number of at least 1"),
         (lambda: lt.fit(NORMALS, [1.0, 2.0, 3.0], starts=2, start={}), "not both"),
     ]:
         with pytest.raises(lt.ParameterError, match=words):
@@ -398,7 +398,7 @@ def test_predicting_without_labels_and_sampling_overlaps():
     fit = lt.fit(lt.IID(lt.Normal()), [1.0, 2.0, 4.0])
     with pytest.raises(lt.ModelError, match="no hidden label"):
         fit.predict()
-    with pytest.raises(lt.ParameterError, match="n must be at least 1"):
+    with pytest.raises(lt.ParameterError, match="n must be a whole number of at least 1"):
         fit.sample(0)
     overlapping = lt.HardyWeinberg("A > a", {"A": "A", "a": "a", "any": ["A", "a"]})
     with pytest.raises(lt.ModelError, match="groups overlap"):

@@ -121,7 +121,10 @@ BAD_FILES = {
     "no-data": ('[model]\nkind = "iid"\n', "give one of file, values"),
     "kind": ('[model]\nkind = "hmm"\n[data]\nvalues = {x = [1]}\n', "unknown kind 'hmm'"),
     "family": ('[model]\nfamily = "norml"\n[data]\nvalues = {x = [1]}\n', "unknown family 'norml'"),
-    "option": ('[model]\nfamily = {name = "normal", sd = 1}\n[data]\nvalues = {x = [1]}\n', "unknown option 'sd'"),
+    "option": (
+        '[model]\nfamily = {name = "normal", sd = 1}\n[data]\nvalues = {x = [1]}\n',
+        "unknown key 'sd'; known: variance",
+    ),
     "expression": (
         '[model]\nkind = "cells"\ncells = {a = "t(", b = "1-t"}\nseen = {A = ["a"]}\nparameters = ["t"]\n'
         "[data]\ncounts = {A = 1}\n",
@@ -137,7 +140,10 @@ BAD_FILES = {
     ),
     "two-sources": ('[model]\nfamily = "normal"\n[data]\nfile = "x.csv"\nvalues = {x = [1, 2]}\n', "give one of file"),
     "columns-of-values": (POISSON + 'values = {x = [1, 2]}\ncolumns = ["y"]\n', "no column 'y'; there are x"),
-    "columns-are-a-list": (POISSON + 'values = {x = [1, 2]}\ncolumns = "x"\n', "columns must be a list, got 'x'"),
+    "columns-are-a-list": (
+        POISSON + 'values = {x = [1, 2]}\ncolumns = "x"\n',
+        "columns must be a list of texts",
+    ),
     "columns-twice": (POISSON + 'values = {x = [1, 2]}\ncolumns = ["x", "x"]\n', "each of them once"),
     "weights-of-values": (POISSON + 'values = {x = [1, 2]}\nweights = "w"\n', "no column 'w'; it has x"),
     "observed-of-values": (POISSON + 'values = {x = [1, 2]}\nobserved = {x = "s"}\n', "no column 's'; it has x"),
@@ -146,16 +152,22 @@ BAD_FILES = {
         POISSON + 'values = {x = [1, 2], s = ["no", "yes"]}\nobserved = {x = "s"}\n',
         "column 's': .* is not a number",
     ),
-    "values-are-a-table": (POISSON + "values = [1, 2]\n", "values must be a table, got"),
+    "values-are-a-table": (POISSON + "values = [1, 2]\n", "values must be a table of columns, name = "),
     "values-are-columns": (POISSON + "values = {x = 1}\n", "values must be a table of columns"),
-    "labels-of-values": (POISSON + "values = {x = [1, 2]}\nlabels = 1\n", "labels must be a text or a list, got 1"),
-    "shared": (MIXED + "shared = 3\n" + ROWS, "shared must be a text or a list, got 3"),
-    "known-weights": (MIXED + 'weights = "w"\n' + ROWS, "weights must be a list, got 'w'"),
+    "labels-of-values": (
+        POISSON + "values = {x = [1, 2]}\nlabels = 1\n",
+        "labels must be a text or a list of",
+    ),
+    "shared": (MIXED + "shared = 3\n" + ROWS, "shared must be a text or a list of texts, got 3"),
+    "known-weights": (MIXED + 'weights = "w"\n' + ROWS, "weights must be a list of numbers, got 'w'"),
     "components": (MIXED.replace("2", "2.5") + ROWS, "components must be a whole number, got 2.5"),
     "starts": (MIXED + ROWS + '[fit]\nstarts = "5"\n', "starts must be a whole number, got '5'"),
     "prior": (MIXED + ROWS + "[fit]\nprior = true\n", "prior must be a number, got True"),
     "tolerance": (MIXED + ROWS + '[fit]\ntolerance = "1e-3"\n', "tolerance must be a number"),
-    "start-table": (MIXED + ROWS + "[fit]\nstart = 5\n", "start must be a table or a list, got 5"),
+    "start-table": (
+        MIXED + ROWS + "[fit]\nstart = 5\n",
+        "start must be a table, parameter = value, or",
+    ),
     "seed": (MIXED + ROWS + '[fit]\nseed = "x"\n', "seed must be a whole number"),
     "counts-of-rows": (POISSON + "counts = {x = [1, 2]}\n", "counts are of the groups of cells"),
     "columns-of-counts": (MOTHS + 'columns = ["A"]\n', "'columns' has no meaning beside counts"),
@@ -379,7 +391,7 @@ def test_rows_refused(survey, capsys):
         (("impute", survey / "model.toml", "--rows", survey / "none.csv"), "there is no file"),
         (("predict", survey / "model.toml"), "no hidden label to predict"),
         (("impute", EXAMPLES / "moths.toml"), "nothing to impute"),
-        (("simulate", EXAMPLES / "faithful.toml", "--number", 0), "n must be at least 1"),
+        (("simulate", EXAMPLES / "faithful.toml", "--number", 0), "n must be a whole number of at least 1"),
     ]:
         code, _, err = run(capsys, *arguments)
         assert code == 2

@@ -223,10 +223,10 @@ def test_texts_taken_as_missing_are_told():
     assert read["kind"].labels == ("-", ".", "a", "b")
     assert read.notes == ("column 'x': 'N/A' (once), '.' (2 times) taken as missing",)
     fit = lt.fit(NORMAL, Table({"x": read["x"]}, read.notes))
-    assert fit.reading == read.notes
-    assert "Reading         column 'x': 'N/A' (once), '.' (2 times) taken as missing." in str(fit)
-    assert fit.to_dict()["reading"] == list(read.notes)
-    assert lt.fit(NORMAL, [1.0, 2.0]).reading == ()
+    assert fit.notes == read.notes
+    assert "Note            column 'x': 'N/A' (once), '.' (2 times) taken as missing." in str(fit)
+    assert fit.to_dict()["notes"][:1] == list(read.notes)
+    assert lt.fit(NORMAL, [1.0, 2.0]).notes == ()
 
 
 CELL = st.one_of(

@@ -19,6 +19,7 @@ from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.fitting import fit
 from latens.inference.criteria import CRITERIA
 from latens.models.base import AbstractModel
+from latens.numerics.asked import whole
 from latens.result import Fit
 
 BRIEF = Stop(tolerance=1e-2, max_steps=5)
@@ -148,9 +149,14 @@ def choose(
         >>> lt.choose(lambda k: lt.Mixture(lt.Poisson(), k), data, range(1, 4)).k
         2
     """
+    if not callable(model_of):
+        raise ParameterError(
+            f"choose takes a function, number of components → model, such as lambda k: lt.Mixture(lt.Normal(), k); got "
+            f"{model_of!r}"
+        )
     if criterion not in CRITERIA:
         raise ParameterError(f"choose: unknown criterion {criterion!r}; there are {', '.join(CRITERIA)}")
-    wanted = sorted(set(sizes))
+    wanted = sorted({whole(k, "choose: sizes", 1) for k in sizes})
     if not wanted:
         raise ParameterError("choose: no sizes to choose from; give some, such as range(1, 6)")
     models = {k: model_of(k) for k in wanted}

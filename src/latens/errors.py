@@ -33,6 +33,11 @@ class InferenceError(LatensError):
     """A standard error that cannot be trusted; the message gives the reason and the remedy."""
 
 
+def counted(number: float, one: str, many: str = "") -> str:
+    """A number of things: "1 row", "2 rows"."""
+    return f"{number:.10g} {one if number == 1 else many or one + 's'}"
+
+
 def listed(names: Sequence[Any]) -> str:
     """Names for a message, of many the first: "a, b, c, ... (4095 in all)"."""
     rest = [f"... ({len(names)} in all)"] if len(names) > SHOWN else []

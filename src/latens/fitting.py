@@ -21,6 +21,7 @@ from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import ParameterError
 from latens.models.base import AbstractModel
+from latens.numerics.asked import instance, whole
 from latens.numerics.space import Params
 from latens.result import Fit
 
@@ -53,8 +54,8 @@ def iterate(
         [0.33333, 0.23741, 0.19787]
     """
     problem = Problem(model, data, weights, labels, prior, precision)
-    accelerate = accelerate or Auto()
-    return run(problem, _beginning(problem, start, starts, seed).reach(problem)[0], accelerate, stop or Stop())
+    accelerate, stop = _rules(accelerate, stop)
+    return run(problem, _beginning(problem, start, starts, seed).reach(problem)[0], accelerate, stop)
 
 
 def fit(
@@ -103,7 +104,7 @@ def fit(
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1.
     """
     problem = Problem(model, data, weights, labels, prior, precision)
-    accelerate, stop = accelerate or Auto(), stop or Stop()
+    accelerate, stop = _rules(accelerate, stop)
     beginning = _beginning(problem, start, starts, seed)
     kept = None if checkpoint is None else Checkpoint(checkpoint, problem, beginning.plain())
     if kept is not None and kept.state is not None:
@@ -158,17 +159,28 @@ class _Beginning:
         return found
 
 
+def _rules(accelerate: AbstractAccelerator | None, stop: Stop | None) -> tuple[AbstractAccelerator, Stop]:
+    accelerate, stop = Auto() if accelerate is None else accelerate, Stop() if stop is None else stop
+    instance(accelerate, AbstractAccelerator, "accelerate", "lt.Auto() or lt.Plain()")
+    return accelerate, instance(stop, Stop, "stop", "lt.Stop(tolerance=1e-8)")
+
+
 def _beginning(
     problem: Problem, start: Params | Sequence[Params] | None, starts: int | Starts | None, seed: int
 ) -> _Beginning:
+    seed = whole(seed, "seed", 0)
     if start is None:
         usual = Starts(problem.model.usual_starts, finished=USUAL)
         wanted = usual if starts is None else starts
-        return _Beginning(None, Starts(wanted) if isinstance(wanted, int | np.integer) else wanted, seed)
+        if not isinstance(wanted, Starts):
+            wanted = Starts(whole(wanted, "starts", 1))
+        return _Beginning(None, wanted, seed)
     if starts is not None:
         raise ParameterError("give either start (params to begin at) or starts (how many to try), not both")
     if isinstance(start, Mapping):
         return _Beginning(problem.space.check(start), None, seed)
+    if not isinstance(start, list | tuple) or not all(isinstance(params, Mapping) for params in start):
+        raise ParameterError(f"start must be params, a dict, or a list of such, got {start!r}")
     points = [problem.space.check(params, f"start {i}") for i, params in enumerate(start)]
     if not points:
         raise ParameterError("start: the list of params to begin at is empty")

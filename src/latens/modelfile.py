@@ -1,7 +1,7 @@
 """A model, its data and how to fit it, from one TOML file."""
 
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from latens.data.column import numbers
 from latens.data.files import columns_in
 from latens.data.half_seen import right_censored
+from latens.data.schema import ARRAY, CELL, NUMBER, TABLE, TEXT, TEXTS, WHOLE, Kind, check, either, list_of, table_of
 from latens.data.text import Table, read_cells
 from latens.engine.accelerators.anderson import Anderson
 from latens.engine.accelerators.auto import Auto
@@ -43,41 +44,48 @@ _MODEL_KEYS = {
 }
 _OF_CELLS = ("cells", "hardy-weinberg")
 _SOURCES = ("file", "values", "counts")
-_WORDS = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
-_KINDS: dict[str, dict[str, tuple[type, ...]]] = {
+_FAMILY = either(TEXT, TABLE)
+_START = either(table_of(ARRAY), list_of(table_of(ARRAY)))._replace(one="a table, parameter = value, or a list of such")
+_KEYS: dict[str, dict[str, Kind]] = {
     "[model]": {
-        "kind": (str,),
-        "family": (str, dict),
-        "families": (list,),
-        "components": (int,),
-        "weights": (list,),
-        "shared": (str, list),
-        "cells": (dict,),
-        "seen": (dict,),
-        "parameters": (list,),
-        "alleles": (str,),
-        "phenotypes": (dict,),
+        "kind": TEXT,
+        "family": _FAMILY,
+        "families": list_of(_FAMILY),
+        "components": WHOLE,
+        "weights": list_of(NUMBER),
+        "shared": TEXTS,
+        "cells": table_of(either(TEXT, NUMBER)),
+        "seen": table_of(TEXTS),
+        "parameters": list_of(TEXTS),
+        "alleles": TEXT,
+        "phenotypes": table_of(TEXTS),
     },
     "[data]": {
-        "file": (str,),
-        "values": (dict,),
-        "counts": (dict,),
-        "columns": (list,),
-        "weights": (str, list),
-        "observed": (dict,),
-        "labels": (str, list),
+        "file": TEXT,
+        "values": table_of(list_of(CELL))._replace(one="a table of columns, name = [1, 2, ...]"),
+        "counts": table_of(either(NUMBER, list_of(NUMBER))),
+        "columns": list_of(TEXT),
+        "weights": either(TEXT, list_of(NUMBER)),
+        "observed": table_of(TEXT),
+        "labels": either(TEXT, list_of(either(NUMBER, list_of(NUMBER)))),
     },
     "[fit]": {
-        "start": (dict, list),
-        "starts": (int,),
-        "prior": (float,),
-        "seed": (int,),
-        "accelerate": (str,),
-        "tolerance": (float,),
-        "max_steps": (int,),
+        "start": _START,
+        "starts": WHOLE,
+        "prior": NUMBER,
+        "seed": WHOLE,
+        "accelerate": TEXT,
+        "tolerance": NUMBER,
+        "max_steps": WHOLE,
+        "sorted": TEXT,
+    },
+    "[[published]]": {"parameter": TEXT, "estimate": CELL, "error": CELL},
+    "the file": {
+        **dict.fromkeys(("title", "about", "source"), TEXT),
+        **dict.fromkeys(("model", "data", "fit"), TABLE),
+        "published": list_of(TABLE),
     },
 }
-_PUBLISHED_KEYS = {"parameter", "estimate", "error"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,7 @@ class Plan:
     published: dict[str, str] = field(default_factory=dict)
     labels: Any = None
     file: Path | None = None
+    sorted: str | None = None
 
 
 def load(path: Path, *, data: Path | None = None) -> Plan:
@@ -106,7 +115,9 @@ def load(path: Path, *, data: Path | None = None) -> Plan:
         raise DataError(f"there is no file {path}")
     try:
         text = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # of TOML, or of the encoding
         raise DataError(f"{path} is not valid TOML: {error}") from None
     try:
         return plan(text, path.parent, data)
@@ -116,8 +127,8 @@ def load(path: Path, *, data: Path | None = None) -> Plan:
 
 def plan(text: Mapping[str, Any], folder: Path, data: Path | None = None) -> Plan:
     """The same from the parsed file; relative paths start at `folder`."""
-    _only(text, {"title", "about", "source", "model", "data", "fit", "published"}, "the file")
-    sections = {name: _table(text, name) for name in ("model", "data", "fit")}
+    _check(text, "the file")
+    sections = {"model": text.get("model", {})} | {n: _check(text.get(n, {}), f"[{n}]") for n in ("data", "fit")}
     kind = _kind(sections["model"])
     path = data or (folder / str(sections["data"]["file"]) if "file" in sections["data"] else None)
     columns, weights, labels = _data(sections["data"], kind, path)
@@ -132,6 +143,7 @@ def plan(text: Mapping[str, Any], folder: Path, data: Path | None = None) -> Pla
         _published(text.get("published", [])),
         labels,
         path,
+        sections["fit"].get("sorted"),
     )
 
 
@@ -140,9 +152,9 @@ def _kind(spec: Mapping[str, Any]) -> str:
     if not spec:
         raise DataError("there is no [model] table")
     kind: str = spec.get("kind", "mixture" if "components" in spec else "iid")
-    if kind not in _MODEL_KEYS:
+    if not isinstance(kind, str) or kind not in _MODEL_KEYS:
         raise ModelError(f"[model]: unknown kind {kind!r}; there are {', '.join(_MODEL_KEYS)}")
-    _only(spec, _MODEL_KEYS[kind], "[model]")
+    check(spec, {key: _KEYS["[model]"][key] for key in _MODEL_KEYS[kind]}, "[model]")
     return kind
 
 
@@ -166,20 +178,17 @@ def _model(kind: str, spec: Mapping[str, Any], columns: list[str]) -> AbstractMo
 
 def _data(spec: Mapping[str, Any], kind: str, path: Path | None) -> tuple[dict[str, Any], Any, Any]:
     """The columns, the weights and the labels."""
-    _only(spec, _KINDS["[data]"], "[data]")
     given = [key for key in _SOURCES if key in spec]
     if len(given) > 1 or not (given or path):
         raise DataError("[data]: give one of file, values (columns) or counts, or a data file on the command line")
     if path is None and given == ["counts"]:
         return _counts(spec, kind), None, None
     wanted, observed = spec.get("columns", []), spec.get("observed", {})
-    if not _are_texts(wanted) or len(set(wanted)) < len(wanted):
+    if len(set(wanted)) < len(wanted):
         raise DataError("[data]: columns must be a list of names, each of them once")
-    if not _are_texts(observed.values()):
-        raise DataError('[data]: observed must be a table, column = "its indicator"')
     aside = [name for name in (spec.get("weights"), spec.get("labels"), *observed.values()) if isinstance(name, str)]
     chosen = [*wanted, *(name for name in dict.fromkeys(aside) if name not in wanted)] if wanted else []
-    columns = columns_in(path, chosen) if path else read_cells(_values(spec["values"]), chosen)
+    columns = columns_in(path, chosen) if path else read_cells(spec["values"], chosen)
     for name in (*aside, *observed):
         if name not in columns:
             raise DataError(f"{path or '[data]'}: there is no column '{name}'; it has {', '.join(columns)}")
@@ -199,19 +208,7 @@ def _counts(spec: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return dict(spec["counts"])
 
 
-def _values(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    for column in table.values():
-        if not isinstance(column, list) or any(isinstance(cell, list | dict) for cell in column):
-            raise DataError("[data]: values must be a table of columns, name = [1, 2, ...]")
-    return table
-
-
-def _are_texts(entries: Iterable[Any]) -> bool:
-    return all(isinstance(entry, str) for entry in entries)
-
-
 def _options(spec: Mapping[str, Any]) -> dict[str, Any]:
-    _only(spec, _KINDS["[fit]"], "[fit]")
     options = {key: spec[key] for key in ("start", "starts", "seed", "prior") if key in spec}
     if "accelerate" in spec:
         options["accelerate"] = accelerator(spec["accelerate"])
@@ -228,30 +225,12 @@ def accelerator(name: str) -> AbstractAccelerator:
 
 def _published(entries: list[Mapping[str, Any]]) -> dict[str, str]:
     for entry in entries:
-        _only(entry, _PUBLISHED_KEYS, "[[published]]")
+        _need(_check(entry, "[[published]]"), ("parameter", "estimate"), "[[published]]")
     return {e["parameter"]: f"{e['estimate']}" + (f" ({e['error']})" if "error" in e else "") for e in entries}
 
 
-def _table(text: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = text.get(name, {})
-    if not isinstance(found, Mapping):
-        raise DataError(f"[{name}] must be a table")
-    return found
-
-
-def _only(spec: Mapping[str, Any], known: Collection[str], where: str) -> None:
-    for key in spec:
-        if key not in known:
-            raise DataError(f"{where}: unknown key '{key}'; known: {', '.join(sorted(known))}")
-    for key, kinds in _KINDS.get(where, {}).items():
-        if key in spec and not _is(spec[key], kinds):
-            words = " or ".join(_WORDS[kind] for kind in kinds)
-            raise DataError(f"{where}: {key} must be {words}, got {spec[key]!r}")
-
-
-def _is(value: Any, kinds: tuple[type, ...]) -> bool:
-    """Whether a value is of one of these kinds; a whole number is a number, true and false are none."""
-    return isinstance(value, (*kinds, int) if float in kinds else kinds) and not isinstance(value, bool)
+def _check(spec: Any, where: str) -> Mapping[str, Any]:
+    return check(spec, _KEYS[where], where)
 
 
 def _need(spec: Mapping[str, Any], keys: Collection[str], where: str) -> None:

@@ -22,6 +22,8 @@ def likelihood_ratio(one: Estimates, other: Estimates, replicates: int, seed: in
     parameters and from its usual starts, and p = (1 + #{larger or equal}) / (1 + replicates).
     """
     for each in (one, other):
+        if not isinstance(each, Estimates):
+            raise ParameterError(f"likelihood_ratio takes another fit, got {each!r}")
         if each.prior is not None:
             raise InferenceError("likelihood_ratio: a fit with a prior is not at the maximum of its likelihood")
         if not each.converged:

@@ -1,19 +1,21 @@
 """The frozen result of a fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from latens.engine.emmap import evidences, posteriors
 from latens.engine.loop import Passed
+from latens.engine.order import in_order
 from latens.engine.problem import Problem
 from latens.engine.starts import Met
-from latens.errors import ModelError, ParameterError
+from latens.errors import ModelError
 from latens.estimates import Estimates
 from latens.inference.errors import AbstractMethod
 from latens.inference.imputation import Conditional, Imputation, conditional, impute
 from latens.inference.simulation import simulate
+from latens.numerics.asked import whole
 from latens.numerics.memory import frozen
 from latens.numerics.precision import double
 
@@ -40,9 +42,29 @@ class Fit(Estimates):
     starts: Met | None
 
     @property
-    def reading(self) -> tuple[str, ...]:
-        """What was decided in reading the data from a file or from texts, such as which texts were taken as missing."""
-        return self._problem.notes
+    def notes(self) -> tuple[str, ...]:
+        """What there is to know of how the data were read (which texts were taken as missing), and of the model."""
+        return (*self._problem.notes, *self.model.notes)
+
+    @property
+    def links(self) -> np.ndarray:
+        """(P,) per scalar, the scale its interval is formed on: "identity", "log" or "logit"."""
+        return self._problem.space.links
+
+    def sorted(self, by: str, *, descending: bool = False) -> "Fit":
+        """The same fit with its components put in order, which likelihood leaves open.
+
+        **Arguments:** `by`: a parameter of which every component has one number ("mean", "weights"), or one of several
+        ("mean[waiting]"); `descending`: largest first.
+        **Raises:** `ModelError` for a model without components that could change places; `ParameterError` for
+        something that they do not have.
+        **Example:**
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.Mixture(lt.Poisson(), 2), [9, 8, 1, 0, 2, 9])
+            >>> fit.sorted(by="rate", descending=True).params["rate"].round(2).tolist()
+            [8.57, 0.99]
+        """
+        return replace(self, last=in_order(self.last, by, descending=descending))
 
     @property
     def trace(self) -> np.ndarray:
@@ -147,8 +169,8 @@ class Fit(Estimates):
 
         **Raises:** `ModelError` if the model does not say how to sample; `ParameterError` for n below 1.
         """
-        if n < 1:
-            raise ParameterError(f"sample: n must be at least 1, got {n}")
+        whole(n, "sample: n", 1)
+        whole(seed, "sample: seed", 0)
         problem = self._problem
         rows = np.random.default_rng([seed, 1]).choice(len(problem.weights), n, p=problem.weights / problem.n)
         return simulate(problem, self.params, rows, seed)

@@ -16,6 +16,7 @@ from latens.cli.planning import (
     FITTING,
     MODEL,
     OUTPUT,
+    SORTED,
     SOURCES,
     fit_options,
     options,
@@ -65,7 +66,7 @@ def demo(name: str | None) -> int:
 
 
 @latens.command()
-@options(SOURCES, MODEL, COMPONENTS, FITTING, CHECKPOINT, ERRORS, OUTPUT)
+@options(SOURCES, MODEL, COMPONENTS, FITTING, SORTED, CHECKPOINT, ERRORS, OUTPUT)
 def fit(source: Path, data: Path | None, errors: str, json_to: str | None, quiet: bool, **flags: Any) -> int:
     """Fit the columns of a CSV or Parquet file, or what a MODEL.toml says (with DATA in its place).
 

@@ -35,6 +35,7 @@ FITTING = (
     click.option("--tolerance", type=float, help="Stop this many standard errors from the limit (default: 1e-6)."),
     click.option("--max-steps", type=int, help="Most steps of EM (default: 10000)."),
 )
+SORTED = click.option("--sorted", "by", metavar="NAME", help="Put components in the order of a parameter: mean.")
 CHECKPOINT = click.option(
     "--checkpoint", type=click.Path(path_type=Path), help="Keep the iteration in this file, and go on from it."
 )
@@ -90,9 +91,10 @@ def run(plan: Plan, flags: dict[str, Any], *, progress: bool) -> Fit:
     """Fit as the plan says, but for what the command line says otherwise."""
     from latens.fitting import fit
 
-    return fit(
-        plan.model, plan.data, weights=plan.weights, labels=plan.labels, progress=progress, **fit_options(plan, flags)
-    )
+    options = fit_options(plan, flags)
+    done = fit(plan.model, plan.data, weights=plan.weights, labels=plan.labels, progress=progress, **options)
+    by = flags.get("by") or plan.sorted
+    return done if by is None else done.sorted(by)
 
 
 def fit_options(plan: Plan, flags: dict[str, Any]) -> dict[str, Any]:

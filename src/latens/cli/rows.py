@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latens.cli.commands import COMPONENTS, latens
-from latens.cli.planning import FITTING, MODEL, SOURCES, options, plan_of, run
+from latens.cli.planning import FITTING, MODEL, SORTED, SOURCES, options, plan_of, run
 
 if TYPE_CHECKING:
     from latens.modelfile import Plan
@@ -69,7 +69,7 @@ def impute(
 
 
 @latens.command()
-@options(SOURCES, MODEL, COMPONENTS, ROWS, FITTING, OUT)
+@options(SOURCES, MODEL, COMPONENTS, ROWS, FITTING, SORTED, OUT)
 def predict(source: Path, data: Path | None, rows: Path | None, out: str, **flags: Any) -> int:
     """The hidden label of every row: the most probable one, and the probability of each.
 

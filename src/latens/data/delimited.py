@@ -39,6 +39,10 @@ def dialect_of(path: Path) -> Dialect:
         raise DataError(f"{path} has {'a header only' if lines else 'no lines'}: there is nothing to fit")
     ways = [(s, _split(lines, s)) for s in (*SEPARATORS, " ")]
     separator, rows = next(((s, r) for more in (0, 1) for s, r in ways if _agree(r, more)), ways[0])
+    if len(rows) < 2:  # the rest is within quotes
+        raise DataError(f"{path} has a header only: there is nothing to fit")
+    if len(rows) < 2:  # the rest is within quotes
+        raise DataError(f"{path} has a header only: there is nothing to fit")
     names = [name.strip() for name in rows[0]]
     if len(rows[1]) == len(names) + 1:  # a header without the column of row names, as R writes it
         names = ["", *names]

@@ -95,6 +95,8 @@ def one_of(sets: Iterable[Any]) -> OneOf:
         [0.375, 0.25, 0.375]
     """
     found: list[frozenset[int] | None] = []
+    if not isinstance(sets, Iterable):
+        raise DataError(f"one_of takes one entry for each row: a code, several, or None; got {sets!r}")
     for row, entry in enumerate(sets):
         several = isinstance(entry, set | frozenset | Sequence | np.ndarray) and not isinstance(entry, str)
         members = list(entry) if several else [entry]

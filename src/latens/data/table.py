@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.data.column import numbers
-from latens.errors import DataError
+from latens.errors import DataError, counted
 
 
 def columns_of(data: Any) -> dict[str, Any] | None:
@@ -124,7 +124,9 @@ def frequencies(weights: Any, n: int) -> np.ndarray:
         return np.broadcast_to(1.0, n)  # takes no memory
     array = numbers(weights, "weights").copy()  # the caller may change the original
     if array.shape != (n,):
-        raise DataError(f"weights have shape {array.shape}, the data have {n} rows: give one weight for each")
+        raise DataError(
+            f"weights have shape {array.shape}, the data have {counted(n, 'row')}: give one weight for each"
+        )
     bad = ~np.isfinite(array) | (array < 0)
     if bad.any():
         row = int(np.argmax(bad))

@@ -48,6 +48,8 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike[str], problem: Problem, begun: dict[str, Any]) -> None:
         """`begun`: what says where the fit begins, as `json` gives it back."""
+        if not isinstance(path, str | os.PathLike):
+            raise ParameterError(f"checkpoint must be the path of a file, got {path!r}")
         self.path, self.problem, self.begun = Path(path), problem, begun
         self.mark = _mark(problem)
         self.state = self._read() if self.path.exists() else None

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from latens.cells import complete_like
-from latens.errors import ModelError, ParameterError
+from latens.errors import ModelError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
+from latens.numerics.asked import number
 from latens.numerics.space import Params, Space
 
 
@@ -40,8 +41,7 @@ class Prior:
     params: Params | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.weight < inf:
-            raise ParameterError(f"Prior: the weight must be a positive number of observations, got {self.weight!r}")
+        number(self.weight, "Prior: the weight", "a positive number of observations", 0.0, inf)
         object.__setattr__(self, "params", deepcopy(self.params))  # the caller may change the original
 
     def bound(self, model: AbstractModel, frame: AbstractFrame, xs: Any, weights: Any) -> "Seen":
@@ -72,4 +72,6 @@ class Seen(NamedTuple):
 
 def prior_of(given: "Prior | float | None") -> Prior | None:
     """A number is the weight of the usual prior."""
-    return Prior(float(given)) if isinstance(given, int | float) else given
+    if given is None or isinstance(given, Prior):
+        return given
+    return Prior(number(given, "prior", "lt.Prior(...) or its weight, a positive number of observations", 0.0, inf))

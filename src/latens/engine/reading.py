@@ -11,7 +11,7 @@ from latens.data.half_seen import one_of
 from latens.data.sets import ungroup
 from latens.data.table import frequencies
 from latens.data.tally import unseen
-from latens.errors import DataError, ModelError
+from latens.errors import DataError, ModelError, counted
 from latens.models.base import AbstractModel
 
 
@@ -56,7 +56,9 @@ def _told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:
         raise ModelError(f"{type(model).__name__} hides no label that labels= could tell")
     sets = labels if isinstance(labels, OneOf) else one_of(labels)
     if len(sets) != n:
-        raise DataError(f"{len(sets)} labels for {n} rows: give one for each, None where it is not known")
+        raise DataError(
+            f"{counted(len(sets), 'label')} for {counted(n, 'row')}: give one for each, None where it is not known"
+        )
     return allowed(sets, len(hidden), "labels")
 
 

@@ -14,6 +14,7 @@ from latens.engine.race import Climbs, climbs_of, race
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import LatensError, ModelError, ParameterError
+from latens.numerics.asked import whole
 from latens.numerics.precision import double
 
 PILOT = 20_000  # rows at most that short runs look at
@@ -43,10 +44,12 @@ class Starts:
     finished: int | None = None
 
     def __post_init__(self) -> None:
-        if self.finished is not None and self.finished < 1:
-            raise ParameterError(f"starts: finished must be at least 1, got {self.finished}")
-        if self.seeded < 0 or self.random < 0 or self.seeded + self.random < 1:
-            raise ParameterError(f"starts must be at least 1, got {self.seeded} seeded and {self.random} random")
+        if self.finished is not None:
+            whole(self.finished, "Starts: finished", 1)
+        for name in ("seeded", "random"):
+            whole(getattr(self, name), f"Starts: {name}", 0)
+        if self.seeded + self.random < 1:
+            raise ParameterError("Starts: at least 1 must be seeded or random")
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """When to stop."""
 
 from dataclasses import dataclass, field
-from math import inf, isfinite, sqrt
+from math import inf, sqrt
 
 import numpy as np
 
 from latens.engine.secants import Secants
 from latens.engine.status import Status
-from latens.errors import ParameterError
+from latens.numerics.asked import number, whole
 
 WINDOW = 4  # moves that are looked back on: an accelerated one may hide the slow directions for a step or two
 
@@ -37,10 +37,8 @@ class Stop:
     max_steps: int = 10_000
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.tolerance) and self.tolerance >= 0):
-            raise ParameterError(f"Stop: tolerance must be a number of at least 0, got {self.tolerance}")
-        if self.max_steps < 0:
-            raise ParameterError(f"Stop: max_steps must be at least 0, got {self.max_steps}")
+        number(self.tolerance, "Stop: tolerance", "a number of at least 0", -5e-324, inf)
+        whole(self.max_steps, "Stop: max_steps", 0)
 
     def judge(self, distance: float, evaluations: int) -> Status:
         """How a run ends at that projected distance, after so many evaluations of the map; or that it does not."""

@@ -157,6 +157,11 @@ class AbstractFamily(Module):
         """Parameters whose shared estimate is the count-weighted average of separate ones."""
         return frozenset()
 
+    @property
+    def variances(self) -> frozenset[str]:
+        """Parameters that are variances, or matrices with variances on the diagonal."""
+        return frozenset()
+
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Parameter name → names of the entries of its trailing axes, for labels."""
         return {}
@@ -184,6 +189,12 @@ class AbstractFamily(Module):
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
         """The frame in which the distribution at these params is the standard one, and its params there."""
         return Identity(), params
+
+
+def no_family(what: str, given: Any) -> ModelError:
+    """What to raise where a family is wanted, and something else given."""
+    instead = f"the class {given.__name__}: write {given.__name__}(...)" if isinstance(given, type) else repr(given)
+    return ModelError(f"{what} takes a family such as lt.Normal(), got {instead}")
 
 
 @jax.jit

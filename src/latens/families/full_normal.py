@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from latens.cells import Interval, Partial, Patterned, Turned
-from latens.errors import DataError
+from latens.errors import DataError, counted
 from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
 from latens.families.frame import AbstractFrame, Affine
@@ -184,8 +184,8 @@ class FullNormal(AbstractGaussian):
         if factor is None or np.diag(factor).min() < 1e-7:
             lack = (
                 f"column '{columns[_dependent(correlation)]}' is a linear combination of the others over the "
-                f"{np.count_nonzero(weights)} rows seen: a full covariance cannot be estimated; drop the column, "
-                "give more rows, a prior with params, or use covariance='diagonal'"
+                f"{counted(int(np.count_nonzero(weights)), 'row')} seen: a full covariance cannot be estimated; drop "
+                "the column, give more rows, a prior with params, or use covariance='diagonal'"
             )
             return Affine(centre, 1.0 / scale, lack)
         return Affine(centre, np.linalg.inv(factor) / scale)

@@ -53,6 +53,10 @@ class AbstractGaussian(AbstractExponentialFamily):
         return y
 
     @property
+    def variances(self) -> frozenset[str]:
+        return frozenset(self.constraints) - {"mean"}
+
+    @property
     def pooled(self) -> frozenset[str]:
         return frozenset({"covariance", "variance"})
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from latens.data.schema import NUMBER, TABLE, TEXT, WHOLE, Kind, check, either, table_of
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.beta import Beta
@@ -16,23 +17,29 @@ from latens.families.trials import Bernoulli, Binomial
 from latens.families.truncated import Truncated
 from latens.families.weibull import Weibull
 
+_FAMILY = either(TEXT, TABLE)
 # name → (constructor, the options it takes)
-_SIMPLE: dict[str, tuple[Callable[..., AbstractFamily], frozenset[str]]] = {
-    "normal": (Normal, frozenset({"variance"})),
-    "exponential": (Exponential, frozenset()),
-    "gamma": (Gamma, frozenset()),
-    "weibull": (Weibull, frozenset()),
-    "poisson": (Poisson, frozenset({"exposure"})),
-    "bernoulli": (Bernoulli, frozenset()),
-    "binomial": (Binomial, frozenset({"trials"})),
-    "geometric": (Geometric, frozenset()),
-    "negative-binomial": (NegativeBinomial, frozenset({"size"})),
-    "categorical": (Categorical, frozenset({"k"})),
-    "multinomial": (Multinomial, frozenset({"k"})),
-    "log-normal": (LogNormal, frozenset()),
-    "beta": (Beta, frozenset()),
+_SIMPLE: dict[str, tuple[Callable[..., AbstractFamily], dict[str, Kind]]] = {
+    "normal": (Normal, {"variance": NUMBER}),
+    "exponential": (Exponential, {}),
+    "gamma": (Gamma, {}),
+    "weibull": (Weibull, {}),
+    "poisson": (Poisson, {"exposure": NUMBER}),
+    "bernoulli": (Bernoulli, {}),
+    "binomial": (Binomial, {"trials": NUMBER}),
+    "geometric": (Geometric, {}),
+    "negative-binomial": (NegativeBinomial, {"size": NUMBER}),
+    "categorical": (Categorical, {"k": WHOLE}),
+    "multinomial": (Multinomial, {"k": WHOLE}),
+    "log-normal": (LogNormal, {}),
+    "beta": (Beta, {}),
 }
-NAMES = (*_SIMPLE, "multivariate-normal", "product", "truncated")
+_OTHERS: dict[str, dict[str, Kind]] = {
+    "multivariate-normal": {"covariance": TEXT},
+    "product": {"columns": table_of(_FAMILY)},
+    "truncated": {"family": _FAMILY, "lower": NUMBER, "upper": NUMBER},
+}
+NAMES = (*_SIMPLE, *_OTHERS)
 
 
 def family_called(spec: str | Mapping[str, Any], columns: Sequence[str]) -> AbstractFamily:
@@ -44,29 +51,16 @@ def family_called(spec: str | Mapping[str, Any], columns: Sequence[str]) -> Abst
     name = options.pop("name", None)
     if name not in NAMES:
         raise ModelError(f"unknown family {name!r}; there are {', '.join(NAMES)}")
+    check(options, _OTHERS[name] if name in _OTHERS else _SIMPLE[name][1], f"family '{name}'", ModelError)
     if name == "multivariate-normal":
-        _only(options, {"covariance"}, name)
         return MultivariateNormal(len(columns), options.get("covariance", "full"))
     if name == "truncated":
-        _only(options, {"family", "lower", "upper"}, name)
         inner = family_called(options.pop("family", "normal"), columns)
         return Truncated(inner, **options)  # type: ignore[arg-type]
     if name == "product":
-        _only(options, {"columns"}, name)
         return Product({c: family_called(s, [c]) for c, s in options.get("columns", {}).items()})
-    make, known = _SIMPLE[name]
-    _only(options, known, name)
     if name == "multinomial":
         options.setdefault("k", len(columns))
     if name == "poisson" and len(columns) == 2:
         options.setdefault("exposure", None)
-    try:
-        return make(**options)
-    except TypeError as error:
-        raise ModelError(f"family '{name}': {error}") from None
-
-
-def _only(options: Mapping[str, Any], known: set[str] | frozenset[str], name: str) -> None:
-    for key in options:
-        if key not in known:
-            raise ModelError(f"family '{name}': unknown option '{key}'; known: {', '.join(sorted(known)) or 'none'}")
+    return _SIMPLE[name][0](**options)

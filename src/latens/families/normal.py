@@ -160,6 +160,10 @@ class Normal(AbstractExponentialFamily):
         return params["variance"] if self.variance is None else jnp.ones(())
 
     @property
+    def variances(self) -> frozenset[str]:
+        return frozenset(self.constraints) - {"mean"}
+
+    @property
     def pooled(self) -> frozenset[str]:
         return frozenset({"variance"})
 
@@ -227,6 +231,10 @@ class LogNormal(AboveZero, AbstractExponentialFamily):
 
     def spread(self, params: Params) -> Array:
         return params["variance"]
+
+    @property
+    def variances(self) -> frozenset[str]:
+        return frozenset(self.constraints) - {"mean"}
 
     @property
     def pooled(self) -> frozenset[str]:

@@ -41,6 +41,8 @@ class Product(AbstractFamily):
     members: tuple[AbstractFamily, ...]
 
     def __init__(self, families: Mapping[str, AbstractFamily]) -> None:
+        if not isinstance(families, Mapping):
+            raise ModelError(f"Product takes a dict, column → family, got {families!r}")
         self.columns, self.members = tuple(map(str, families)), tuple(families.values())
         if len(set(self.columns)) < len(self.columns):
             raise ModelError(f"Product: two columns have the same name as text: {', '.join(self.columns)}")
@@ -195,6 +197,10 @@ class Product(AbstractFamily):
     @property
     def pooled(self) -> frozenset[str]:
         return frozenset(f"{c}.{n}" for c, f in self.families.items() for n in f.pooled)
+
+    @property
+    def variances(self) -> frozenset[str]:
+        return frozenset(f"{c}.{n}" for c, f in self.families.items() for n in f.variances)
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {f"{c}.{n}": names for c, family in self.families.items() for n, names in family.axes([c]).items()}

@@ -24,7 +24,12 @@ def is_whole(y: Array) -> Array:
 
 def number(known: Any) -> Any:
     """A known number as it is given, None if it is not known; of one in a computation, that."""
-    return known if known is None or isinstance(known, jax.Array) else float(known)
+    if known is None or isinstance(known, jax.Array):
+        return known
+    try:
+        return float(known)
+    except (TypeError, ValueError):
+        raise ModelError(f"what is known of a family (variance, size, ...) must be a number, got {known!r}") from None
 
 
 def require_positive(family: str, name: str, known: float | None) -> None:

@@ -14,6 +14,7 @@ from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
 from latens.families.datum import AbstractDatum
 from latens.families.frame import AbstractFrame
+from latens.families.trials import number
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp
@@ -49,6 +50,7 @@ class Truncated(AbstractDatum):
     def __init__(self, family: AbstractDatum, lower: float = -np.inf, upper: float = np.inf) -> None:
         if not isinstance(family, AbstractDatum) or family.shape != () or isinstance(family, Truncated):
             raise ModelError(f"Truncated takes a family of one number per datum, got {family!r}")
+        lower, upper = number(lower), number(upper)
         if not lower < upper:
             raise ModelError(f"Truncated: lower ({lower:g}) must be below upper ({upper:g})")
         if family.whole:

@@ -18,6 +18,7 @@ from latens.errors import InferenceError, LatensError, ParameterError
 from latens.inference.errors import AbstractMethod, Errors, Optimum
 from latens.inference.information import held_by, masked
 from latens.inference.simulation import simulate
+from latens.numerics.asked import whole
 from latens.numerics.matching import matching
 from latens.numerics.precision import double
 
@@ -39,7 +40,8 @@ class AbstractBootstrap(AbstractMethod):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.replicates < 20:
+        whole(self.seed, f"{type(self).__name__}: seed", 0)
+        if whole(self.replicates, f"{type(self).__name__}: replicates", 1) < 20:
             raise ParameterError(
                 f"{type(self).__name__}: replicates must be at least 20, got {self.replicates}; "
                 "200 for standard errors, 1000 for intervals"

@@ -19,3 +19,6 @@ CRITERIA: dict[str, Criterion] = {
     "icl": lambda ell, p, n, entropy: None if entropy is None else _bic(ell, p, n) + 2 * entropy,
 }
 """Name → criterion of (log-likelihood, free parameters, total weight, entropy of hidden labels or None)."""
+
+HEADINGS = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "CAIC", "sabic": "SABIC", "icl": "ICL"}
+"""Name → what it is called."""

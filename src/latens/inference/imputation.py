@@ -14,11 +14,12 @@ from latens.data.shapes import alike
 from latens.data.table import columns_of, ordered
 from latens.engine.emmap import posteriors
 from latens.engine.problem import Problem
-from latens.errors import DataError, ParameterError
+from latens.errors import DataError
 from latens.families.expected import Chances, Moments
 from latens.inference.errors import Optimum, inverse
 from latens.inference.trust import grouped
 from latens.models.base import AbstractModel
+from latens.numerics.asked import whole
 from latens.numerics.precision import double
 from latens.numerics.space import Params
 
@@ -99,8 +100,8 @@ class Rows:
 @double
 def impute(optimum: Optimum, data: Any, draws: int, seed: int) -> Imputation:
     """See `Fit.impute`."""
-    if not isinstance(draws, int | np.integer) or draws < 0:
-        raise ParameterError(f"impute: draws must be a whole number of at least 0, got {draws}")
+    whole(draws, "impute: draws", 0)
+    whole(seed, "impute: seed", 0)
     rows, columns = Rows(optimum.problem, data), optimum.problem.columns
     names = rows.model.labels(columns)
     _, found = rows.expected(optimum.at.free)

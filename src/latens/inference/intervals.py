@@ -4,7 +4,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from latens.errors import ParameterError
+from latens.numerics.asked import number
 from latens.numerics.constraints import EDGE
 from latens.numerics.special import TINY
 
@@ -13,8 +13,7 @@ LINKS = ("identity", "log", "logit", "cloglog")
 
 def quantile(level: float) -> float:
     """z with P(|Z| ≤ z) = level; `ParameterError` for a level outside (0, 1)."""
-    if not 0 < level < 1:
-        raise ParameterError(f"level must lie strictly between 0 and 1, such as 0.95; got {level}")
+    number(level, "level", "a number strictly between 0 and 1, such as 0.95", 0.0, 1.0)
     return NormalDist().inv_cdf((1 + level) / 2)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.errors import ParameterError
+from latens.numerics.asked import number
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,7 @@ class Pooled:
 
     def interval(self, level: float = 0.95) -> np.ndarray:
         """(p, 2) confidence intervals by Student's t."""
-        if not 0 < level < 1:
-            raise ParameterError(f"interval: level must lie between 0 and 1, got {level}")
+        number(level, "interval: level", "a number strictly between 0 and 1, such as 0.95", 0.0, 1.0)
         from scipy.special import ndtri, stdtrit  # slow to load, and most runs pool nothing
 
         p = (1 + level) / 2

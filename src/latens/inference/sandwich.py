@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.errors import DataError, InferenceError
+from latens.errors import DataError, InferenceError, counted
 from latens.inference.derivatives import cluster_scores, outer_product
 from latens.inference.errors import AbstractMethod, Errors, Optimum, inverse
 from latens.numerics.precision import double
@@ -66,7 +66,8 @@ class Sandwich(AbstractMethod):
         given, problem = np.asarray(self.clusters), optimum.problem
         if given.shape != (problem.rows_read,):
             raise DataError(
-                f"clusters have shape {given.shape}, the data have {problem.rows_read} rows: give one label for each"
+                f"clusters have shape {given.shape}, the data have {counted(problem.rows_read, 'row')}: give one label "
+                "for each"
             )
         kinds, labels = np.unique(given[problem.rows_used], return_inverse=True)
         if len(kinds) < 2:

@@ -8,7 +8,7 @@ import numpy as np
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.engine.status import Status
-from latens.errors import InferenceError
+from latens.errors import InferenceError, listed
 from latens.inference.information import FreeInformation, Held, information
 
 CLOSE = 1e-2  # standard errors from the maximum at which its curvature is still the curvature there
@@ -50,7 +50,7 @@ def trusted(at: Iterate) -> FreeInformation:
         held.append(Held(np.zeros(len(inside)), fixed, FIXED))
     found = full if inside.all() else full.along(directions)
     if not (np.isfinite(found.complete).all() and np.isfinite(found.observed).all()):
-        raise InferenceError("the information is not finite at the estimate: a parameter is at an extreme")
+        raise InferenceError(_extreme(found, problem))
     # along a curved ridge, what is left of the score shows as curvature; it is the step, in these standard errors
     kept, flat = _split(found, problem, min(problem.step(at.free).length, -RISING))
     if flat.shape[1]:
@@ -59,9 +59,21 @@ def trusted(at: Iterate) -> FreeInformation:
     return replace(found, held=tuple(held))
 
 
+def _extreme(found: FreeInformation, problem: Problem) -> str:
+    """Which parameters are where second derivatives are no numbers."""
+    bad = ~(np.isfinite(found.complete) & np.isfinite(found.observed))
+    lost = bad.diagonal() if bad.diagonal().any() else bad.any(1)
+    moved = (np.abs(np.nan_to_num(found.jacobian[:, lost])) > 0).any(1) & problem.space.distinct
+    names = [problem.names[i] for i in np.flatnonzero(moved)] or ["a parameter"]
+    return (
+        f"the information is not finite at the estimate: {listed(names)} {'is' if len(names) == 1 else 'are'} at an "
+        "extreme; give the data in other units, fix what is at its extreme, or draw rows instead (method='bootstrap')"
+    )
+
+
 def nothing_left(held: Iterable[Held], names: list[str]) -> InferenceError:
     """What to raise where every scalar is held."""
-    return InferenceError("; ".join(f"{listed}: {reason}" for listed, reason in grouped(held, names)))
+    return InferenceError("; ".join(f"{some}: {reason}" for some, reason in grouped(held, names)))
 
 
 def grouped(held: Iterable[Held], names: list[str]) -> list[tuple[str, str]]:

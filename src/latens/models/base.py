@@ -81,6 +81,11 @@ class AbstractModel(Module):
         return type(self).__name__
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What users should know before they read its estimates."""
+        return ()
+
+    @property
     def finite(self) -> bool:
         """Whether one finite statistic serves all rows, so that Q(θ) = <φ(θ), s̄> with s̄ summed once.
 
@@ -209,6 +214,11 @@ class AbstractModel(Module):
     def ailment(self, part: int) -> str:
         """What the degeneration of that part means, and the remedy."""
         return "the model degenerated"
+
+    @property
+    def variances(self) -> frozenset[str]:
+        """Parameters that are variances, or matrices with variances on the diagonal: reports add their roots."""
+        return frozenset()
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Parameter name → names of the entries of its trailing axes, for labels."""

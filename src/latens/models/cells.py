@@ -78,6 +78,8 @@ class Cells(AbstractModel):
         seen: Mapping[str, str | Sequence[str]],
         parameters: Sequence[str | Sequence[str]],
     ) -> None:
+        if not (isinstance(cells, Mapping) and isinstance(seen, Mapping)):
+            raise ModelError("Cells takes two dicts, cells: name → expression, and seen: group → its cells")
         self.cells = Table((str(name), str(expression)) for name, expression in cells.items())
         self.seen = Table((str(g), (c,) if isinstance(c, str) else tuple(map(str, c))) for g, c in seen.items())
         self.parameters = tuple(p if isinstance(p, str) else tuple(p) for p in parameters)

@@ -14,7 +14,7 @@ from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
 from latens.numerics.constraints import AbstractConstraint
-from latens.numerics.space import Constraints, Params, Space
+from latens.numerics.space import Params
 from latens.numerics.stacked import Stacked
 
 
@@ -116,6 +116,11 @@ class AbstractComponents(eqx.Module):
         """Expected totals, shaped like the potentials → params."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What users should know before they read the estimates."""
+        return ()
+
+    @property
     def exchangeable(self) -> tuple[str, ...]:
         """Parameters that go with a component when components change places."""
         return ()
@@ -143,6 +148,11 @@ class AbstractComponents(eqx.Module):
     @abstractmethod
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         """One draw from every component, stacked."""
+
+    @property
+    @abstractmethod
+    def variances(self) -> frozenset[str]:
+        """The families' variances."""
 
     @abstractmethod
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
@@ -277,19 +287,9 @@ class Alike(AbstractComponents):
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         return self._each(self.family.sample, params, like, jax.random.split(key, self.k))
 
+    @property
+    def variances(self) -> frozenset[str]:
+        return self.family.variances
+
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)
-
-
-def totals(kernel: Callable[[Any, Any], Array], potentials: Any, xs: Any, weights: Array) -> Any:
-    """Σ w S(x) for known labels: kernels are linear in φ, so it is a gradient, wherever it is taken.
-
-    `kernel(φ, x)` is a scalar and `weights` (n,), or it is (k,) and `weights` (n, k).
-    """
-    return jax.grad(lambda phi: (weights * jax.vmap(kernel, (None, 0))(phi, xs)).sum())(potentials)
-
-
-def anywhere(constraints: Constraints) -> Params:
-    """Some params inside the constraints."""
-    space = Space(constraints)
-    return space.params(jnp.zeros(space.size))

@@ -44,6 +44,17 @@ class Different(AbstractComponents):
         return " + ".join(family.title for family in self.families)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        whole = [str(j) for j, family in enumerate(self.families) if family.whole]
+        others = [str(j) for j in range(self.k) if str(j) not in whole]
+        if not (whole and others):
+            return ()
+        return (
+            f"component {' and '.join(whole)} gives whole numbers probabilities, {' and '.join(others)} densities: the "
+            "weights and the log-likelihood depend on the unit of the data",
+        )
+
+    @property
     def lead(self) -> AbstractFamily:
         return self.families[0]
 
@@ -129,6 +140,10 @@ class Different(AbstractComponents):
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         keys = jax.random.split(key, self.k)
         return _stacked([f.sample(self._own(params, j), keys[j], like) for j, f in enumerate(self.families)])
+
+    @property
+    def variances(self) -> frozenset[str]:
+        return frozenset(f"{j}.{n}" for j, f in enumerate(self.families) for n in f.variances)
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {f"{j}.{n}": a for j, f in enumerate(self.families) for n, a in f.axes(columns).items()}

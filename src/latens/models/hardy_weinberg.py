@@ -27,6 +27,10 @@ def HardyWeinberg(alleles: str | Sequence[str], phenotypes: Mapping[str, str | S
 
     **Source:** Givens & Hoeting (2013), Computational Statistics, ex. 4.2.
     """
+    if not isinstance(alleles, str | Sequence):
+        raise ModelError(
+            f"HardyWeinberg: alleles must be a text such as 'C > I > T' or a list of names, got {alleles!r}"
+        )
     ranks = _ranks(alleles)
     names = list(ranks)
     if len(names) < 2 or len(set(names)) < len(names) or not all(n.isidentifier() for n in names):

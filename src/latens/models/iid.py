@@ -9,12 +9,11 @@ import numpy as np
 from jax import Array
 
 from latens.cells import complete_cells
-from latens.errors import ModelError
-from latens.families.base import AbstractFamily
+from latens.families.base import AbstractFamily, no_family
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, Rows
-from latens.models.components import anywhere, totals
 from latens.models.degeneration import collapsed, least_spread
+from latens.models.totals import anywhere, totals
 from latens.numerics.space import Constraints, Params
 
 
@@ -38,7 +37,7 @@ class IID(AbstractModel):
 
     def __check_init__(self) -> None:
         if not isinstance(self.family, AbstractFamily):
-            raise ModelError(f"IID takes a family such as lt.Normal(), got {self.family!r}")
+            raise no_family("IID", self.family)
 
     @property
     def title(self) -> str:
@@ -122,6 +121,10 @@ class IID(AbstractModel):
         alone = getattr(self.family, "shape", None) == ()
         fewer = "" if alone else " or fewer columns, or restrict it (covariance='diagonal')"
         return collapsed("the distribution", f"give more rows{fewer}", alone=alone)
+
+    @property
+    def variances(self) -> frozenset[str]:
+        return self.family.variances
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)

@@ -74,6 +74,8 @@ class Latent(AbstractModel):
         self.alike = (exchangeable,) if isinstance(exchangeable, str) else tuple(exchangeable)
         self.entries = tuple((name, _by_axis(given)) for name, given in (names or {}).items())
         self.names, self.kinds = tuple(map(str, parameters)), tuple(parameters.values())
+        if not callable(log_joint):
+            raise ModelError(f"Latent: log_joint must be a function of (params, x, z), got {log_joint!r}")
         if self.support.ndim == 0 or len(self.support) == 0:
             raise ModelError("Latent: the support needs at least one value")
         for name, constraint in parameters.items():

@@ -10,21 +10,17 @@ import numpy as np
 from jax import Array
 
 from latens.cells import Labelled, complete_cells, without_labels
-from latens.errors import DataError, ModelError
-from latens.families.base import AbstractFamily
+from latens.errors import DataError, ModelError, counted
+from latens.families.base import AbstractFamily, no_family
 from latens.families.expected import Chances, Moments
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, Rows
-from latens.models.components import (
-    AbstractComponents,
-    Alike,
-    anywhere,
-    totals,
-)
+from latens.models.components import AbstractComponents, Alike
 from latens.models.degeneration import collapsed, least_spread
 from latens.models.different import Different
 from latens.models.rows import per_row
 from latens.models.seeding import distinct_rows, guided, partition
+from latens.models.totals import anywhere, totals
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
 from latens.numerics.simplex import Composition
@@ -68,10 +64,10 @@ class Mixture(AbstractModel):
         shared: Sequence[str] = (),
     ) -> None:
         several = not isinstance(family, AbstractFamily)
-        families = (family,) if isinstance(family, AbstractFamily) else tuple(family)
+        families = (family,) if isinstance(family, AbstractFamily | type) else tuple(family)
         for member in families:
             if not isinstance(member, AbstractFamily):
-                raise ModelError(f"Mixture takes families such as lt.Normal(), got {member!r}")
+                raise no_family("Mixture", member)
         k = len(families) if k is None else k
         if not isinstance(k, int | np.integer) or k < 1:
             raise ModelError(f"Mixture: k must be a whole number of at least 1, got {k}")
@@ -95,8 +91,7 @@ class Mixture(AbstractModel):
 
     @property
     def title(self) -> str:
-        known = "" if self.known is None else ", weights known"
-        return f"Mixture: {self.components.title}{known}"
+        return f"Mixture: {self.components.title}{'' if self.known is None else ', weights known'}"
 
     @property
     def constraints(self) -> Constraints:
@@ -120,6 +115,10 @@ class Mixture(AbstractModel):
     def _log_kernels(self, potentials: dict[str, Any], x: Any) -> Array:
         """(k,) log f_j(x), −inf for a component that the label rules out."""
         return _allowed(self.components.log_kernels(potentials["components"], without_labels(x)), x)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.components.notes
 
     @property
     def finite(self) -> bool:
@@ -169,8 +168,7 @@ class Mixture(AbstractModel):
         distinct = distinct_rows(xs, k)
         if distinct < k:
             raise DataError(
-                f"{k} components for data with {distinct} distinct row{'s' if distinct > 1 else ''}: "
-                f"choose k of at most {distinct}"
+                f"{k} components for data with {counted(distinct, 'distinct row')}: choose k of at most {distinct}"
             )
 
     def observe(self, xs: Any) -> Any:
@@ -255,6 +253,10 @@ class Mixture(AbstractModel):
             f"component {part} has died: it expects fewer than {FEWEST:g} rows; "
             "fit fewer components or try other starts (starts=20)"
         )
+
+    @property
+    def variances(self) -> frozenset[str]:
+        return self.components.variances
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.components.axes(columns)

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from latens.inference.criteria import HEADINGS
+
 if TYPE_CHECKING:
     from latens.comparison import Comparison
 
@@ -22,7 +24,7 @@ def render_comparison(comparison: Comparison) -> str:
     table.add_column("model")
     heads = list(next(iter(comparison.table.values())))
     for head in heads:
-        table.add_column(head.replace("_", " "), justify="right", no_wrap=True)
+        table.add_column(HEADINGS.get(head, head.replace("_", " ")), justify="right", no_wrap=True)
     for name, row in comparison.table.items():
         cells = [_cell(row[head], best=comparison.best.get(head) == name) for head in heads]
         status = "" if comparison.fits[name].converged else f" ({comparison.fits[name].status.value})"

@@ -2,23 +2,20 @@
 
 from math import floor, inf, isfinite, log10
 
-
-def decimals(error: float) -> int:
-    """Decimal places that show five significant digits of a standard error."""
-    return min(max(4 - floor(log10(error)), 0), 15) if isfinite(error) and error > 0 else 6
+MOST_PLACES, MOST_DIGITS = 12, 15  # after the point, and in all, before powers of ten are written
 
 
 def with_error(value: float, error: float) -> tuple[str, str]:
-    """Estimate and standard error to the same decimal place."""
-    if abs(value) >= 1e9 or 0 < error < 1e-9:
-        return f"{value:.6g}", f"{error:.5g}"
-    places = decimals(error)
-    return f"{round(value, places) + 0.0:.{places}f}", f"{error:.{places}f}"  # + 0.0: no "-0.000"
+    """Estimate and standard error to the same decimal place: five significant digits of the error."""
+    if not (isfinite(error) and error > 0):
+        return alone(value), alone(error)
+    places = 4 - floor(log10(error))
+    return _placed(value, places, max(abs(value), error)), _placed(error, places, max(abs(value), error))
 
 
 def alone(value: float) -> str:
-    """A number without an error: seven significant digits, and 0 for what is 0 but for rounding."""
-    return "0" if abs(value) < 2e-16 else f"{value:.7g}"
+    """A number without an error: seven significant digits, more of a large one; 0 for what is 0 but for rounding."""
+    return "0" if abs(value) < 2e-16 else f"{value:.{7 if abs(value) < 1e7 else 12}g}"
 
 
 def between(low: float, high: float) -> str:
@@ -27,7 +24,17 @@ def between(low: float, high: float) -> str:
         return "not bounded" if low in (0.0, -inf) else f"at least {alone(low)}"
     if low == -inf:
         return f"at most {alone(high)}"
-    if not 1e-9 < max(abs(low), abs(high)) < 1e9:
-        return f"{low:.5g} .. {high:.5g}"
-    places = max(decimals((high - low) / 4) - 2, 0)
-    return f"{low:.{places}f} .. {high:.{places}f}"
+    if not high > low:
+        return f"{alone(low)} .. {alone(high)}"
+    places, largest = 2 - floor(log10((high - low) / 4)), max(abs(low), abs(high))
+    return f"{_placed(low, places, largest)} .. {_placed(high, places, largest)}"
+
+
+def _placed(value: float, places: int, largest: float) -> str:
+    """A number to so many decimal places, by a power of ten if it or its neighbour has too many digits."""
+    digits = floor(log10(largest)) + places
+    if places > MOST_PLACES or digits - min(places, 0) > MOST_DIGITS:
+        own = digits - floor(log10(largest)) + floor(log10(abs(value))) if value else 0
+        return f"{value:.{min(max(own, 0), MOST_DIGITS)}e}"
+    kept = max(places, 0)
+    return f"{round(value, kept) + 0.0:.{kept}f}"  # + 0.0: no "-0.000"

@@ -34,7 +34,6 @@ def record(fit: Fit, method: str | AbstractMethod = "observed") -> dict[str, Any
         "bic": fit.bic,
         "evaluations": fit.evaluations,
         "half_seen": fit.half_seen,
-        "reading": list(fit.reading),
         "starts": starts,
         "params": {name: value.tolist() for name, value in fit.params.items()},
         **_uncertainty(fit, method),
@@ -49,7 +48,7 @@ def _uncertainty(fit: Fit, method: str | AbstractMethod) -> dict[str, Any]:
         "standard_errors_reason": None,
         "intervals": None,
         "held": {},
-        "notes": [],
+        "notes": list(fit.notes),
         "fraction_missing": None,
     }
     try:
@@ -58,7 +57,7 @@ def _uncertainty(fit: Fit, method: str | AbstractMethod) -> dict[str, Any]:
         errors = fit.standard_errors(method)
         found["standard_errors"] = {n: np.where(np.isnan(v), np.array(None), v).tolist() for n, v in errors.items()}
         found["held"] = fit.held
-        found["notes"] = list(fit.errors(method).notes)
+        found["notes"] += fit.errors(method).notes
     except InferenceError as error:
         found["standard_errors_reason"] = str(error)
     with suppress(InferenceError):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from latens.errors import InferenceError
+from latens.errors import InferenceError, counted
 from latens.inference.methods import method_for
 from latens.report.numbers import alone, between, with_error
 
@@ -47,7 +47,7 @@ def render(fit: Fit, method: str | AbstractMethod = "observed", *, published: di
             missing = fit.information().fractions
     out = StringIO()
     console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
-    console.print(Text(wrapped(f"{fit.model.title}    {_count(fit.n, 'observation')}")))
+    console.print(Text(wrapped(f"{fit.model.title}    {counted(fit.n, 'observation')}")))
     held = _held(fit, intervals if errors is None else errors)
     console.print(_table(fit, (errors, intervals, missing), held, published))
     if len(fit.shown) > MOST_ROWS:
@@ -86,19 +86,41 @@ def _table(fit: Fit, uncertainty: Uncertainty, held: dict[int, str], published: 
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     values, numbers = fit.estimates, {reason: n for n, reason in enumerate(dict.fromkeys(held.values()), 1)}
+    roots = deviation_names(fit)
     for i in fit.shown[:MOST_ROWS]:
-        name, mark = fit.names[i], f"held ({numbers[held[i]]})" if i in held else ""
-        cells = [alone(values[i])]
-        if errors is not None:
-            cells = [alone(values[i]), mark] if mark else [*with_error(values[i], float(errors[i]))]
-        if intervals is not None:
-            cells += [mark or between(*intervals[i])]
-        if missing is not None:
-            cells += ["" if np.isnan(missing[i]) else f"{max(missing[i], 0.0):.1%}"]
-        if published is not None:
-            cells += [published.get(name, "")]
-        table.add_row(Text(name), *cells)
+        mark = f"held ({numbers[held[i]]})" if i in held else ""
+        error = None if errors is None else float(errors[i])
+        interval = None if intervals is None else intervals[i]
+        share = [] if missing is None else ["" if np.isnan(missing[i]) else f"{max(missing[i], 0.0):.1%}"]
+        told = [] if published is None else [published.get(fit.names[i], "")]
+        table.add_row(Text(fit.names[i]), *_numbers(values[i], error, interval, mark), *share, *told)
+        if i in roots:
+            root = values[i] ** 0.5  # by the delta method
+            row = _numbers(root, error and error / (2 * root), interval if interval is None else interval**0.5, mark)
+            table.add_row(Text(roots[i]), *row, *["" for _ in share], *["" for _ in told])
     return table
+
+
+def _numbers(value: float, error: float | None, interval: np.ndarray | None, mark: str) -> list[str]:
+    """An estimate and its uncertainty, or a mark in its place."""
+    cells = [alone(value)]
+    if error is not None:
+        cells = [alone(value), mark] if mark else [*with_error(value, error)]
+    return cells if interval is None else [*cells, mark or between(*interval)]
+
+
+def deviation_names(fit: Fit) -> dict[int, str]:
+    """Index of a variance → what its root, the standard deviation, is called."""
+    found = {}
+    links = fit.links
+    for i in fit.shown:
+        name, _, entries = fit.names[i].partition("[")
+        if name in fit.model.variances and links[i] == "log":
+            where = entries.rstrip("]").split(", ") if entries else []
+            *column, kind = name.split(".")
+            kept = where[:-1] if kind == "covariance" else where
+            found[int(i)] = ".".join([*column, "sd"]) + (f"[{', '.join(kept)}]" if kept else "")
+    return found
 
 
 def _by(fit: Fit, method: str | AbstractMethod) -> str:
@@ -109,7 +131,7 @@ def _by(fit: Fit, method: str | AbstractMethod) -> str:
 
 
 def _facts(fit: Fit) -> list[str]:
-    free = _count(fit.free_parameters, "free parameter")
+    free = counted(fit.free_parameters, "free parameter")
     lines = [
         f"Log-likelihood  {fit.log_likelihood:.6f}    {free}    AIC {fit.aic:.3f}    BIC {fit.bic:.3f}",
         _wrapped("Status", f"{fit.message} {_evaluations(fit)}."),
@@ -118,8 +140,8 @@ def _facts(fit: Fit) -> list[str]:
         lines.append(_wrapped("Prior", _prior(fit)))
     if fit.half_seen:
         lines.append(_wrapped("Half seen", _half_seen(fit)))
-    if fit.reading:
-        lines.append(_wrapped("Reading", "; ".join(fit.reading) + "."))
+    if fit.notes:
+        lines.append(_wrapped("Note", "; ".join(fit.notes) + "."))
     return lines if fit.starts is None else [*lines, _wrapped("Starts", _starts(fit.starts, fit.rows))]
 
 
@@ -127,7 +149,7 @@ def _prior(fit: Fit) -> str:
     assert fit.prior is not None
     like = "all rows taken together" if fit.prior.params is None else "params that were given"
     return (
-        f"worth {_count(fit.prior.weight, 'observation')} like {like}: the estimates are maximum a posteriori "
+        f"worth {counted(fit.prior.weight, 'observation')} like {like}: the estimates are maximum a posteriori "
         f"(MAP), log-posterior {fit.log_posterior:.6f} up to a constant; log-likelihood and criteria are of the data "
         "alone."
     )
@@ -142,8 +164,8 @@ def _half_seen(fit: Fit) -> str:
         for name, kinds in sums[:MOST_COLUMNS]
     ]
     more = len(sums) - len(parts)
-    rest = f"; and {_count(more, 'more column')}" if more else ""
-    gone = _count(fit.unseen, "row, which counts", "rows, which count")
+    rest = f"; and {counted(more, 'more column')}" if more else ""
+    gone = counted(fit.unseen, "row, which counts", "rows, which count")
     none = f" Nothing was seen of {gone} for nothing." if fit.unseen else ""
     return "; ".join(parts) + rest + "." + none
 
@@ -152,7 +174,7 @@ def _starts(met: Met, rows: int) -> str:
     """How many were tried, and the table of optima in a line."""
     part = f" (on {met.rows} of the rows)" if met.rows < rows else ""
     lost = f"; {met.degenerate} degenerated" if met.degenerate else ""
-    optima = _count(len(met.optima), "distinct optimum", "distinct optima")
+    optima = counted(len(met.optima), "distinct optimum", "distinct optima")
     shown = ", ".join(map(_optimum, met.optima[:MOST_OPTIMA]))
     more = ", ..." if len(met.optima) > MOST_OPTIMA else ""
     table = f", log-likelihood {shown}{more}" if met.optima else ""
@@ -161,16 +183,12 @@ def _starts(met: Met, rows: int) -> str:
 
 def _optimum(found: Optimum) -> str:
     places = f", at {found.places} places" if found.places > 1 else ""
-    return f"{found.log_likelihood:.3f} ({_count(found.reached, 'time')}{places})"
+    return f"{found.log_likelihood:.3f} ({counted(found.reached, 'time')}{places})"
 
 
 def _evaluations(fit: Fit) -> str:
     after = " after the short runs" if fit.starts is not None else ""
-    return f"{_count(fit.evaluations, 'evaluation')} of the EM map{after}"
-
-
-def _count(number: float, one: str, many: str = "") -> str:
-    return f"{number:.10g} {one if number == 1 else many or one + 's'}"
+    return f"{counted(fit.evaluations, 'evaluation')} of the EM map{after}"
 
 
 def wrapped(text: str) -> str:

@@ -1,0 +1,24 @@
+"""Totals of the complete statistic, where labels are known."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from latens.numerics.space import Constraints, Params, Space
+
+
+def totals(kernel: Callable[[Any, Any], Array], potentials: Any, xs: Any, weights: Array) -> Any:
+    """Σ w S(x) for known labels: kernels are linear in φ, so it is a gradient, wherever it is taken.
+
+    `kernel(φ, x)` is a scalar and `weights` (n,), or it is (k,) and `weights` (n, k).
+    """
+    return jax.grad(lambda phi: (weights * jax.vmap(kernel, (None, 0))(phi, xs)).sum())(potentials)
+
+
+def anywhere(constraints: Constraints) -> Params:
+    """Some params inside the constraints."""
+    space = Space(constraints)
+    return space.params(jnp.zeros(space.size))
