@@ -212,9 +212,9 @@ def test_compare_and_choose():
 
 
 def test_a_costly_method_says_what_it_costs_before_it_starts():
-    told = r"needs about .* evaluations .* method='observed', or lt.Bootstrap\(seconds"
+    told = r"needs about .* evaluations .* method='observed', or lt.Bootstrap\(operations"
     with pytest.raises(InferenceError, match=told):
-        FIT.standard_errors(lt.Bootstrap(100_000, seconds=0.01))
+        FIT.standard_errors(lt.Bootstrap(100_000, operations=1e9))
 
 
 def test_two_methods_of_one_kind_are_two():

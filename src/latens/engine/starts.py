@@ -123,7 +123,7 @@ def _best(pilot: Problem, points: list[np.ndarray], number: int, trouble: Latens
     best = max(sound or ends, key=lambda end: end.log_likelihood)
     settled = [end for end in sound if end.status is Status.CONVERGED]
     optima = _optima(pilot, settled)
-    pilot.side_by_side = True  # what has been compiled for many points may as well serve one
+    pilot.spared()
     return best.free, Met(number, len(settled), len(ends) - len(sound), optima, len(pilot.weights))
 
 

@@ -53,10 +53,11 @@ def maximise(
     **Source:** Marquardt (1963), SIAM J. Appl. Math. 11, 431; Nocedal & Wright (2006), ch. 10.
     """
     if derivatives is None:
-        gradient, hessian = jax.grad(objective), jax.hessian(objective)
+        gradient = jax.grad(objective)
 
         def derivatives(u: Array) -> tuple[Array, Array]:
-            return gradient(u), hessian(u)
+            hessian, g = jax.jacfwd(lambda at: (gradient(at),) * 2, has_aux=True)(u)
+            return g, hessian
 
     def step(state: _State) -> _State:
         g, hessian = derivatives(state.point)
