@@ -13,7 +13,7 @@ from latens.engine.blocks import Shard
 from latens.models.base import AbstractModel, inner
 from latens.models.rows import per_row
 from latens.numerics.compiling import beside, by_size
-from latens.numerics.newton import Maximum, maximise
+from latens.numerics.newton import Derivatives, Maximum, derived_from, maximise
 from latens.numerics.space import Space
 
 
@@ -199,13 +199,15 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array, *, forwa
         total: Array = over_blocks(lambda xs, w: surrogate(model, u, free, xs, w), shard)
         return total
 
-    first = jax.jacfwd(surrogate, 1) if forward else jax.grad(surrogate, 1)
-    second = jax.jacfwd(first, 1)
+    first = jax.jacfwd if forward else jax.grad
 
-    def derivatives(u: Array) -> tuple[Array, Array]:
-        g, h = over_blocks(lambda xs, w: tuple(d(model, u, free, xs, w) for d in (first, second)), shard)
-        return g, h
+    def each(xs: Any, w: Array) -> Derivatives:
+        return derived_from(first(lambda u: surrogate(model, u, free, xs, w)))
 
+    derivatives = Derivatives(
+        lambda u: over_blocks(lambda xs, w: each(xs, w).gradient(u), shard),
+        lambda u: over_blocks(lambda xs, w: each(xs, w).both(u), shard),
+    )
     found = _inside(space, free, maximise(q, free, derivatives=derivatives))
     return log_lik, _move(model, free, found, q, n, jnp.zeros(()))
 
