@@ -24,7 +24,7 @@ from latens.engine.status import Status
 from latens.errors import DataError, ModelError
 
 SECONDS = 10.0  # from one save to the next
-FORMAT = 4
+FORMAT = 5
 PLAIN: tuple[str, ...] = (
     "extrapolated",
     "level",
