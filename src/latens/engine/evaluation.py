@@ -39,9 +39,7 @@ from latens.numerics.threads import one_thread_each
 LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which their sum has lost too much
 MANY, BRIEF = 1 / 4, 4  # of runs: if more lose digits, it is because of the data; evaluations that show it
 CALL, COMPILING = 1e6, 5e9  # operations that take as long as calling a program does, and as compiling one
-TOGETHER = (
-    10  # points side by side in one program, where the call takes longer than what is computed: else they cost more
-)
+TOGETHER = 10  # points in one program, where the call takes as long as what is computed; else they cost more
 PASSES, ROUNDS = 3, 10  # over the rows that take as long as a step with one statistic; of Newton where there is none
 
 
