@@ -277,7 +277,7 @@ def test_cells(cells, seen, parameters, words):
     ("make", "words"),
     [
         (lambda: lt.Mixture(lt.Normal(), 0), "k must be a whole number of at least 1"),
-        (lambda: lt.Mixture("normal", 2), "takes families"),
+        (lambda: lt.Mixture("normal", 2), "takes a family"),
         (lambda: lt.Mixture(lt.Normal(), 2, weights=(0.5, 0.6)), "known weights must be 2 positive"),
         (lambda: lt.Mixture(lt.Normal(), 2, shared=("sd",)), "no such parameter; it has mean, variance"),
         (lambda: lt.Mixture([lt.Normal()], 2), "1 families for k = 2"),

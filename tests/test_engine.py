@@ -525,3 +525,26 @@ def test_lapack_keeps_one_thread_while_any_fit_needs_it():
     assert limits() == {1}
     second.__exit__(None, None, None)
     assert limits() == before
+
+
+def test_points_go_together_only_where_that_costs_little():
+    rng = np.random.default_rng(0)
+    y = rng.gamma(3.0, size=200)
+    costly = Problem(lt.Mixture(lt.Gamma(), 2), lt.right_censored(np.minimum(y, 4.0), y < 4.0))
+    cheap, many = (Problem(lt.Mixture(lt.Normal(), 2), rng.normal(size=n)) for n in (200, 20_000))
+    assert [problem.together for problem in (costly, cheap, many)] == [1, 10, 1]
+
+
+def test_later_steps_leave_the_program_for_many_points_after_as_much_work_as_compiling():
+    problem = Problem(lt.Mixture(lt.Normal(), 2), np.random.default_rng(0).normal(size=2000))
+    free = np.linspace(-0.5, 0.5, problem.space.size)
+    alone = problem.step(free)
+    problem.spared()
+    assert 100 < problem.spare < 10_000
+    problem.spare = 1
+    for _ in range(2):
+        step = problem.step(free)
+        np.testing.assert_allclose(np.r_[step.log_likelihood, step.free], np.r_[alone.log_likelihood, alone.free])
+        assert problem.spare == 0
+    problem.spared()
+    assert problem.reweighted(2 * problem.weights).spare == problem.modelled(problem.model).spare == 0

@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import latens as lt
 
 SRC = Path(lt.__file__).parent
 LAYERS = [
     {"errors"},
+    {"keeping"},
     {"numerics"},
     {"cells"},
     {"data"},
@@ -59,8 +62,8 @@ Bootstrap Categorical Cells DataError ExactSEM Exponential Fit FixedPoint Gamma 
 InferenceError Iterate LatensError Latent LogNormal Louis Mixture ModelError Multinomial MultivariateNormal
 NegativeBinomial Normal OPG Oakes Observed ParabolicEM ParameterError ParametricBootstrap Plain Poisson Positive
 PositiveDefinite Prior Product Profile QuasiNewton Real SEM Sandwich Simplex Squarem Starts Status Stop Truncated Unit
-Weibull accelerate choose compare fit grouped h_function interval iterate left_censored lower_bound one_of pool
-q_function read_cells right_censored testing
+Weibull accelerate choose compare fit grouped h_function interval iterate keep_programs left_censored lower_bound
+one_of pool q_function read_cells right_censored testing
 """
 
 
@@ -101,3 +104,50 @@ assert not jax.config.jax_enable_x64 and jnp.ones(2).dtype == jnp.float32
 print(float(fit.params["mean"]))
 """
     assert float(_python(code)) == 7 / 3
+
+
+KEPT = """
+import jax
+from collections import Counter
+seen = Counter()
+jax.monitoring.register_event_listener(lambda name, **_: seen.update([name.rsplit("/", 1)[-1]]))
+import latens as lt
+if {late}:
+    lt.fit(lt.IID(lt.Poisson()), [1, 2, 5])
+level = jax.config.jax_logging_level
+before = jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs
+assert before == (None, 1.0) and not seen["cache_hits"]
+folder = lt.keep_programs({folder!r})
+assert folder == lt.keep_programs() == lt.keep_programs({folder!r}) and str(folder).startswith({folder!r})
+assert jax.config.jax_compilation_cache_dir == str(folder) and jax.config.jax_logging_level == level
+lt.fit(lt.IID(lt.Gamma()), [1.0, 2.0, 4.0]).standard_errors()
+print(seen["cache_hits"], seen["cache_misses"])
+"""
+
+
+def test_programs_are_kept_for_the_next_process_when_asked(tmp_path, monkeypatch):
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.delenv(name, raising=False)
+    code = KEPT.format(late=False, folder=str(tmp_path / "own"))
+    hits, misses = map(int, _python(code).split())
+    assert hits == 0
+    assert misses > 3
+    assert _python(code).split() == [str(misses), "0"]
+    after_a_fit = _python(KEPT.format(late=True, folder=str(tmp_path / "own"))).split()
+    assert int(after_a_fit[0]) > 3
+    assert after_a_fit[1] == "0"
+
+
+def test_where_programs_are_kept(tmp_path, monkeypatch):
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.delenv(name, raising=False)
+    code = "import latens as lt; print(lt.keep_programs())"
+    monkeypatch.setenv("LATENS_CACHE", str(tmp_path / "named"))
+    assert Path(_python(code).strip()).parent == tmp_path / "named"
+    monkeypatch.setenv("LATENS_CACHE", "off")
+    assert _python(code).strip() == "None"
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "told"))
+    assert _python(code).strip() == str(tmp_path / "told")
+    (tmp_path / "file").touch()
+    with pytest.raises(lt.DataError, match="cannot be kept in .*file"):
+        lt.keep_programs(tmp_path / "file")

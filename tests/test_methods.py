@@ -212,9 +212,21 @@ def test_compare_and_choose():
 
 
 def test_a_costly_method_says_what_it_costs_before_it_starts():
-    told = r"needs about .* evaluations .* method='observed', or lt.Bootstrap\(seconds"
+    told = r"needs about .* evaluations .* method='observed', or lt.Bootstrap\(operations"
     with pytest.raises(InferenceError, match=told):
-        FIT.standard_errors(lt.Bootstrap(100_000, seconds=0.01))
+        FIT.standard_errors(lt.Bootstrap(100_000, operations=1e9))
+
+
+def test_what_a_method_costs_is_counted_not_timed():
+    def cost(model, data):
+        return lt.fit(model, data, stop=lt.Stop(max_steps=1)).last.problem.operations
+
+    y = np.random.default_rng(0).gamma(3.0, size=40_000)
+    small, large = (cost(lt.IID(lt.Gamma()), y[:n]) for n in (20_000, 40_000))
+    assert small == cost(lt.IID(lt.Gamma()), y[::2])
+    assert 1.5 < large / small < 2.0
+    # an integral for every row is as many densities as it has nodes
+    assert cost(lt.IID(lt.Gamma()), lt.right_censored(np.minimum(y, 4.0), y < 4.0)) > 50 * large
 
 
 def test_two_methods_of_one_kind_are_two():

@@ -8,7 +8,9 @@ import pytest
 
 import latens as lt
 from latens.numerics.logarithm import log
+from latens.numerics.masses import log_ndtr
 from latens.numerics.precision import double
+from latens.numerics.special import log_mixed
 
 RNG = np.random.default_rng(3)
 N, D = 400, 3
@@ -122,3 +124,26 @@ def test_own_logarithm_against_50_digits():
     np.testing.assert_array_equal(np.asarray(log(jnp.array([np.inf, np.nan]))), [np.inf, np.nan])
     assert jax.hessian(log)(4.0) == pytest.approx(-1 / 16, rel=1e-15)
     assert log(jnp.float32(2.0)).dtype == jnp.float32
+
+
+def _derivatives(function, exact, points, orders):
+    """Both at points (..., a), differentiated so many times in each argument."""
+    for order in orders:
+        found = function
+        for argument, times in enumerate(order):
+            for _ in range(times):
+                found = jax.grad(found, argument)
+        with mpmath.workdps(60):
+            right = [float(mpmath.diff(exact, tuple(map(mpmath.mpf, at)), order)) for at in points]
+        yield np.array([float(found(*at)) for at in points]), np.array(right)
+
+
+@double
+def test_second_derivatives_of_tails_are_those_of_closed_forms():
+    xs = [(-1e4,), (-100.0,), (-20.1,), (-19.9,), (-3.0,), (-0.5,), (0.0,), (0.5,), (8.0,)]
+    for found, right in _derivatives(log_ndtr, lambda x: mpmath.log(mpmath.ncdf(x)), xs, [(0,), (1,), (2,)]):
+        np.testing.assert_allclose(found, right, rtol=1e-11)
+    pairs = [(p, x) for p in (1e-4, 0.3, 0.999) for x in (-60.0, -3.0, -1e-6, 0.0, 1e-6, 0.2, 2.0, 50.0)]
+    orders = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]
+    for found, right in _derivatives(log_mixed, lambda p, x: mpmath.log1p(p * mpmath.expm1(x)) - p * x, pairs, orders):
+        np.testing.assert_allclose(found, right, rtol=1e-11, atol=1e-12)

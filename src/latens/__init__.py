@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from latens.inference.surrogate import h_function as h_function
     from latens.inference.surrogate import lower_bound as lower_bound
     from latens.inference.surrogate import q_function as q_function
+    from latens.keeping import keep_programs as keep_programs
     from latens.models.base import AbstractModel as AbstractModel
     from latens.models.cells import Cells as Cells
     from latens.models.hardy_weinberg import HardyWeinberg as HardyWeinberg
@@ -114,6 +115,7 @@ _HOME = {
     "families.truncated": ["Truncated"],
     "families.weibull": ["Weibull"],
     "fitting": ["fit", "iterate"],
+    "keeping": ["keep_programs"],
     "inference.surrogate": ["h_function", "lower_bound", "q_function"],
     "comparison": ["choose", "compare"],
     "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],

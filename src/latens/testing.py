@@ -242,7 +242,7 @@ def _reckoned_apart(problem: Problem, free: np.ndarray) -> None:
 def _no_recompilation(problem: Problem, free: np.ndarray) -> None:
     def programs() -> int:
         """All that a step may run: one program for rows in one shard, two for more."""
-        return sum(function._cache_size() for function in (one_step, expect_shard, update))  # type: ignore[attr-defined]
+        return one_step.programs + expect_shard.programs + int(update._cache_size())  # type: ignore[attr-defined]
 
     problem.step(free)
     before = programs()

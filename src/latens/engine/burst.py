@@ -10,7 +10,7 @@ from jax import Array
 from latens.engine.blocks import Shard
 from latens.engine.emmap import Care, Move, recentred, step_over
 from latens.models.base import AbstractModel
-from latens.numerics.compiling import ALONE
+from latens.numerics.compiling import ALONE, QUICKLY
 
 
 class Burst(NamedTuple):
@@ -36,7 +36,7 @@ class _State(NamedTuple):
 
 
 # without fusion emitters: a second less to compile, as fast here
-@partial(jax.jit, static_argnames="care", compiler_options=ALONE | {"xla_cpu_use_fusion_emitters": False})
+@partial(jax.jit, static_argnames="care", compiler_options=ALONE | QUICKLY)
 def burst(
     model: AbstractModel, points: Array, shard: Shard, n: Array, seen: Any, evaluations: Array, *, care: Care
 ) -> Burst:

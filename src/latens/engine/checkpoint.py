@@ -22,10 +22,10 @@ from latens.engine.problem import Problem
 from latens.engine.secants import Secants
 from latens.engine.starts import Met
 from latens.engine.status import Status
-from latens.errors import DataError, ModelError
+from latens.errors import DataError, ModelError, ParameterError
 
 SECONDS = 10.0  # from one save to the next
-FORMAT = 4
+FORMAT = 5
 PLAIN: tuple[str, ...] = (
     "extrapolated",
     "level",
@@ -80,7 +80,7 @@ class Checkpoint:
         under_way.projection.secants = _decode(saved["secants"], arrays, _kinds(Secants))
         best = saved["best"] | {"free": arrays["best"], "status": Status(saved["best"]["status"])}
         under_way.best = Iterate(self.problem, **best)
-        self.problem.side_by_side, self.problem.care = saved["side_by_side"], Care(*saved["care"])
+        self.problem.spare, self.problem.care = saved["spare"], Care(*saved["care"])
         self._check_model(under_way.best)
         if under_way.best.status in (Status.CONVERGED, Status.MAX_STEPS):
             self._judge(under_way, under_way.best)
@@ -131,7 +131,7 @@ class Checkpoint:
             "title": self.problem.model.title,
             "rows": len(self.problem.weights),
             "accelerate": repr(under_way.accelerate),
-            "side_by_side": self.problem.side_by_side,
+            "spare": self.problem.spare,
             "care": list(self.problem.care),
             "met": met and asdict(met),
             "memory": _encode(under_way.memory, arrays, _kinds(type(under_way.memory))),

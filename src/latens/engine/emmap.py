@@ -12,8 +12,8 @@ from jax import Array
 from latens.engine.blocks import Shard
 from latens.models.base import AbstractModel, inner
 from latens.models.rows import per_row
-from latens.numerics.compiling import beside
-from latens.numerics.newton import Maximum, maximise
+from latens.numerics.compiling import beside, by_size
+from latens.numerics.newton import Derivatives, Maximum, derived_from, maximise
 from latens.numerics.space import Space
 
 
@@ -74,6 +74,18 @@ def surrogate(model: AbstractModel, free: Array, at: Array, xs: Any, weights: Ar
 
 
 @jax.jit
+def block_value(model: AbstractModel, free: Array, block: Shard) -> Array:
+    """The log-likelihood of one block."""
+    return log_likelihood(model, model.potentials(Space(model.constraints).params(free)), *block)
+
+
+@jax.jit
+def block_surrogate(model: AbstractModel, free: Array, block: Shard) -> Array:
+    """Q of one block at the point itself."""
+    return surrogate(model, free, free, *block)
+
+
+@by_size()
 def value(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """The log-likelihood alone."""
     potentials = model.potentials(Space(model.constraints).params(free))
@@ -81,7 +93,7 @@ def value(model: AbstractModel, free: Array, shard: Shard) -> Array:
     return total
 
 
-@jax.jit
+@by_size()
 def evidences(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """log-evidence of every row, shaped like the weights."""
     potentials = model.potentials(Space(model.constraints).params(free))
@@ -89,14 +101,14 @@ def evidences(model: AbstractModel, free: Array, shard: Shard) -> Array:
     return found
 
 
-@jax.jit
+@by_size()
 def posteriors(model: AbstractModel, free: Array, shard: Shard) -> Any:
     """What is known of the hidden part of every row."""
     potentials = model.potentials(Space(model.constraints).params(free))
     return jax.lax.map(lambda xs: per_row(lambda x: model.posterior(potentials, x), xs), shard.xs)
 
 
-@jax.jit
+@by_size()
 def expected_value(model: AbstractModel, free: Array, at: Array, shard: Shard) -> Array:
     """Q(free | at), the expected complete-data log-likelihood."""
     total: Array = over_blocks(lambda xs, w: surrogate(model, free, at, xs, w), shard)
@@ -124,7 +136,7 @@ def _expect(model: AbstractModel, potentials: Any, shard: Shard) -> tuple[Array,
     return over_blocks(lambda xs, w: jax.value_and_grad(rounded)(potentials, xs, w), shard)
 
 
-@beside
+@beside()
 def expect_shard(model: AbstractModel, potentials: Any, shard: Shard) -> tuple[Array, Any]:
     """`expect` as a program of its own, for potentials that all shards share."""
     return _expect(model, potentials, shard)
@@ -187,13 +199,15 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array, *, forwa
         total: Array = over_blocks(lambda xs, w: surrogate(model, u, free, xs, w), shard)
         return total
 
-    first = jax.jacfwd(surrogate, 1) if forward else jax.grad(surrogate, 1)
-    second = jax.jacfwd(first, 1)
+    first = jax.jacfwd if forward else jax.grad
 
-    def derivatives(u: Array) -> tuple[Array, Array]:
-        g, h = over_blocks(lambda xs, w: tuple(d(model, u, free, xs, w) for d in (first, second)), shard)
-        return g, h
+    def each(xs: Any, w: Array) -> Derivatives:
+        return derived_from(first(lambda u: surrogate(model, u, free, xs, w)))
 
+    derivatives = Derivatives(
+        lambda u: over_blocks(lambda xs, w: each(xs, w).gradient(u), shard),
+        lambda u: over_blocks(lambda xs, w: each(xs, w).both(u), shard),
+    )
     found = _inside(space, free, maximise(q, free, derivatives=derivatives))
     return log_lik, _move(model, free, found, q, n, jnp.zeros(()))
 
@@ -216,10 +230,12 @@ def step_over(
     return log_lik, update(model, free, stats, n)
 
 
-@partial(beside, static_argnames="forward")
-def one_step(model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any, *, forward: bool) -> Packed:
+@beside(static_argnames="forward")
+def one_step(
+    model: AbstractModel, free: Array | np.ndarray, shard: Shard, n: Array, prior: Any, *, forward: bool
+) -> Packed:
     """`step_over` as a program of its own."""
-    return packed(*step_over(model, free, shard, n, prior, forward=forward))
+    return packed(*step_over(model, jnp.asarray(free), shard, n, prior, forward=forward))
 
 
 @jax.jit

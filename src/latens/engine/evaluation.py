@@ -16,6 +16,8 @@ from latens.engine.emmap import (
     Care,
     Move,
     Packed,
+    block_surrogate,
+    block_value,
     expect_shard,
     expected_value,
     one_step,
@@ -29,13 +31,16 @@ from latens.engine.emmap import (
 from latens.engine.maps import AbstractMap, Step
 from latens.engine.prior import Prior, Seen
 from latens.models.base import AbstractModel
+from latens.numerics.operations import operations
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
 from latens.numerics.threads import one_thread_each
 
 LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which their sum has lost too much
 MANY, BRIEF = 1 / 4, 4  # of runs: if more lose digits, it is because of the data; evaluations that show it
-TOGETHER, FEW = 10, 2_000  # points side by side in one program, if rows are no more than that: else they cost more
+CALL, COMPILING = 1e6, 5e9  # operations that take as long as calling a program does, and as compiling one
+TOGETHER = 10  # points in one program, where the call takes as long as what is computed; else they cost more
+PASSES, ROUNDS = 3, 10  # over the rows that take as long as a step with one statistic; of Newton where there is none
 
 
 class AbstractEvaluation(AbstractMap):
@@ -52,7 +57,7 @@ class AbstractEvaluation(AbstractMap):
     weights: np.ndarray
     space: Space
     offset: float
-    side_by_side = False  # whether one step is evaluated as many are
+    spare = 0  # steps yet that the program for many points is to serve
     care = Care()  # what its steps have turned out to take
     _total: Any
 
@@ -79,7 +84,8 @@ class AbstractEvaluation(AbstractMap):
         return step, self._careful(size, step.arrived)
 
     def _step(self, free: np.ndarray) -> Packed:
-        if self.side_by_side:
+        if self.spare:
+            self.spare -= 1
             found = self._burst([free], 1, self.care)
             move = Move(found.home[0], found.length[0], found.health[0], found.size[0], found.arrived[0])
             return packed(found.log_likelihood[0], move)
@@ -133,7 +139,22 @@ class AbstractEvaluation(AbstractMap):
     @property
     def together(self) -> int:
         """Points in one program; the same on any number of cores, so that results are."""
-        return TOGETHER if len(self.weights) <= FEW else 1
+        return TOGETHER if self.operations <= 2 * CALL else 1
+
+    def spared(self) -> None:
+        """Let what was compiled for many points serve one, until its idle copies have cost as much as compiling."""
+        idle = (self.together - 1) * (self.operations - CALL)
+        self.spare = int(COMPILING / max(idle, 1.0))
+
+    @property
+    @double
+    def operations(self) -> float:
+        """How many one evaluation of the EM map takes, about: counted, so the same on any machine."""
+        shard, point = self.dealt.shards[0], np.zeros(self.space.size)
+        block = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), shard)
+        each = operations(block_value if self.base.finite else block_surrogate, self.base, point, block)
+        passes = PASSES if self.base.finite else ROUNDS * (len(point) + 1)
+        return CALL + passes * len(self.dealt.shards) * len(shard.weights) * each
 
     def inside(self, free: Array) -> Params:
         """Free coordinates → params in the frame."""

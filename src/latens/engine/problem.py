@@ -164,6 +164,7 @@ class Problem(AbstractEvaluation):
         other.dealt = self.dealt.reweighted(weights)
         other.quick = self.quick.reweighted(weights) if self.single else other.dealt
         other._weigh(weights)
+        other.spare = 0  # for many fits, each with few steps
         return other
 
     @double
@@ -172,6 +173,7 @@ class Problem(AbstractEvaluation):
         other = copy(self)
         other.base = other.model = model
         other.pseudo = self.before and self.before.statistics(model)
+        other.spare = 0  # nothing has been compiled for it
         return other
 
     @property

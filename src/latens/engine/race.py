@@ -78,7 +78,7 @@ class Bursts(Climbs):
 
     def prepare(self, points: list[np.ndarray]) -> None:
         self.problem.settle(points)
-        self.problem.side_by_side = True  # what is compiled for many points may as well serve one
+        self.problem.spared()
 
     def step(self, free: np.ndarray) -> Step:
         return self.steps([free])[0]

@@ -16,10 +16,8 @@ from latens.families.within import Reexpressed
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
-from latens.numerics.special import log1pmx, log_beta, short, stirling
+from latens.numerics.special import log1pmx, log_beta, log_beta_rest, short
 from latens.numerics.tails import beta_mass
-
-SIGNS = np.array([1.0, 1.0, -1.0])  # of a, b and a + b in log B(a, b)
 
 
 class Beta(AbstractExponentialFamily):
@@ -138,7 +136,7 @@ class _BetaAbout(AbstractAbout, Beta):
     def log_partition(self, natural: Array) -> Array:
         total, away = natural[0], natural[1] / natural[0]
         mean = self.centre + away
-        return _rest(total * mean, total * (1.0 - mean)) + total * _divergence(away, self.centre)
+        return log_beta_rest(total * mean, total * (1.0 - mean)) + total * _divergence(away, self.centre)
 
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         a = natural[0] * self.centre + natural[1]
@@ -157,11 +155,6 @@ def _means(params: Params) -> tuple[Array, Array]:
 def _of_odds(odds: Array, total: Array) -> Params:
     """Params with those odds a/b, and a + b."""
     return {"a": total * odds / (1.0 + odds), "b": total / (1.0 + odds)}
-
-
-def _rest(a: Array, b: Array) -> Array:
-    """log B(a, b) − a log μ − b log(1 − μ), μ = a/(a + b)."""
-    return stirling(jnp.stack([a, b, a + b])) @ SIGNS
 
 
 def _divergence(away: Array, centre: Array) -> Array:
@@ -186,7 +179,7 @@ def _solve(both: Array, apart: Array, centre: Array, least: float) -> Params:
         away, total = away_at(u[0]), jnp.exp(u[1])
         mean = centre + away
         fit = both + away * apart - _divergence(away, centre)
-        return total * fit - _rest(total * mean, total * (1.0 - mean))
+        return total * fit - log_beta_rest(total * mean, total * (1.0 - mean))
 
     odds, size = maximum(surrogate, start)
     return _of_odds(centre / (1.0 - centre) * jnp.exp(odds), jnp.exp(size))

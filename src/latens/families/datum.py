@@ -15,6 +15,7 @@ from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
 from latens.families.frame import ROWS
+from latens.numerics.compiling import by_size
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
 
@@ -218,7 +219,7 @@ def _first_only(flags: Array, shape: tuple[int, ...]) -> Array:
     return jnp.zeros(shape, dtype=bool).at[0].set(jnp.ravel(flags)[0])
 
 
-@jax.jit
+@by_size()
 def _supports(family: AbstractDatum, block: Any) -> Array:
     def possible(x: Any) -> Array:
         if not isinstance(x, Interval):

@@ -111,26 +111,35 @@ class Truncated(AbstractDatum):
         above = Interval(jnp.asarray(self.upper) + step, end)
         return [gone for gone, there in zip((below, above), self.ends, strict=True) if there]
 
-    def _unseen(self, potential: Array) -> Array:
-        """−log m, where m = P(inside) − (e^δ − 1) P(outside), and δ is 0 but for its gradient."""
+    def _parts(self, potential: Array) -> tuple[Array, Array]:
+        """log ∫ inside, and −log m, where m = P(inside) − (e^δ − 1) P(outside), and δ is 0 but for its gradient."""
         whole = self.family.whole_kernel(potential, jnp.zeros(()))
-        inside = self.family.set_kernel(potential, *self._range) - whole
-        outside = [self.family.set_kernel(potential, gone.lower, gone.upper) for gone in self._beyond]
-        if not outside:
-            return jnp.zeros(())
-        odds = jnp.exp(logsumexp(jnp.stack(outside)) - whole - inside)
+        if not self._beyond:
+            return whole, jnp.zeros(())
+        # all at once, which is compiled once
+        sets = jax.tree.map(lambda *ends: jnp.stack(ends), Interval(*self._range), *self._beyond)
+        masses = jax.vmap(lambda each: self.family.set_kernel(potential, each.lower, each.upper))(sets)
+        inside = masses[0] - whole
+        odds = jnp.exp(logsumexp(masses[1:]) - whole - inside)
         # written so that a range far out in a tail keeps its digits: P(inside) is never 1 − P(outside)
-        return -inside - jnp.log1p(-jnp.expm1(whole - jax.lax.stop_gradient(whole)) * odds)
+        return masses[0], -inside - jnp.log1p(-jnp.expm1(whole - jax.lax.stop_gradient(whole)) * odds)
+
+    def log_kernel(self, potential: Array, x: Any) -> Array:
+        inside, unseen = self._parts(potential)
+        if isinstance(x, Partial):
+            return jnp.where(x.seen, self.family.exact_kernel(potential, x.value), inside) + unseen
+        return self.family.log_kernel(potential, self._within(x)) + unseen
 
     def exact_kernel(self, potential: Array, y: Array) -> Array:
-        return self.family.exact_kernel(potential, y) + self._unseen(potential)
+        return self.family.exact_kernel(potential, y) + self._parts(potential)[1]
 
     def whole_kernel(self, potential: Array, y: Array) -> Array:
-        return self.family.set_kernel(potential, *self._range) + self._unseen(potential)
+        inside, unseen = self._parts(potential)
+        return inside + unseen
 
     def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
         lower, upper = jnp.maximum(lower, self.lower), jnp.minimum(upper, self.upper)
-        return self.family.set_kernel(potential, lower, upper) + self._unseen(potential)
+        return self.family.set_kernel(potential, lower, upper) + self._parts(potential)[1]
 
     def row_potential(self, params: Params, x: Any, at: Params) -> Any:
         if self.linear:

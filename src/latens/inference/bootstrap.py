@@ -52,7 +52,7 @@ class AbstractBootstrap(AbstractMethod):
         """New data for one replicate."""
 
     def evaluations(self, optimum: Optimum) -> float:
-        return float(self.replicates * max(optimum.at.evaluations, 10)) / cores()
+        return float(self.replicates * max(optimum.at.evaluations, 10))
 
     def errors(self, optimum: Optimum) -> Errors:
         found = [each for each in self._each(lambda b: self._refit(optimum, b)) if each is not None]

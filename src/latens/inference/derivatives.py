@@ -1,7 +1,6 @@
 """Derivatives that informations are made of, each a sum over blocks, by automatic differentiation."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -14,7 +13,7 @@ from latens.engine.emmap import expect, log_likelihood, over_blocks, row_step, s
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, inner
 from latens.models.rows import per_row
-from latens.numerics.compiling import once
+from latens.numerics.compiling import by_size, once
 from latens.numerics.space import Space
 
 TOGETHER = 32  # directions taken at once: each may hold a number for every hidden value
@@ -40,7 +39,7 @@ def slopes(model: AbstractModel, free: Array) -> Array:
     return found
 
 
-@jax.jit
+@by_size()
 def turned(model: AbstractModel, free: Array, directions: Array, shard: Shard) -> tuple[Any, Array]:
     """Σ E[S given x] as a tree, and Σ Cov[S given x] · directions (q, m): gradient and Hessian of ℓ in φ."""
     flat, unravel = ravel_pytree(model.potentials(Space(model.constraints).params(free)))
@@ -61,7 +60,7 @@ def curvature(model: AbstractModel, free: Array, stats: Any) -> Array:
     return -jax.hessian(lambda u: inner(model.potentials(space.params(u)), stats))(free)
 
 
-@partial(jax.jit, static_argnames="forward")
+@by_size(static_argnames="forward")
 def row_curvatures(model: AbstractModel, free: Array, shard: Shard, *, forward: bool) -> tuple[Array, Array]:
     """(complete, observed) of a model without a finite statistic; `forward` as in `row_step`."""
     first = jax.jacfwd if forward else jax.grad
@@ -80,7 +79,7 @@ def row_curvatures(model: AbstractModel, free: Array, shard: Shard, *, forward: 
     return complete, observed
 
 
-@jax.jit
+@by_size()
 def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """Σ Cov[score of the complete datum given x]: (p, p), of a model without a finite statistic."""
     space = Space(model.constraints)
@@ -97,14 +96,14 @@ def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
     return total
 
 
-@jax.jit
+@by_size()
 def filled(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """Σ ∂s̄/∂θ: (q, p), how the E-step's answer moves with the point it is taken at."""
     push = jax.linearize(lambda u: ravel_pytree(expect(model, u, shard)[1])[0], free)[1]
     return _along(push, jnp.eye(len(free)))
 
 
-@jax.jit
+@by_size()
 def row_cross(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """Σ ∂²Q(θ | θ′)/∂θ∂θ′: (p, p), of a model without a finite statistic."""
 
@@ -115,7 +114,7 @@ def row_cross(model: AbstractModel, free: Array, shard: Shard) -> Array:
     return total
 
 
-@jax.jit
+@by_size()
 def through(model: AbstractModel, free: Array, stats: Any, moves: Array, n: Array) -> Array:
     """(p, p) Jacobian of the EM map: ∂M/∂s̄ · ∂s̄/∂θ."""
     flat, unravel = ravel_pytree(stats)
@@ -123,7 +122,7 @@ def through(model: AbstractModel, free: Array, stats: Any, moves: Array, n: Arra
     return _along(push, moves)
 
 
-@jax.jit
+@by_size()
 def row_through(model: AbstractModel, free: Array, shard: Shard, n: Array) -> Array:
     """The same for a model without a finite statistic."""
     found: Array = jax.jacfwd(lambda u: row_step(model, u, shard, n)[1].free)(free)
@@ -138,7 +137,7 @@ def _block_scores(model: AbstractModel, free: Array, xs: Any) -> Array:
     return found.reshape(-1, len(free))
 
 
-@jax.jit
+@by_size()
 def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """Σ w s sᵀ over the scores s of the rows: (p, p)."""
 
@@ -151,7 +150,7 @@ def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
     return total
 
 
-@partial(jax.jit, static_argnums=3)
+@by_size(static_argnums=3)
 def cluster_scores(model: AbstractModel, free: Array, labelled: Shard, number: int) -> Array:
     """(number, p) Σ w s over the rows of each cluster; the rows of the shard are pairs (x, cluster)."""
 

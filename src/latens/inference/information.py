@@ -171,9 +171,9 @@ def information(problem: Problem, free: np.ndarray) -> FreeInformation:
         along = slopes(model, point)
         # Σ Cov[S] is met along the p directions of the parameters, or in all q of the potentials if fewer
         few = along.shape[1] < along.shape[0]
-        stats, half = score_covariance(problem, point, along if few else jnp.eye(len(along)))
+        stats, half = score_covariance(problem, point, np.asarray(along) if few else np.eye(len(along)))
         complete = curvature(model, point, stats)
-        observed = complete - (half if few else half @ along)
+        observed = np.asarray(complete) - (half if few else half @ np.asarray(along))
     else:
         shards = problem.dealt.finer(len(free))
         forward = problem.care.forward
@@ -184,10 +184,12 @@ def information(problem: Problem, free: np.ndarray) -> FreeInformation:
     return FreeInformation(labels, whole, np.asarray(observed), outer, directions=np.eye(len(free)), whole=whole)
 
 
-def score_covariance(problem: Problem, point: Array, directions: Array) -> tuple[Any, Array]:
+def score_covariance(problem: Problem, point: Array, directions: np.ndarray) -> tuple[Any, np.ndarray]:
     """Σ E[S given x] as a tree, and (∂φ/∂θ)ᵀ Σ Cov[S given x] · directions: (p, m)."""
     shards = problem.dealt.finer(directions.shape[1])
-    stats, covariance = problem.dealt.add(lambda shard: turned(problem.model, point, directions, shard), shards)
+    stats, covariance = problem.dealt.add(
+        lambda shard: turned(problem.model, point, jnp.asarray(directions), shard), shards
+    )
     if problem.pseudo is not None:
         stats = jax.tree.map(jnp.add, stats, problem.pseudo)
-    return stats, slopes(problem.model, point).T @ covariance
+    return stats, np.asarray(slopes(problem.model, point)).T @ np.asarray(covariance)

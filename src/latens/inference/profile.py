@@ -150,7 +150,7 @@ class Profile(AbstractMethod):
     def evaluations(self, optimum: Optimum) -> float:
         # about 7 runs for each end; the M-step of a pulled model is a Newton iteration
         ends = 2 * int(optimum.problem.space.distinct.sum())
-        return ends * 7 * max(optimum.at.evaluations, 10) / cores()
+        return 7.0 * ends * max(optimum.at.evaluations, 10)
 
     def errors(self, optimum: Optimum) -> Errors:
         raise InferenceError(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -14,6 +13,7 @@ from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, Rows
 from latens.models.degeneration import collapsed, least_spread
 from latens.models.totals import anywhere, totals
+from latens.numerics.compiling import by_size
 from latens.numerics.space import Constraints, Params
 
 
@@ -139,7 +139,7 @@ class IID(AbstractModel):
         return self.family.sample(params, key, like)
 
 
-@jax.jit
+@by_size()
 def _begin(family: AbstractFamily, xs: Any, weights: Array) -> Params:
     """The M-step from what the rows are expected to be at some params."""
     proxy = family.proxy

@@ -21,6 +21,7 @@ from latens.models.different import Different
 from latens.models.rows import per_row
 from latens.models.seeding import distinct_rows, guided, partition
 from latens.models.totals import anywhere, totals
+from latens.numerics.compiling import by_size
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
 from latens.numerics.simplex import Composition
@@ -287,12 +288,12 @@ def _allowed(logs: Array, x: Any) -> Array:
     return jnp.where(x.allowed, logs, -jnp.inf) if isinstance(x, Labelled) else logs
 
 
-@jax.jit
+@by_size()
 def _features(model: Mixture, frame: AbstractFrame, xs: Any) -> Array:
     return jax.vmap(model.components.lead.features)(frame.unmixed(xs))
 
 
-@jax.jit
+@by_size()
 def _from_groups(model: Mixture, xs: Any, memberships: Array) -> Params:
     """The M-step from (n, k) memberships."""
     parts = model.components.proxy

@@ -9,12 +9,28 @@ from jax import Array
 
 RIDGE = 1e-13  # of each coordinate's own curvature, so that what the objective does not depend on stays
 
-Derivatives = Callable[[Array], tuple[Array, Array]]
+
+class Derivatives(NamedTuple):
+    """Of a function (p,) → scalar."""
+
+    gradient: Callable[[Array], Array]  # (p,)
+    both: Callable[[Array], tuple[Array, Array]]  # gradient (p,) and Hessian (p, p)
+
+
+def derived_from(gradient: Callable[[Array], Array]) -> Derivatives:
+    """The gradient, and with it the Hessian, which is its derivative taken forward."""
+
+    def both(u: Array) -> tuple[Array, Array]:
+        hessian, g = jax.jacfwd(lambda at: (gradient(at),) * 2, has_aux=True)(u)
+        return g, hessian
+
+    return Derivatives(gradient, both)
 
 
 class _State(NamedTuple):
     point: Array
     value: Array
+    hessian: Array  # where the last step began
     damping: Array
     left: Array
     done: Array
@@ -46,20 +62,16 @@ def maximise(
     Each step solves (−H + λ·diag|H|) δ = g (Levenberg–Marquardt damping) and is taken only if the
     objective does not fall; λ shrinks after success and grows after failure.
 
-    **Arguments:** `objective` (p,) → scalar, `start` (p,), `derivatives` (p,) → gradient (p,) and
-    Hessian (p, p), by automatic differentiation if not given.
+    **Arguments:** `objective` (p,) → scalar, `start` (p,), `derivatives`: its own, by automatic
+    differentiation if not given.
     **Returns:** a `Maximum`, which has arrived if the squared Newton decrement gᵀδ fell below 1e-13, or 1e-16 of the
     objective's size; it is looked for until that is below 1e-22. A NaN among the derivatives ends the search.
     **Source:** Marquardt (1963), SIAM J. Appl. Math. 11, 431; Nocedal & Wright (2006), ch. 10.
     """
-    if derivatives is None:
-        gradient, hessian = jax.grad(objective), jax.hessian(objective)
-
-        def derivatives(u: Array) -> tuple[Array, Array]:
-            return gradient(u), hessian(u)
+    derivatives = derivatives or derived_from(jax.grad(objective))
 
     def step(state: _State) -> _State:
-        g, hessian = derivatives(state.point)
+        g, hessian = derivatives.both(state.point)
         scale = jnp.maximum(jnp.abs(jnp.diag(hessian)), 1e-12)
         delta = jnp.linalg.solve(state.damping * jnp.diag(scale) - hessian, g)
         decrement = g @ delta
@@ -74,6 +86,7 @@ def maximise(
         return _State(
             jnp.where(good, candidate, state.point),
             jnp.where(good, value, state.value),
+            hessian,
             jnp.where(good, state.damping * 0.05, jnp.maximum(state.damping, 1e-4) * 10.0),
             # of a step that damping holds back the decrement says nothing
             jnp.where(still, 0.0, jnp.where(lost, jnp.nan, jnp.where(state.damping <= 1e-2, decrement, state.left))),
@@ -81,16 +94,20 @@ def maximise(
             state.steps + 1,
         )
 
-    first = _State(start, objective(start), jnp.asarray(1e-4), jnp.asarray(jnp.inf), jnp.asarray(False), jnp.asarray(0))
+    none, unknown = jnp.zeros((len(start), len(start))), jnp.asarray(jnp.inf)
+    first = _State(start, objective(start), none, jnp.asarray(1e-4), unknown, jnp.asarray(False), jnp.asarray(0))
     end = jax.lax.while_loop(lambda s: ~s.done & (s.steps < max_steps), step, first)
     arrived = jnp.abs(end.left) <= jnp.maximum(1e-13, 1e-16 * (1.0 + jnp.abs(end.value)))
-    return Maximum(_differentiable(jax.lax.stop_gradient(end.point), derivatives), arrived)
+    point, hessian = jax.lax.stop_gradient((end.point, end.hessian))
+    return Maximum(_differentiable(point, derivatives.gradient(point), hessian), arrived)
 
 
-def _differentiable(end: Array, derivatives: Derivatives) -> Array:
-    """The same point, with the derivative of an argmax: −H⁻¹ ∂g, not that of the steps that led there."""
-    g, hessian = derivatives(end)
-    curvature = -jax.lax.stop_gradient(hessian)
+def _differentiable(end: Array, g: Array, hessian: Array) -> Array:
+    """The same point, with the derivative of an argmax: −H⁻¹ ∂g, not that of the steps that led there.
+
+    The last of them was so short that where it began the Hessian is the same.
+    """
+    curvature = -hessian
     step = jnp.linalg.solve(curvature + RIDGE * jnp.diag(jnp.abs(jnp.diag(curvature))), g)
     step = jnp.where(jnp.isfinite(step), step, 0.0)
     return end + (step - jax.lax.stop_gradient(step))

@@ -8,6 +8,7 @@ from jax import Array
 from latens.numerics.logarithm import log
 
 TINY = 1e-300
+SIGNS = np.array([1.0, 1.0, -1.0])  # of a, b and a + b in log B(a, b)
 RISING = np.poly(-np.arange(12.0))  # coefficients of a(a + 1)...(a + 11), the highest first
 
 
@@ -92,6 +93,7 @@ def expm1mx(x: Array) -> Array:
 expm1mx.defjvps(lambda t, value, x: jnp.expm1(x) * t)
 
 
+@jax.custom_jvp
 def log_mixed(share: Array, x: Array) -> Array:
     """log(1 − p + p eˣ) − p x ≥ 0, to full precision next to x = 0, where it is p(1 − p) x²/2."""
     near = jnp.abs(x) < 0.5
@@ -100,6 +102,20 @@ def log_mixed(share: Array, x: Array) -> Array:
     far = jnp.where(near, 1.0, x)
     wide = jnp.logaddexp(jnp.log1p(-share), jnp.log(share) + far) - share * far
     return jnp.where(near, close, wide)
+
+
+def _mixed_odds(share: Array, x: Array) -> Array:
+    """(eˣ − 1)/(1 − p + p eˣ), from that of −x and 1 − p where eˣ could be too large."""
+    up = x > 0
+    down = jnp.where(up, -x, x)
+    scale = jnp.where(up, share, 1.0 - share) + jnp.where(up, 1.0 - share, share) * jnp.exp(down)
+    return jnp.where(up, -1.0, 1.0) * jnp.expm1(down) / scale
+
+
+log_mixed.defjvps(
+    lambda t, value, share, x: (_mixed_odds(share, x) - x) * t,
+    lambda t, value, share, x: share * (1.0 - share) * _mixed_odds(share, x) * t,
+)
 
 
 @jax.custom_jvp
@@ -156,5 +172,9 @@ def deviance(y: Array, mean: Array) -> Array:
 
 def log_beta(a: Array, b: Array) -> Array:
     """log B(a, b), without the terms of log Γ that cancel; `jax.scipy.special.betaln` is only good to 1e-6."""
-    rest = stirling(a) + stirling(b) - stirling(a + b)
-    return rest - a * jnp.log1p(b / a) - b * jnp.log1p(a / b)
+    return log_beta_rest(a, b) - a * jnp.log1p(b / a) - b * jnp.log1p(a / b)
+
+
+def log_beta_rest(a: Array, b: Array) -> Array:
+    """log B(a, b) − a log μ − b log(1 − μ), μ = a/(a + b)."""
+    return stirling(jnp.stack([a, b, a + b])) @ SIGNS

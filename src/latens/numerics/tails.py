@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from latens.numerics.masses import log1mexp, log_difference, log_integral
-from latens.numerics.special import expm1mx, log_mixed, log_ratio, logsumexp, stirling
+from latens.numerics.special import expm1mx, log_beta_rest, log_mixed, log_ratio, logsumexp, stirling
 
 
 def gamma_mass(shape: Array, rate: Array, lower: Array, upper: Array) -> Array:
@@ -15,8 +16,11 @@ def gamma_mass(shape: Array, rate: Array, lower: Array, upper: Array) -> Array:
     def log_f(u: Array, shape: Array, top: Array, constant: Array) -> Array:
         return constant - shape * expm1mx(u - top)
 
+    def roughly(u: Array, shape: Array, top: Array, constant: Array) -> Array:
+        return -shape * (jnp.expm1(u - top) - (u - top))
+
     top = -log_ratio(rate, shape)
-    return log_integral(log_f, (shape, top, -stirling(shape)), lower, upper, top)
+    return log_integral(log_f, roughly, (shape, top, -stirling(shape)), lower, upper, top)
 
 
 def beta_mass(a: Array, b: Array, shift: Array, lower: Array, upper: Array) -> Array:
@@ -25,9 +29,13 @@ def beta_mass(a: Array, b: Array, shift: Array, lower: Array, upper: Array) -> A
     def log_f(u: Array, total: Array, share: Array, top: Array, constant: Array) -> Array:
         return constant - total * log_mixed(share, u - top)
 
-    constant = stirling(a + b) - stirling(a) - stirling(b)
+    def roughly(u: Array, total: Array, share: Array, top: Array, constant: Array) -> Array:
+        x = u - top
+        return -total * (jnp.logaddexp(jnp.log1p(-share), jnp.log(share) + x) - share * x)
+
+    constant = -log_beta_rest(a, b)
     top = log_ratio(a, b) - shift
-    return log_integral(log_f, (a + b, a / (a + b), top, constant), lower, upper, top)
+    return log_integral(log_f, roughly, (a + b, a / (a + b), top, constant), lower, upper, top)
 
 
 def _side(right: Array) -> tuple[Array, Array]:
@@ -60,9 +68,10 @@ def count_mass(
     first, beyond = jnp.maximum(jnp.ceil(lower), 0.0), jnp.floor(upper) + 1.0
     right, far_right = first > mean, beyond > mean
     none_below, none_above = first <= 0, jnp.isposinf(beyond) | (beyond > most)
-    left = tail(jnp.where(none_below, 1.0, first), right)
+    # both at once, which is compiled once
+    ends = jnp.stack([jnp.where(none_below, 1.0, first), jnp.where(none_above | (beyond <= 0), 1.0, beyond)])
+    left, end = jax.vmap(tail)(ends, jnp.stack([right, far_right]))
     left = jnp.where(none_below, jnp.where(right, 0.0, -jnp.inf), left)
-    end = tail(jnp.where(none_above | (beyond <= 0), 1.0, beyond), far_right)
     end = jnp.where(none_above, jnp.where(far_right, -jnp.inf, 0.0), end)
     large, small = jnp.where(right, left, end), jnp.where(right, end, left)
     one_side = right | ~far_right
