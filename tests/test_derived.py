@@ -125,7 +125,11 @@ REFUSED = [
     (lambda: LIVES.derive(lambda p: p["scale"], scale="logit"), lt.ParameterError, "'logit' has no place for"),
     (lambda: PAIR.derive(lambda p: p["mean"].min(), scale="log"), lt.ParameterError, "'log' has no place for"),
     (lambda: LIVES.derive(survival(1.0)).interval(method="wald"), lt.ParameterError, "'delta' or 'profile'"),
-    (lambda: LIVES.derive(survival(1.0)).interval(95), lt.ParameterError, "level must lie"),
+    (
+        lambda: LIVES.derive(survival(1.0)).interval(95),
+        lt.ParameterError,
+        "level must be a number strictly between 0 and 1",
+    ),
     (
         lambda: LIVES.derive(lambda p: (p["shape"] / LIVES.params["shape"] - 1 - 1e-9) ** 2),
         lt.InferenceError,

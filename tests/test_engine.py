@@ -141,7 +141,7 @@ def test_a_burst_that_fails_says_so():
 def test_starts_that_cannot_be():
     for make, words in (
         (lambda: lt.Starts(0), "at least 1"),
-        (lambda: lt.Starts(-1, random=3), "at least 1"),
+        (lambda: lt.Starts(-1, random=3), "seeded must be a whole number of at least 0"),
         (lambda: lt.fit(NORMALS, PAIR, start=[]), "empty"),
         (lambda: lt.fit(NORMALS, PAIR, start=[BEGIN, {"mean": [0, 1]}]), "start 1: parameter"),
         (lambda: lt.fit(NORMALS, PAIR, start=[BEGIN], starts=3), "not both"),

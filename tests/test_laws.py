@@ -180,6 +180,8 @@ def test_a_model_that_recompiles_fails():
     calls = []
 
     class Restless(Rate):
+        size: int = 0  # a program is made for each
+
         def log_evidence(self, potentials, x):
             calls.append(1)
             return super().log_evidence(potentials, x)
@@ -189,6 +191,8 @@ def test_a_model_that_recompiles_fails():
     lt.fit(Restless(), COUNTS, start={"rate": 2.0})
     lt.fit(Restless(), COUNTS + 1, start={"rate": 2.0})
     assert len(calls) == traced
+    lt.fit(Restless(1), COUNTS, start={"rate": 1.0})
+    assert len(calls) > traced  # it would show
 
 
 def test_numeric_and_closed_m_steps_agree():

@@ -251,8 +251,8 @@ DIFFERENT = lt.fit(lt.IID(lt.Normal()), PAIR[:-1])
 KNOWN = lt.Mixture(lt.Poisson(), 2, weights=(0.5, 0.5))
 REFUSED = [
     (lambda: FIT.standard_errors("jackknife"), ParameterError, "unknown method 'jackknife'; there are observed"),
-    (lambda: FIT.confidence_intervals(1.0), ParameterError, "level must lie strictly between 0 and 1"),
-    (lambda: FIT.confidence_intervals(95), ParameterError, "such as 0.95; got 95"),
+    (lambda: FIT.confidence_intervals(1.0), ParameterError, "level must be a number strictly between 0 and 1"),
+    (lambda: FIT.confidence_intervals(95), ParameterError, "such as 0.95, got 95"),
     (lambda: FIT.derive(lambda p: p["mean"]).interval(0), ParameterError, "level"),
     (lambda: FIT.derive(lambda p: float(p["mean"][0])), InferenceError, "write it with jax.numpy"),
     (lambda: FIT.derive(lambda p: np.log(p["variance"])), InferenceError, "cannot be differentiated"),

@@ -11,6 +11,8 @@ from latens.data.half_seen import one_of
 from latens.data.text import column_of
 from latens.errors import DataError, listed
 
+MOST = 100_000  # codes
+
 
 def categories(column: Any, name: str) -> Any:
     """A column as `OneOf`, or as the numbers or `Interval` it is."""
@@ -33,12 +35,18 @@ def _sets(column: Any) -> OneOf:
 
 
 def told(column: Any) -> tuple[Any, ...]:
-    """The categories that a column holds, sorted: texts, or whole numbers."""
+    """The categories that a column holds, sorted: texts, or whole numbers.
+
+    **Raises:** `DataError` for ends of intervals or codes that are too large to be codes.
+    """
     if isinstance(column, OneOf):
         return column.labels or tuple(sorted({code for members in column.sets for code in members or ()}))
     if isinstance(column, Interval):
         ends = np.concatenate([column.lower.ravel(), column.upper.ravel()])
-        return tuple(range(int(ends[np.isfinite(ends)].max(initial=0)) + 1))
+        most = ends[np.isfinite(ends)].max(initial=0)
+        if most > MOST:
+            raise DataError(f"an interval ends at {most:g}, which is no code of a category (at most {MOST:,})")
+        return tuple(range(int(most) + 1))
     values = np.unique(np.asarray(column, dtype=float))
     return tuple(int(v) if v == int(v) else float(v) for v in values[np.isfinite(values)])
 
@@ -61,7 +69,7 @@ def as_codes(column: OneOf, names: Sequence[Any], what: str) -> OneOf:
     """Sets of codes of these names; raises `DataError` for one that is not among them."""
     if not names:
         return column
-    own: Sequence[Any] = column.labels or range(max((max(m) for m in column.sets if m), default=0) + 1)
+    own: Any = column.labels or range(max((max(m) for m in column.sets if m), default=0) + 1)  # takes no memory
     place = {name: code for code, name in enumerate(names)}
     place |= {str(name): code for code, name in enumerate(names)}
 

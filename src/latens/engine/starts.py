@@ -13,7 +13,7 @@ from latens.engine.problem import Problem, to_free
 from latens.engine.race import Climbs, climbs_of, race
 from latens.engine.status import Status
 from latens.engine.stop import Stop
-from latens.errors import LatensError, ModelError, ParameterError
+from latens.errors import LatensError, ModelError
 from latens.numerics.asked import whole
 from latens.numerics.precision import double
 
@@ -46,10 +46,8 @@ class Starts:
     def __post_init__(self) -> None:
         if self.finished is not None:
             whole(self.finished, "Starts: finished", 1)
-        for name in ("seeded", "random"):
-            whole(getattr(self, name), f"Starts: {name}", 0)
-        if self.seeded + self.random < 1:
-            raise ParameterError("Starts: at least 1 must be seeded or random")
+        drawn = whole(self.seeded, "Starts: seeded", 0) + whole(self.random, "Starts: random", 0)
+        whole(drawn, "Starts: seeded and random together", 1)
 
 
 @dataclass(frozen=True)

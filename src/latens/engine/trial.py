@@ -15,17 +15,19 @@ BRANCH = (jax.errors.TracerBoolConversionError, jax.errors.TracerIntegerConversi
 NOT_JAX = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
 
 
+@jax.jit
+def _evidence(model: AbstractModel, free: Any, x: Any) -> Any:
+    return model.log_evidence(model.potentials(Space(model.constraints).params(free)), x)
+
+
 def tried(model: AbstractModel, xs: Any) -> None:
     """Trace the evidence of one row; raises `ModelError` saying what in it cannot be."""
     name = "log_joint" if isinstance(model, Latent) else f"{type(model).__name__}.log_evidence"
     space = Space(model.constraints)
     row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf)[1:], leaf.dtype), xs)
 
-    def evidence(free: Any, x: Any) -> Any:
-        return model.log_evidence(model.potentials(space.params(free)), x)
-
     try:
-        found = jax.eval_shape(evidence, jnp.zeros(space.size), row)
+        found = _evidence.eval_shape(model, jnp.zeros(space.size), row)  # traced once for models of a kind
     except LatensError:
         raise
     except KeyError as error:

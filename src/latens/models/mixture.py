@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Labelled, complete_cells, without_labels
+from latens.cells import Labelled, without_labels
 from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily, no_family
 from latens.families.expected import Chances, Moments
@@ -20,7 +20,7 @@ from latens.models.degeneration import collapsed, least_spread
 from latens.models.different import Different
 from latens.models.rows import per_row
 from latens.models.seeding import distinct_rows, guided, partition
-from latens.models.totals import anywhere, totals
+from latens.models.totals import from_groups
 from latens.numerics.compiling import by_size
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
@@ -198,7 +198,7 @@ class Mixture(AbstractModel):
         groups = partition(np.asarray(features), np.asarray(weights), self.components.k, rng, apart=apart)
         if isinstance(xs, Labelled):
             groups = guided(groups, np.asarray(xs.allowed))
-        return _from_groups(self, rows, jnp.asarray(groups * np.asarray(weights)[:, None]))
+        return from_groups(self, rows, jnp.asarray(groups * np.asarray(weights)[:, None]))
 
     def about(self, params: Params) -> "Mixture":
         return eqx.tree_at(lambda model: model.components, self, self.components.about(params))
@@ -220,7 +220,7 @@ class Mixture(AbstractModel):
     def pooled(self, xs: Any, weights: Array) -> Params:
         """Every component as all rows together, all equally likely."""
         k = self.components.k
-        return _from_groups(self, without_labels(xs), jnp.repeat(weights[:, None] / k, k, 1))
+        return from_groups(self, without_labels(xs), jnp.repeat(weights[:, None] / k, k, 1))
 
     def labelled(self, xs: Any, labels: np.ndarray | None) -> Any:
         return xs if labels is None else Labelled(xs, labels)
@@ -291,11 +291,3 @@ def _allowed(logs: Array, x: Any) -> Array:
 @by_size()
 def _features(model: Mixture, frame: AbstractFrame, xs: Any) -> Array:
     return jax.vmap(model.components.lead.features)(frame.unmixed(xs))
-
-
-@by_size()
-def _from_groups(model: Mixture, xs: Any, memberships: Array) -> Params:
-    """The M-step from (n, k) memberships."""
-    parts = model.components.proxy
-    stats = totals(parts.log_kernels, parts.potentials(anywhere(parts.constraints)), complete_cells(xs), memberships)
-    return model.maximise({"weights": memberships.sum(0), "components": stats})

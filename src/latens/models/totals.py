@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from latens.cells import complete_cells
+from latens.numerics.compiling import by_size
 from latens.numerics.space import Constraints, Params, Space
 
 
@@ -22,3 +24,11 @@ def anywhere(constraints: Constraints) -> Params:
     """Some params inside the constraints."""
     space = Space(constraints)
     return space.params(jnp.zeros(space.size))
+
+
+@by_size()
+def from_groups(model: Any, xs: Any, memberships: Array) -> Params:
+    """The M-step from (n, k) memberships."""
+    parts = model.components.proxy
+    stats = totals(parts.log_kernels, parts.potentials(anywhere(parts.constraints)), complete_cells(xs), memberships)
+    return model.maximise({"weights": memberships.sum(0), "components": stats})
