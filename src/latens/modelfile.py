@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from latens.data.column import numbers
-from latens.data.files import columns_in
+from latens.data.files import columns_in, is_there
 from latens.data.half_seen import right_censored
 from latens.data.schema import ARRAY, CELL, NUMBER, TABLE, TEXT, TEXTS, WHOLE, Kind, check, either, list_of, table_of
 from latens.data.text import Table, read_cells
@@ -111,7 +111,7 @@ def load(path: Path, *, data: Path | None = None) -> Plan:
     **Raises:** `DataError` for a missing or malformed file, an unknown key, missing data; `ModelError`
     for a model that cannot be what is written.
     """
-    if not path.is_file():
+    if not is_there(path):
         raise DataError(f"there is no file {path}")
     try:
         text = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -47,6 +47,11 @@ class Fit(Estimates):
         return (*self._problem.notes, *self.model.notes)
 
     @property
+    def unfollowed(self) -> dict[str, str]:
+        """label → why, of the scalars whose profile could not be followed, so far as it was asked for."""
+        return dict(self._optimum.unfollowed)
+
+    @property
     def links(self) -> np.ndarray:
         """(P,) per scalar, the scale its interval is formed on: "identity", "log" or "logit"."""
         return self._problem.space.links

@@ -43,11 +43,19 @@ def columns_in(path: Path, wanted: Sequence[str] = ()) -> Table:
     return table_of({name: _plain(frame[name], path, hint) for name in names}, f"{path}: ", hint, notes)
 
 
+def is_there(path: Path) -> bool:
+    """Whether it is a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (ValueError, OSError):
+        return False
+
+
 def frame_in(path: Path) -> pl.DataFrame:
     """A text or Parquet file as it is; raises `DataError` if it is absent, malformed or of another kind."""
     import polars as pl
 
-    if not path.is_file():
+    if not is_there(path):
         raise DataError(f"there is no file {path}")
     kind = path.suffix.lower()
     if kind not in (*TEXTS, ".parquet"):

@@ -19,8 +19,8 @@ STILL = 1e-2  # standard errors: a fall after a shorter step may be rounding
 PATIENCE = 20  # points below the best that an accelerator may go through before it is called back; and such falls
 LEAP = 50  # evaluations, and twice as many each time, after which it is seen whether the way since leads to an edge
 LEAPS = (60.0, 20.0, 6.0)  # how far, in free coordinates, where logarithms are what goes to an edge
-# on a way as far as this in free coordinates, a rise of no more: a standard error of 35 at least, were it to a maximum
-STRAY, RISE = 0.05, 1e-6
+STRAY, RISE = 0.05, 1e-6  # a way so far and a rise of no more: a standard error of 35 at least, were it to a maximum
+UNFOUND = "the M-step"  # how a reason begins that says nothing of the likelihood
 MEMORY, TURNS = 16, 8  # of so many plain steps, how many must have changed from growing to shrinking or back
 
 
@@ -245,14 +245,14 @@ class Run:
         """Whether this point is the last, and why."""
         reason = self.given.ailment(self.point, step.health)
         if not reason and not np.isfinite(step.free).all():
-            reason = self.given.ailment(step.free) or "the M-step has no maximum inside the constraints"
+            reason = self.given.ailment(step.free) or f"{UNFOUND} has no maximum inside the constraints"
         if not reason and not step.arrived:
             reason = self._lost(step)
         if reason:
             return Status.DEGENERATE, reason
         status = self.stop.judge(distance if step.arrived else np.inf, self.evaluations)
-        far = STILL < distance < np.inf
-        blurred = self.stop.tolerance > 0 and step.arrived and self._blurred(step) and not far
+        near = not STILL < distance < np.inf
+        blurred = self.stop.tolerance > 0 and step.arrived and self._blurred(step) and near
         slow = status is Status.CONVERGED and self.evaluations > LEAP
         ended = blurred or status is Status.CONVERGED
         if ended and (none := ((blurred or slow) and self._edge(ending=True)) or self.given.doubt(self.point)):
@@ -273,11 +273,11 @@ class Run:
         """Why an M-step that did not find the maximum of Q is the end, or nothing while it still goes up."""
         if np.array_equal(step.free, self.point):
             return (
-                "the M-step cannot be computed at these params: Q or its derivatives are not finite there; try other "
+                f"{UNFOUND} cannot be computed at these params: Q or its derivatives are not finite there; try other "
                 "starts, or write the density so that it stays finite"
             )
         self.stuck = self.stuck + 1 if step.length <= STILL else 0
-        return "the M-step does not come to the maximum of Q; try other starts" if self.stuck > PATIENCE else ""
+        return f"{UNFOUND} does not come to the maximum of Q; try other starts" if self.stuck > PATIENCE else ""
 
 
 def _as_near(length: float) -> str:

@@ -132,7 +132,7 @@ def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | No
         scalars = [Entry(optimum.problem.frame, np.asarray(i), function) for i in range(value.size)]
         wanted = zip(scalars, names, value.ravel(), deviation.ravel(), scales.ravel(), strict=True)
         try:
-            return profiled(optimum, [Wanted(*each) for each in wanted], level)
+            return profiled(optimum, [Wanted(*each) for each in wanted], level)[0]
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
             raise InferenceError(
                 "interval: along a profile the function is compiled, so it may not look at values: write jnp.where for "

@@ -30,6 +30,11 @@ class Optimum:
 
     at: Iterate
 
+    @cached_property
+    def unfollowed(self) -> dict[str, str]:
+        """Name → why, of the scalars whose profile could not be followed when it was asked for."""
+        return {}
+
     @property
     def problem(self) -> Problem:
         """The data bound to the model, reckoned from the fit where that takes care."""

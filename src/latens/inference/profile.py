@@ -13,7 +13,7 @@ from jax import Array
 
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
-from latens.engine.loop import run
+from latens.engine.loop import UNFOUND, run
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError
@@ -21,7 +21,7 @@ from latens.families.frame import AbstractFrame
 from latens.inference.errors import AbstractMethod, Errors, Optimum
 from latens.inference.information import Held, Information, information
 from latens.inference.intervals import LINKS, from_link, quantile, to_link
-from latens.inference.trust import FIXED, nothing_left
+from latens.inference.trust import CLOSE, FIXED, nothing_left
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import once
 from latens.numerics.constraints import EDGE
@@ -173,7 +173,8 @@ class Profile(AbstractMethod):
             for i in shown
         ]
         out = np.full((len(moving), 2), np.nan)
-        out[shown] = profiled(optimum, wanted, level)
+        out[shown], unfollowed = profiled(optimum, wanted, level)
+        optimum.unfollowed.update(unfollowed)
         for i in np.flatnonzero(~problem.space.distinct):
             # a scalar that is not shown repeats one that is
             out[i] = out[min(shown, key=lambda j: np.abs(found.jacobian[j] - found.jacobian[i]).max())]
@@ -192,13 +193,27 @@ class Wanted:
 
 
 @double
-def profiled(optimum: Optimum, wanted: Sequence[Wanted], level: float) -> np.ndarray:
-    """(m, 2) the ends of the profile-likelihood intervals of scalars."""
+def profiled(optimum: Optimum, wanted: Sequence[Wanted], level: float) -> tuple[np.ndarray, dict[str, str]]:
+    """(m, 2) the ends of the profile-likelihood intervals of scalars, NaN where one cannot be followed; and why.
+
+    **Raises:** `InferenceError` if none can, or the fit turns out not to be the maximum.
+    """
     z = quantile(level)
+    unfollowed: dict[str, str] = {}
+
+    def end(wanted: Wanted, side: float) -> float:
+        try:
+            return _end(optimum, wanted, side, z)
+        except _Unfollowed as error:
+            unfollowed[wanted.name] = str(error)
+            return np.nan
+
     ends = [(each, side) for each in wanted for side in (-1.0, 1.0)]
     with ThreadPoolExecutor(cores()) as pool:
-        found = list(pool.map(lambda end: _end(optimum, end[0], end[1], z), ends))
-    return np.array(found).reshape(-1, 2)
+        found = np.array(list(pool.map(lambda each: end(*each), ends))).reshape(-1, 2)
+    if len(unfollowed) == len(wanted):
+        raise InferenceError("; ".join(unfollowed.values()))
+    return np.where(np.isnan(found).any(1, keepdims=True), np.nan, found), unfollowed
 
 
 @once
@@ -235,8 +250,9 @@ def _end(optimum: Optimum, wanted: Wanted, side: float, z: float) -> float:
         target = np.asarray(centre[0] + side * pull * scale)
         pulled = Pulled(problem.base, wanted.scalar, link, target, strength)
         *_, last = run(problem.modelled(pulled), free, Auto(), NEAR)
-        if last.status not in (Status.CONVERGED, Status.DEGENERATE):
-            raise InferenceError(f"the profile of {wanted.name} cannot be followed: {last.status.sentence}")
+        near = last.distance <= CLOSE  # rounding alone may have kept it from the end
+        if last.status not in (Status.CONVERGED, Status.DEGENERATE) and not near:
+            raise _Unfollowed(f"the profile of {wanted.name} cannot be followed: {last.status.sentence}")
         free = last.free
         deviance = 2 * (best - problem.log_likelihood(free) - problem.log_prior(free))
         if deviance < -1e-4:
@@ -244,8 +260,10 @@ def _end(optimum: Optimum, wanted: Wanted, side: float, z: float) -> float:
                 f"the profile of {wanted.name} leads to a log-likelihood higher by {-deviance / 2:.4g}: the "
                 "fit is not the maximum; fit again with more starts (starts=20)"
             )
-        if last.status is Status.DEGENERATE:
-            raise _Open
+        if last.status is Status.DEGENERATE and not near:
+            if problem.ailment(free) or not last.reason.startswith(UNFOUND):
+                raise _Open
+            raise _Unfollowed(f"the profile of {wanted.name} cannot be followed: {last.reason}")
         ends[pull] = (float(np.sqrt(max(deviance, 0.0))) - z, float(_linked(pulled, free)))
         return ends[pull][0]
 
@@ -262,6 +280,10 @@ def _end(optimum: Optimum, wanted: Wanted, side: float, z: float) -> float:
     except _Open:
         end = side * np.inf
     return float(from_link(np.array([end]), links)[0])
+
+
+class _Unfollowed(InferenceError):
+    """One scalar has no interval."""
 
 
 class _Open(Exception):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+ROUNDING = 4 * 2.0**-52  # of an objective's slope, by its size
 RIDGE = 1e-13  # of each coordinate's own curvature, so that what the objective does not depend on stays
 
 
@@ -72,6 +73,8 @@ def maximise(
 
     def step(state: _State) -> _State:
         g, hessian = derivatives.both(state.point)
+        # beside a boundary, where there is no curvature to hold it, rounding in the slope would lead far away
+        g = jnp.where(jnp.abs(g) <= ROUNDING * (1.0 + jnp.abs(state.value)), 0.0, g)
         scale = jnp.maximum(jnp.abs(jnp.diag(hessian)), 1e-12)
         delta = jnp.linalg.solve(state.damping * jnp.diag(scale) - hessian, g)
         decrement = g @ delta

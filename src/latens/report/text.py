@@ -65,7 +65,7 @@ def _held(fit: Fit, uncertainty: np.ndarray | None) -> dict[int, str]:
     """Index → reason, of the scalars for which there is none."""
     if uncertainty is None:
         return {}
-    reasons = fit.held
+    reasons = fit.held | fit.unfollowed
     return {i: reasons.get(fit.names[i], "") for i in fit.shown if np.isnan(uncertainty[i]).any()}
 
 
