@@ -18,15 +18,23 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
-MAPS = Path("/proc/self/maps")
+MAPS, MEMORY = Path("/proc/self/maps"), Path("/proc/self/statm")
 MOST_MAPS = 45_000  # Linux kills a process beyond 65,530 by default, and every compiled program holds several
+MOST_PAGES = 1_200_000_000 // 4096  # compiled programs are most of what a worker holds
 
 
 @pytest.fixture(autouse=True)
 def few_programs():
-    """Forget compiled programs before a worker that runs thousands of them has too many."""
+    """Forget compiled programs before a worker that runs thousands of them has too many: the disk has them still."""
     yield
-    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+    if not MEMORY.exists():
+        return
+    if int(MEMORY.read_text().split()[1]) > MOST_PAGES or MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        import ctypes
+        import gc
+
         import jax
 
         jax.clear_caches()
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # give back to the system what was freed

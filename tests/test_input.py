@@ -16,6 +16,7 @@ import latens as lt
 from latens.data.files import columns_in
 from latens.data.text import Table
 
+RNG = np.random.default_rng(0)
 NORMAL, KINDS = lt.IID(lt.Normal()), lt.IID(lt.Categorical())
 ONES = [1, 0, None, 1]
 TEXTS = ["b", "a", None, "b"]
@@ -182,12 +183,45 @@ def test_files_as_other_programs_write_them(name, tmp_path):
     np.testing.assert_array_equal(columns_in(tmp_path / name, ("wait",))["wait"], WAIT)
 
 
+def test_texts_with_blanks_are_one_column(tmp_path):
+    (tmp_path / "city.csv").write_text("city\nNew York\nLos Angeles\nNew York\n")
+    assert columns_in(tmp_path / "city.csv")["city"].labels == ("Los Angeles", "New York")
+    (tmp_path / "list.csv").write_text("city\nYork, UK\nBath, UK\n")
+    with pytest.raises(lt.DataError, match="line 2 has 2 cells, the header names 1 column"):
+        columns_in(tmp_path / "list.csv")
+
+
+def test_true_and_false_are_numbers_where_numbers_are_wanted():
+    told = lt.read_cells({"ok": [" TRUE", "FALSE", "", "TRUE"]})
+    assert float(lt.fit(lt.IID(lt.Bernoulli()), told).params["probability"]) == pytest.approx(2 / 3)
+    assert lt.fit(KINDS, told).names == ["probabilities[FALSE]", "probabilities[TRUE]"]
+
+
+def test_rows_of_which_nothing_was_seen_are_no_distinct_rows():
+    with pytest.raises(lt.DataError, match="3 components for data with 2 distinct rows: choose k of at most 2"):
+        lt.fit(lt.Mixture(lt.Normal(), 3), [1.0, 1.0, 2.0, None, None, None])
+
+
+def test_categories_are_one_column():
+    with pytest.raises(lt.DataError, match=r"Categorical takes 1 column, the data have 2 columns \(a, b\).*lt.Product"):
+        lt.fit(KINDS, {"a": ["x", "y"], "b": ["x", "y"]})
+
+
+def test_shared_parameters_beside_categories_that_the_data_tell():
+    table = {"kind": ["a", "b"] * 10, "x": np.r_[RNG.normal(0, 1, 10), RNG.normal(9, 1, 10)]}
+    items = lt.Product({"kind": lt.Categorical(), "x": lt.Normal()})
+    assert lt.fit(lt.Mixture(items, 2, shared=["x.variance"]), table).params["x.variance"].shape == ()
+    with pytest.raises(lt.ModelError, match="no such parameter"):
+        lt.fit(lt.Mixture(items, 2, shared=["y.variance"]), table)
+
+
 BROKEN = {
     "empty.csv": ("", "has no lines"),
     "header.csv": ("a,b\n", "a header only"),
     "twice.csv": ("x,x\n1,2\n", "two columns are called 'x'"),
     "headless.csv": ("3.6,79\n1.8,54\n", "the first line, '3.6,79', holds numbers; put one of names"),
-    "ragged.csv": ("a,b\n1,2\n5,7,8\n", "3 cells, the header names 2|cannot be read"),
+    "ragged.csv": ("a,b\n1,2\n5,7,8\n", "line 3 has 3 cells, the header names 2 columns"),
+    "short.csv": ("a,b\n1,2\n5\n", "line 3 has 1 cell, the header names 2 columns"),
     "kind.xlsx": ("", "expected a file of text"),
     "text.csv": ("x\n1\n2x\n", "row 1, column 'x': '2x' is not a number"),
 }
@@ -221,10 +255,13 @@ def test_texts_taken_as_missing_are_told():
     read = lt.read_cells({"x": ["1", "N/A", ".", ".", "5", ""], "kind": ["a", ".", "NA", "b", "a", "-"]})
     np.testing.assert_array_equal(read["x"], [1, np.nan, np.nan, np.nan, 5, np.nan])
     assert read["kind"].labels == ("-", ".", "a", "b")
-    assert read.notes == ("column 'x': 'N/A' (once), '.' (2 times) taken as missing",)
+    assert read.notes == (
+        "column 'x': 'N/A' (once), '.' (2 times) taken as missing",
+        "column 'kind': 'NA' (once) taken as missing",
+    )
     fit = lt.fit(NORMAL, Table({"x": read["x"]}, read.notes))
     assert fit.notes == read.notes
-    assert "Note            column 'x': 'N/A' (once), '.' (2 times) taken as missing." in str(fit)
+    assert "Note            column 'x': 'N/A' (once), '.' (2 times) taken as missing" in str(fit)
     assert fit.to_dict()["notes"][:1] == list(read.notes)
     assert lt.fit(NORMAL, [1.0, 2.0]).notes == ()
 

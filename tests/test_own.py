@@ -160,6 +160,25 @@ def test_draws_and_bootstraps():
         lt.fit(TWO, LINES, start=TRUTH).sample(3)
 
 
+def test_draws_that_are_no_rows_are_told():
+    def numpy(params, key, like):
+        return {"x": like["x"], "y": np.asarray(params["a"][0]).item()}
+
+    def short(params, key, like):
+        return {"y": like["y"]}
+
+    for sample, words in ((numpy, "sample fails.*jax.random"), (short, r"like the data's, {'x': \(\), 'y': \(\)}")):
+        fit = lt.fit(lt.Latent(line, [0, 1], KINDS, sample=sample), LINES, start=TRUTH)
+        with pytest.raises(lt.ModelError, match=words):
+            fit.sample(3)
+
+
+def test_rows_asked_about_need_their_columns():
+    fit = lt.fit(TWO, LINES, start=TRUTH)
+    with pytest.raises(lt.DataError, match="column 'y' is not in these rows, which have x"):
+        fit.posterior({"x": [1.0]})
+
+
 def test_missing_cells_are_the_model_s_to_leave_out():
     y = np.where(np.arange(60) % 7 == 0, np.nan, Y)
 
@@ -280,6 +299,8 @@ class Wrong(Repeated):
         (lambda: lt.NegativeBinomial(), "NegativeBinomial: give the size"),
         (lambda: lt.fit(Wrong(1), [1.0]), r"Wrong.log_evidence must return a scalar.*shape \(2,\)"),
         (lambda: lt.Latent(line, [0, 1], KINDS, exchangeable="c"), "no parameter 'c'"),
+        (lambda: lt.Latent(line, ["a", "b"], KINDS), "the support must be numbers"),
+        (lambda: lt.Latent(line, [0, 1], ["a"]), "parameters must be a dict"),
         (
             lambda: lt.Latent(line, [0, 1], KINDS | {"c": lt.Real()}, exchangeable=["a", "c"]),
             "first axis of one length",

@@ -195,7 +195,10 @@ def _data(spec: Mapping[str, Any], kind: str, path: Path | None) -> tuple[dict[s
     for name, indicator in observed.items():
         columns[name] = right_censored(numbers(columns[name], name), numbers(columns[indicator], indicator))
     weights, labels = (columns[v] if isinstance(v, str) else v for v in (spec.get("weights"), spec.get("labels")))
-    return Table({n: c for n, c in columns.items() if n not in aside}, columns.notes), weights, labels
+    kept = {n: c for n, c in columns.items() if n not in aside}
+    if not kept:
+        raise DataError(f"[data]: no column is left for the model beside {', '.join(aside)}")
+    return Table(kept, columns.notes), weights, labels
 
 
 def _counts(spec: Mapping[str, Any], kind: str) -> dict[str, Any]:

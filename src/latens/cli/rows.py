@@ -56,7 +56,7 @@ def impute(
     from latens.data.files import write_frame
 
     plan, done = _fitted(source, data, flags)
-    given, frame = _asked(plan, rows)
+    given, frame = _asked(plan, done, rows)
     found = done.impute(given, draws=draws, seed=flags.get("seed") or 0)
     if draws:
         each = [_beside(frame, drawn).with_columns(draw=pl.lit(b)) for b, drawn in enumerate(found.draws, 1)]
@@ -80,7 +80,7 @@ def predict(source: Path, data: Path | None, rows: Path | None, out: str, **flag
     from latens.data.files import write_frame
 
     plan, done = _fitted(source, data, flags)
-    given, frame = _asked(plan, rows)
+    given, frame = _asked(plan, done, rows)
     asked = None if plan.file is None and rows is None else given
     label, chances = done.predict(asked), done.posterior(asked)
     names = done.model.hidden
@@ -114,14 +114,15 @@ def _fitted(source: Path, data: Path | None, flags: dict[str, Any]) -> tuple[Pla
     return plan, run(plan, flags, progress=False)
 
 
-def _asked(plan: Plan, rows: Path | None) -> tuple[Any, Any]:
+def _asked(plan: Plan, done: Fit, rows: Path | None) -> tuple[Any, Any]:
     """The rows asked about as the model takes them, and as they stand in their file."""
     from latens.data.files import columns_in, frame_in
 
     path = rows or plan.file
     if path is None:
         return plan.data, None
-    return columns_in(path, tuple(plan.data)) if rows else plan.data, frame_in(path)
+    used = [name for name in plan.data if name in done.columns] or list(plan.data)
+    return columns_in(path, used) if rows else plan.data, frame_in(path)
 
 
 def _beside(frame: Any, columns: Any) -> Any:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from latens.errors import DataError
+from latens.errors import DataError, counted
 
 SEPARATORS = ",;\t|"
 NO_NAME = r"[+-]\d+|[+-]?\d*[.,]\d+(?:[eE][+-]?\d+)?"  # a whole number may be one, such as a year
@@ -37,10 +37,16 @@ def dialect_of(path: Path) -> Dialect:
     lines = [line for line in (lines if whole or len(lines) < 2 else lines[:-1]) if line.strip()]
     if len(lines) < 2:
         raise DataError(f"{path} has {'a header only' if lines else 'no lines'}: there is nothing to fit")
-    ways = [(s, _split(lines, s)) for s in (*SEPARATORS, " ")]
-    separator, rows = next(((s, r) for more in (0, 1) for s, r in ways if _agree(r, more)), ways[0])
-    if len(rows) < 2:  # the rest is within quotes
-        raise DataError(f"{path} has a header only: there is nothing to fit")
+    # a blank is common within texts: it separates columns only where names are quoted, or in a file that is no .csv
+    blank = [" "] if path.suffix.lower() != ".csv" or lines[0].lstrip().startswith('"') else []
+    cut = None if whole else -1  # within quotes, the last row may be one of which the rest was not looked at
+    ways = [(s, _split(lines, s)[:cut]) for s in (*SEPARATORS, *blank)]
+    agreed = next(((s, r) for more in (0, 1) for s, r in ways if _agree(r, lines, more)), None)
+    separator, rows = agreed or max(ways, key=lambda way: len(way[1][0]))
+    odd = [] if agreed else [(i, row) for i, row in enumerate(rows, above) if row and len(row) != len(rows[0])]
+    for number, row in odd:
+        cells, columns = counted(len(row), "cell"), counted(len(rows[0]), "column")
+        raise DataError(f"{path}: line {number} has {cells}, the header names {columns}")
     if len(rows) < 2:  # the rest is within quotes
         raise DataError(f"{path} has a header only: there is nothing to fit")
     names = [name.strip() for name in rows[0]]
@@ -83,7 +89,11 @@ def _split(lines: list[str], separator: str) -> list[list[str]]:
         return [[line] for line in lines]
 
 
-def _agree(rows: list[list[str]], more: int) -> bool:
-    """Whether all rows have so many cells more than the header, and the header several, or a name beside the rows'."""
+def _agree(rows: list[list[str]], lines: list[str], more: int) -> bool:
+    """Whether all rows have as many cells as the header, or each a name more: in quotes, or a number counted up."""
     wide = len(rows[0])
-    return wide + more > 1 and all(len(row) == wide + more for row in rows[1:])
+    if not all(len(row) == wide + more for row in rows[1:]):
+        return False
+    quoted = all(line.lstrip().startswith('"') for line in lines[1:])
+    numbers = [row[0].strip() for row in rows[1:]] == [str(i) for i in range(1, len(rows))]
+    return quoted or numbers if more else wide > 1

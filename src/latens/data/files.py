@@ -84,7 +84,7 @@ def _delimited(path: Path) -> pl.DataFrame:
         raise DataError(f"{path}: the rows have {frame.width} cells, the header names {len(form.names)} columns")
     frame.columns = list(form.names)
     texts = pl.col(pl.String)
-    return frame.with_columns(texts.str.replace_all(r"(\d),(\d)", "$1.$2")) if form.decimal_comma else frame
+    return frame.with_columns(texts.str.replace(r"^([<>=]*[+-]?\d*),(\d+)", "$1.$2")) if form.decimal_comma else frame
 
 
 def write_frame(frame: pl.DataFrame, target: str) -> None:

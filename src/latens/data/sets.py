@@ -9,8 +9,9 @@ import numpy as np
 from latens.cells import Interval, OneOf
 from latens.data.bins import Grouped
 from latens.data.table import columns_of, matrix
-from latens.errors import DataError
+from latens.errors import DataError, counted, listed
 
+TRUTH = {"true": 1.0, "false": 0.0}
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
 
 
@@ -56,16 +57,24 @@ def estimable(rows: Any, columns: Sequence[str]) -> None:
                 )
 
 
-def only_column(data: Any) -> tuple[str, Any]:
-    """The name and the content of data that are one column, however they are handed over."""
+def only_column(data: Any, what: str) -> tuple[str, Any]:
+    """The name and the content of data that are one column, however they are handed over; else a `DataError`."""
     named = columns_of(data)
-    if named is None or len(named) != 1:
+    if named is None:
         return "0", data
+    if len(named) != 1:
+        raise DataError(
+            f"{what} takes 1 column, the data have {counted(len(named), 'column')} ({listed(list(named))}): give one, "
+            "or each its own family, lt.Product({column: family, ...})"
+        )
     return next(iter(named.items()))
 
 
 def plain(column: Any, name: str) -> Any:
     """A column of intervals that are all exact or missing as the plain column it is."""
+    if isinstance(column, OneOf) and column.labels and {label.lower() for label in column.labels} <= TRUTH.keys():
+        told = [TRUTH[label.lower()] for label in column.labels]
+        return np.array([np.nan if m is None or len(m) > 1 else told[min(m)] for m in column.sets])
     if isinstance(column, OneOf):
         named = f" ({', '.join(column.labels[:3])}{', ...' if len(column.labels) > 3 else ''})" if column.labels else ""
         if column.labels and all(map(DATE.match, column.labels)):

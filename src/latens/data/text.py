@@ -90,6 +90,8 @@ def column_of(column: Any, name: str, where: str = "", hint: str = "", blanks: C
     if len(unread) < len(known) and not all("|" in text for _, text in unread):
         row, text = next((row, text) for row, text in unread if "|" not in text and text not in BLANK)
         raise DataError(f"{where}row {row}, column '{name}': {text!r} is not a number, nor any of: {FORMS}{hint}")
+    if blanks is not None:
+        blanks.update(text for text in texts if text in MISSING and text)
     return _categories(texts, name, where)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -47,6 +47,12 @@ def _change(problem: Problem, here: np.ndarray, there: np.ndarray) -> np.ndarray
         return np.nan_to_num(np.log(np.abs(after)) - np.log(np.abs(before)))
 
 
+def _cells(cells: dict[str, Any]) -> str:
+    """A row's cells, where they are few."""
+    shown = [f"{name or 'x'} = {float(cell):g}" for name, cell in cells.items() if np.size(cell) == 1]
+    return f" ({', '.join(shown)})" if 0 < len(shown) <= 6 else ""
+
+
 @double
 def unusable(problem: Problem, free: np.ndarray) -> LatensError:
     """The first row that a start gives no probability to."""
@@ -66,6 +72,6 @@ def unusable(problem: Problem, free: np.ndarray) -> LatensError:
             "jnp.where(jnp.isnan(x), 0.0, ...) around what is added, or drop the row"
         )
     return ParameterError(
-        f"start: {where} has log-likelihood {logs[row]} where the fit begins; give another start (start=...), or the "
-        "data in other units"
+        f"start: {where} has log-likelihood {logs[row]} where the fit begins{_cells(cells)}: correct the row if the "
+        "model gives it no probability, or give another start (start=...), or the data in other units"
     )

@@ -28,7 +28,7 @@ from latens.engine.reading import bind
 from latens.engine.status import Status
 from latens.engine.stop import noise
 from latens.engine.trial import tried
-from latens.errors import DataError, LatensError, ModelError, ParameterError
+from latens.errors import DataError, LatensError, ModelError, ParameterError, listed
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
 from latens.models.latent import Latent
@@ -126,6 +126,9 @@ class Problem(AbstractEvaluation):
     def elsewhere(self, data: Any) -> "Problem":
         """Other rows, each of weight 1; `carried` takes free coordinates there."""
         rows = self.given.read(ungroup(ordered(data, self.columns), whole=self.given.whole)[0])
+        absent = [name for name in self.columns if isinstance(rows.xs, dict) and name not in rows.xs]
+        if absent:
+            raise DataError(f"column '{absent[0]}' is not in these rows, which have {listed(list(rows.xs))}")
         other = copy(self)
         other.frame = self.frame.suiting(rows.xs)
         other.base = other.model = self.given.framed(other.frame)

@@ -82,7 +82,7 @@ class Categorical(_Simplex):
     def suited(self, data: Any) -> "Categorical":
         if self.names:
             return self
-        name, column = only_column(data)
+        name, column = only_column(data, "Categorical")
         found = told(categories(column, name))
         if self.k is None:
             if len(found) < 2:
@@ -153,7 +153,7 @@ class Categorical(_Simplex):
         return x.allowed / x.allowed.sum()
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
-        name, column = only_column(data)
+        name, column = only_column(data, "Categorical")
         column = categories(column, name)
         if isinstance(column, OneOf):
             sets = as_codes(column, self.names, f"column '{name}'")

@@ -108,6 +108,10 @@ class Poisson(AbstractExponentialFamily):
         return {"rate": mean[0]}
 
     @property
+    def title(self) -> str:
+        return "Poisson (exposure in the second column)" if self.exposure is None else "Poisson"
+
+    @property
     def whole(self) -> bool:
         return True
 

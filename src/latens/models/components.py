@@ -168,8 +168,12 @@ class Alike(AbstractComponents):
     members: Any = None  # the family about every component, its arrays stacked; None where one serves all
 
     def __check_init__(self) -> None:
+        try:
+            own = self.family.constraints if self.shared else {}
+        except ModelError:  # before the data are known, which tell the number of categories
+            return
         for name in self.shared:
-            if name not in self.family.constraints:
+            if name not in own:
                 known = ", ".join(self.family.constraints)
                 raise ModelError(f"shared=('{name}',): the family has no such parameter; it has {known}")
 

@@ -70,6 +70,10 @@ class Latent(AbstractModel):
         sample: Callable[..., Any] | None = None,
     ) -> None:
         self.log_joint, self.sampler = log_joint, sample
+        if not isinstance(parameters, Mapping):
+            raise ModelError(f"Latent: parameters must be a dict, name → constraint, got {parameters!r}")
+        if np.asarray(support).dtype.kind not in "biuf":
+            raise ModelError(f"Latent: the support must be numbers, such as [0, 1], got {support!r}")
         self.support = frozen(support)
         self.alike = (exchangeable,) if isinstance(exchangeable, str) else tuple(exchangeable)
         self.entries = tuple((name, _by_axis(given)) for name, given in (names or {}).items())
@@ -141,13 +145,31 @@ class Latent(AbstractModel):
     def sample(self, params: Params, key: Array, like: Any = None) -> Any:
         if self.sampler is None:
             return super().sample(params, key, like)
-        return jax.tree.map(jnp.asarray, self.sampler(params, key, without_labels(like)))
+        row = without_labels(like)
+        try:
+            found = jax.tree.map(jnp.asarray, self.sampler(params, key, row))
+        except Exception as error:
+            first = (str(error).strip().splitlines() or [""])[0]
+            raise ModelError(
+                f"sample fails: {type(error).__name__}: {first}; it is a function of (params, key, like), written with "
+                "jax.numpy and jax.random"
+            ) from error
+        if jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, row):
+            raise ModelError(f"sample must return one row like the data's, {_told(row)}; it returns {_told(found)}")
+        return found
 
 
 def _by_axis(given: Sequence[Any]) -> tuple[tuple[str, ...], ...]:
     """Names of entries, one list for each axis."""
     several = any(not isinstance(entry, str) for entry in given)
     return tuple(tuple(map(str, axis)) for axis in (given if several else [given]))
+
+
+def _told(row: Any) -> str:
+    """A row by the shapes of its columns."""
+    if isinstance(row, dict):
+        return "{" + ", ".join(f"'{name}': {jnp.shape(cell)}" for name, cell in row.items()) + "}"
+    return f"an array of shape {jnp.shape(row)}"
 
 
 def _scalar(joint: Any) -> Array:

@@ -51,11 +51,13 @@ def guided(groups: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
 
 def distinct_rows(xs: Any, enough: int) -> int:
-    """The number of distinct rows, or `enough` as soon as there are so many."""
-    leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
+    """The number of distinct rows of which something was seen, or `enough` as soon as there are so many."""
+    leaves = [np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
     n, reach = len(leaves[0]), 64 * enough
     while True:
-        count = len(np.unique(np.concatenate([leaf[:reach] for leaf in leaves], 1), axis=0))
+        rows = np.concatenate([leaf[:reach] for leaf in leaves], 1).astype(float)
+        seen = np.nan_to_num(rows[np.isfinite(rows).any(1)], nan=np.inf, posinf=np.inf, neginf=-np.inf)
+        count = len(np.unique(seen, axis=0))
         if count >= enough or reach >= n:
             return min(count, enough)
         reach *= 8

@@ -142,7 +142,11 @@ def _facts(fit: Fit) -> list[str]:
         lines.append(_wrapped("Half seen", _half_seen(fit)))
     if fit.notes:
         lines.append(_wrapped("Note", "; ".join(fit.notes) + "."))
-    return lines if fit.starts is None else [*lines, _wrapped("Starts", _starts(fit.starts, fit.rows))]
+    return (
+        lines
+        if fit.starts is None
+        else [*lines, _wrapped("Starts", _starts(fit.starts, int(fit.last.problem.informative.sum())))]
+    )
 
 
 def _prior(fit: Fit) -> str:
@@ -178,7 +182,8 @@ def _starts(met: Met, rows: int) -> str:
     shown = ", ".join(map(_optimum, met.optima[:MOST_OPTIMA]))
     more = ", ..." if len(met.optima) > MOST_OPTIMA else ""
     table = f", log-likelihood {shown}{more}" if met.optima else ""
-    return f"{met.tried} tried{part}; {met.settled} settled, on {optima}{table}{lost}."
+    settled = f"{met.settled} settled, on {optima}{table}" if met.settled else "none settled"
+    return f"{met.tried} tried{part}; {settled}{lost}."
 
 
 def _optimum(found: Optimum) -> str:
