@@ -53,16 +53,25 @@ def told(column: Any) -> tuple[Any, ...]:
 
 def coded(values: np.ndarray, names: Sequence[Any], name: str) -> np.ndarray:
     """Whole numbers that are names as their codes; others are codes already."""
-    if not names or isinstance(names[0], str):
+    own_values = values_of(names)
+    if own_values is None:
         return values
     found = np.full(values.shape, np.nan)
-    for code, own in enumerate(names):
+    for code, own in enumerate(own_values):
         found[values == own] = code
     lost = np.isnan(found) & ~np.isnan(values)
     if lost.any():
         row = int(np.argmax(lost))
         raise DataError(f"row {row}, column '{name}': {values[row]:g} is none of the categories {listed(names)}")
     return found
+
+
+def values_of(names: Sequence[Any]) -> np.ndarray | None:
+    """The numbers that all names are, written as texts or not; None if they are no numbers."""
+    try:
+        return np.asarray([float(name) for name in names]) if names else None
+    except ValueError:
+        return None
 
 
 def as_codes(column: OneOf, names: Sequence[Any], what: str) -> OneOf:

@@ -1,5 +1,6 @@
 """How a text file of columns is written: what separates them, decimal commas, names of rows."""
 
+import codecs
 import csv
 import io
 import re
@@ -75,7 +76,7 @@ def without_blanks(path: Path) -> bytes:
 def _text(content: bytes, path: Path) -> str:
     try:
         # what was cut off may end within a character
-        return content.decode("utf-8-sig", errors="strict" if len(content) < LOOK else "ignore")
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(content, final=len(content) != LOOK)
     except UnicodeDecodeError:
         raise DataError(f"{path} is no text in UTF-8: save it as 'CSV UTF-8', or as Parquet") from None
 
@@ -96,4 +97,5 @@ def _agree(rows: list[list[str]], lines: list[str], more: int) -> bool:
         return False
     quoted = all(line.lstrip().startswith('"') for line in lines[1:])
     numbers = [row[0].strip() for row in rows[1:]] == [str(i) for i in range(1, len(rows))]
-    return quoted or numbers if more else wide > 1
+    ended = all(not row[-1].strip() for row in rows[1:])  # by a separator
+    return (quoted or (numbers and wide > 1)) and not ended if more else wide > 1

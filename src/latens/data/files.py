@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat")
+DECIMAL = r"^([<>=]*\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\+?)$"
 ROW_NAMES = ("", "__index_level_0__")  # what R and pandas call the column of row names, if it comes first
 
 
@@ -39,6 +40,8 @@ def columns_in(path: Path, wanted: Sequence[str] = ()) -> Table:
     if not wanted and len(names) > 1 and names[0] in ROW_NAMES:
         names = names[1:]
         notes.append("the first column, which has no name, was taken for the names of the rows and left out")
+    if all(name.isdigit() for name in frame.columns):
+        notes.append(f"the first line, {', '.join(frame.columns)}, was taken for names of columns")
     hint = "" if wanted else "; choose the columns to use with --columns"
     return table_of({name: _plain(frame[name], path, hint) for name in names}, f"{path}: ", hint, notes)
 
@@ -83,8 +86,11 @@ def _delimited(path: Path) -> pl.DataFrame:
     if frame.width != len(form.names):
         raise DataError(f"{path}: the rows have {frame.width} cells, the header names {len(form.names)} columns")
     frame.columns = list(form.names)
-    texts = pl.col(pl.String)
-    return frame.with_columns(texts.str.replace(r"^([<>=]*[+-]?\d*),(\d+)", "$1.$2")) if form.decimal_comma else frame
+    if not form.decimal_comma:
+        return frame
+    return frame.with_columns(
+        pl.col(pl.String).str.replace(DECIMAL, "$1.$2")
+    )  # what is more than a number, such as >3,5
 
 
 def write_frame(frame: pl.DataFrame, target: str) -> None:

@@ -63,8 +63,11 @@ class Doubt:
         gone = np.flatnonzero(shares * self.problem.n < FEWEST)
         if not len(gone):
             return ""
-        idle = [j for j in np.flatnonzero(self._of_link("identity", "log")) if self._enters_nowhere(int(j))]
-        if not idle:
+        shared = np.where(
+            self.problem.space.bounded & ~self._of_link("log"), 0.0, self.free
+        )  # where none is at an edge
+        others = [int(j) for j in np.flatnonzero(self._of_link("identity", "log"))]
+        if not any(self._idle(self.free, j) and not self._idle(shared, j) for j in others):
             return ""
         share = f"{self.problem.names[gone[0]]} = {self.values[gone[0]]:.2g}"
         return (
@@ -72,9 +75,10 @@ class Doubt:
             "starts (starts=20)"
         )
 
-    def _enters_nowhere(self, j: int) -> bool:
-        moved = self.free + np.eye(len(self.free))[j]
-        return abs(self.problem.log_likelihood(moved) - self.level) <= self.problem.slack(self.level)
+    def _idle(self, free: np.ndarray, j: int) -> bool:
+        """Whether a coordinate enters nowhere there."""
+        here, moved = (self.problem.log_likelihood(free + way * np.eye(len(free))[j]) for way in (0.0, 1.0))
+        return abs(moved - here) <= self.problem.slack(here)
 
     def _of_link(self, *wanted: str) -> np.ndarray:
         """(p,) whether a free coordinate is that of a scalar of one of these links; no simplex or covariance is."""

@@ -28,6 +28,13 @@ def edge(problem: Problem, here: np.ndarray, there: np.ndarray) -> str:
     )
 
 
+@double
+def attains(problem: Problem, here: np.ndarray, there: np.ndarray) -> bool:
+    """Whether only probabilities run to an edge: they may be 0 or 1, where shapes and variances may not."""
+    gone = np.abs(_change(problem, here, there)) > 3
+    return bool(gone.any() and (problem.space.links[gone] == "logit").all())
+
+
 def plateau(problem: Problem, here: np.ndarray, there: np.ndarray, gain: float) -> str:
     """A long way led up by next to nothing."""
     change = _change(problem, here, there)

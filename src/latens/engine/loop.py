@@ -10,7 +10,7 @@ import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.maps import AbstractMap, Step
-from latens.engine.status import Status
+from latens.engine.status import NO_STEP, UNFOUND, Status
 from latens.engine.stop import Projection, Stop
 from latens.numerics.memory import Sealed
 
@@ -20,7 +20,6 @@ PATIENCE = 20  # points below the best that an accelerator may go through before
 LEAP = 50  # evaluations, and twice as many each time, after which it is seen whether the way since leads to an edge
 LEAPS = (60.0, 20.0, 6.0)  # how far, in free coordinates, where logarithms are what goes to an edge
 STRAY, RISE = 0.05, 1e-6  # a way so far and a rise of no more: a standard error of 35 at least, were it to a maximum
-UNFOUND = "the M-step"  # how a reason begins that says nothing of the likelihood
 MEMORY, TURNS = 16, 8  # of so many plain steps, how many must have changed from growing to shrinking or back
 
 
@@ -166,7 +165,10 @@ class Run:
             step = self.given.probe(there, bar)
             self.evaluations += 1
             if np.isfinite(step.log_likelihood) and step.log_likelihood >= bar:
-                return self.given.edge(self.image, there)
+                if not self.given.attains(self.image, there):
+                    return self.given.edge(self.image, there)
+                self.image = self.given.unchart(self.given.chart(there))  # the maximum is on the edge
+                return ""
         return self.given.plateau(begun, self.image, gain) if largest > STRAY and 0 <= gain < RISE else ""
 
     def resume(self, stop: Stop) -> None:
@@ -272,10 +274,7 @@ class Run:
     def _lost(self, step: Step) -> str:
         """Why an M-step that did not find the maximum of Q is the end, or nothing while it still goes up."""
         if np.array_equal(step.free, self.point):
-            return (
-                f"{UNFOUND} cannot be computed at these params: Q or its derivatives are not finite there; try other "
-                "starts, or write the density so that it stays finite"
-            )
+            return self.given.doubt(self.point) or NO_STEP
         self.stuck = self.stuck + 1 if step.length <= STILL else 0
         return f"{UNFOUND} does not come to the maximum of Q; try other starts" if self.stuck > PATIENCE else ""
 

@@ -79,6 +79,10 @@ class AbstractMap(ABC):
         """What it means that the way from one point to another, far in free coordinates, has led up by so little."""
         return f"the objective rose by {gain:.1g} only on the way here"
 
+    def attains(self, here: np.ndarray, there: np.ndarray) -> bool:
+        """Whether what goes to an edge between two points may lie on it, so that the limit is a maximum."""
+        return False
+
     @property
     def rises(self) -> bool:
         """Whether plain steps never lower the objective."""

@@ -87,7 +87,8 @@ class Problem(AbstractEvaluation):
         self.space = Space(model.constraints)
         self._chart = Chart(self.space.constraints.values())
         told = read.labels
-        self.exchangeable = model.exchangeable if told is None or told.all() else ()
+        alike = (told is None or told.all()) and not enough  # labels, or params of a prior, tell components apart
+        self.exchangeable = model.exchangeable if alike else ()
         self._deal(model.labelled(model.observe(self.frame.apply(read.xs)), told))
         self.informative = read.informative
         before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
@@ -242,7 +243,7 @@ class Problem(AbstractEvaluation):
         if not reason and (lost := best - step.log_likelihood) <= self.blur(best):
             reason = f"rounding hides {lost:.1g} of the log-likelihood, as near a variance of 0; try other starts"
         if not reason and not written_elsewhere(self.given):
-            left = max(int(np.log10((1.0 + abs(best)) / lost)), 0) if lost > 0 else 0
+            left = max(int(np.log10((1.0 + abs(best)) / lost)), 0) if 0 < lost < np.inf else 0
             reason = (
                 f"rounding hides {lost:.1g} of the log-likelihood, of which {left} digits are left: give the data in "
                 "other units or from another origin, or try other starts"
@@ -264,6 +265,9 @@ class Problem(AbstractEvaluation):
 
     def plateau(self, here: np.ndarray, there: np.ndarray, gain: float) -> str:
         return ends.plateau(self, here, there, gain)
+
+    def attains(self, here: np.ndarray, there: np.ndarray) -> bool:
+        return ends.attains(self, here, there)
 
     @double
     def doubt(self, free: np.ndarray) -> str:

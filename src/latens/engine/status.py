@@ -28,3 +28,9 @@ _SENTENCES = {
     Status.DEGENERATE: "Degenerate: the estimates shown are the last usable ones, not a maximum.",
     Status.INTERRUPTED: "Interrupted: the estimates shown are the best found so far.",
 }
+
+UNFOUND = "the M-step"  # how a reason begins that says nothing of the likelihood
+NO_STEP = (
+    f"{UNFOUND} cannot be computed at these params: Q or its derivatives are not finite there; try other starts, or "
+    "write the density so that it stays finite"
+)

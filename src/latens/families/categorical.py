@@ -11,7 +11,7 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.cells import Interval, OneOf, Partial, Subset
-from latens.data.categories import allowed, as_codes, categories, coded, told
+from latens.data.categories import allowed, as_codes, categories, coded, told, values_of
 from latens.data.sets import only_column
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError, listed
@@ -161,7 +161,8 @@ class Categorical(_Simplex):
                 return Subset(allowed(sets, self.number, f"column '{name}'")), (name,)
             return super().read({name: [next(iter(members), None) for members in (m or () for m in sets.sets)]})
         if isinstance(column, Interval):
-            codes = np.arange(self.number)
+            known = values_of(self.names)
+            codes = np.arange(self.number) if known is None else known
             lower, upper = np.reshape(column.lower, (-1, 1)), np.reshape(column.upper, (-1, 1))
             held = (lower <= codes) & (codes <= upper)
             if not held.any(1).all():

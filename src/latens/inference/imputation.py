@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import OneOf, is_half_seen
-from latens.data.half_seen import one_of
 from latens.data.sets import ungroup
 from latens.data.shapes import alike
 from latens.data.table import columns_of, ordered
@@ -125,13 +124,13 @@ def impute(optimum: Optimum, data: Any, draws: int, seed: int) -> Imputation:
 
 
 def _known(column: Any, name: str) -> Any:
-    """A column as a table of the model may hold it; sets among its entries make it one of sets."""
+    """A column as a table of the model may hold it."""
     if isinstance(column, OneOf) or is_half_seen(column):
         return column
     entries = np.atleast_1d(np.asarray(column, dtype=object))
     if entries.ndim > 1:
         raise DataError(f"conditional: column '{name}' has shape {entries.shape}, expected (n,)")
-    return one_of(entries) if any(isinstance(entry, set | frozenset) for entry in entries) else entries
+    return entries
 
 
 @double

@@ -13,8 +13,8 @@ from jax import Array
 
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
-from latens.engine.loop import UNFOUND, run
-from latens.engine.status import Status
+from latens.engine.loop import run
+from latens.engine.status import UNFOUND, Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError
 from latens.families.frame import AbstractFrame
@@ -249,7 +249,8 @@ def _end(optimum: Optimum, wanted: Wanted, side: float, z: float) -> float:
             return ends[pull][0]
         target = np.asarray(centre[0] + side * pull * scale)
         pulled = Pulled(problem.base, wanted.scalar, link, target, strength)
-        *_, last = run(problem.modelled(pulled), free, Auto(), NEAR)
+        # off the boundary, which EM would not leave though the profile may
+        *_, last = run(problem.modelled(pulled), problem.space.inward(free), Auto(), NEAR)
         near = last.distance <= CLOSE  # rounding alone may have kept it from the end
         if last.status not in (Status.CONVERGED, Status.DEGENERATE) and not near:
             raise _Unfollowed(f"the profile of {wanted.name} cannot be followed: {last.status.sentence}")

@@ -21,9 +21,10 @@ from latens.numerics.constraints import Unit
 from latens.numerics.memory import own, sealed
 from latens.numerics.precision import double
 from latens.numerics.simplex import Probabilities
-from latens.numerics.space import Constraints, Key, Params, unstacked
+from latens.numerics.space import Constraints, Key, Params, Space, unstacked
 from latens.numerics.special import logsumexp, segment_logsumexp
 
+NEVER = -600.0  # a log-probability that is that of 0
 POINTS = 5  # at which cells are checked
 
 
@@ -82,6 +83,12 @@ class Cells(AbstractModel):
             raise ModelError("Cells takes two dicts, cells: name → expression, and seen: group → its cells")
         self.cells = Table((str(name), str(expression)) for name, expression in cells.items())
         self.seen = Table((str(g), (c,) if isinstance(c, str) else tuple(map(str, c))) for g, c in seen.items())
+        for given in parameters if isinstance(parameters, list | tuple) else (None,):
+            names = [given] if isinstance(given, str) else given
+            if not isinstance(names, list | tuple) or not names or not all(isinstance(n, str) for n in names):
+                raise ModelError(f"Cells: parameters are names, or tuples of names that sum to one; got {parameters!r}")
+            if not isinstance(given, str) and len(names) < 2:
+                raise ModelError(f"Cells: '{names[0]}' alone sums to one, so it is 1: write that in the cells")
         self.parameters = tuple(p if isinstance(p, str) else tuple(p) for p in parameters)
         self._check_names()
         names = set(self._names)
@@ -148,6 +155,14 @@ class Cells(AbstractModel):
         if not sum(counts.values()) > 0:
             raise DataError("all counts are zero: there is nothing to fit")
         return Rows(np.arange(len(groups)), groups, np.array(list(counts.values())))
+
+    @double
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        centre = Space(self.constraints).params(jnp.zeros(Space(self.constraints).size))
+        logs = np.asarray(jax.vmap(lambda x: self.log_evidence(self.potentials(centre), x))(jnp.asarray(xs)))
+        if (logs < NEVER).any():
+            group = self.seen[int(xs[np.argmax(logs < NEVER)])][0]
+            raise DataError(f"group '{group}' was seen, but its cells have probability 0 whatever the parameters are")
 
     def posterior(self, potentials: Any, x: Any) -> Array:
         """(cells,) probability of each cell, given the group."""

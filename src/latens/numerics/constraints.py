@@ -23,6 +23,7 @@ LEAST = 1e-140
 
 # Complete information about a logarithm or logit, in events, below which data do not tell a value from the boundary.
 EVENTS = 1e-3
+AWAY = 5.0  # a logit that EM comes away from within some steps, if the boundary is not where it leads
 FAR = 30.0  # a logarithm or logit at which rounding may hide what information there is
 
 
@@ -95,6 +96,16 @@ class AbstractConstraint(Module):
             inside = (self.link == "identity") | told(free, np.diag(information)).reshape(self.shape)
             return inside, np.eye(self.size)[:, inside.reshape(-1)]
         return inside, np.eye(self.size)
+
+    @property
+    def bounded(self) -> np.ndarray:
+        """(size,) which coordinates are logarithms, logits or ratios of such: of what has a boundary."""
+        one_each = np.size(self.link) == self.size
+        return np.ravel(self.link != "identity") if one_each else np.zeros(self.size, dtype=bool)
+
+    def inward(self, free: np.ndarray) -> np.ndarray:
+        """The same no nearer to a boundary than EM comes away from within some steps: here as it is."""
+        return free
 
     @abstractmethod
     def holds(self, value: np.ndarray) -> bool:
@@ -205,6 +216,9 @@ class Unit(_Elementwise):
 
     def holds(self, value: np.ndarray) -> bool:
         return bool(((value > 0) & (value < 1)).all())
+
+    def inward(self, free: np.ndarray) -> np.ndarray:
+        return np.clip(free, -AWAY, AWAY)
 
     @property
     def words(self) -> str:

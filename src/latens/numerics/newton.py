@@ -1,7 +1,7 @@
 """Damped Newton: the M-step of every model that has no closed form."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +56,7 @@ def maximise(
     start: Array,
     *,
     derivatives: Derivatives | None = None,
+    bounded: Any = False,
     max_steps: int = 60,
 ) -> Maximum:
     """A local maximum of a smooth function, never below its value at `start`.
@@ -64,7 +65,8 @@ def maximise(
     objective does not fall; λ shrinks after success and grows after failure.
 
     **Arguments:** `objective` (p,) → scalar, `start` (p,), `derivatives`: its own, by automatic
-    differentiation if not given.
+    differentiation if not given; `bounded` (p,): which coordinates are logarithms or logits, whose slope by rounding is
+    no slope.
     **Returns:** a `Maximum`, which has arrived if the squared Newton decrement gᵀδ fell below 1e-13, or 1e-16 of the
     objective's size; it is looked for until that is below 1e-22. A NaN among the derivatives ends the search.
     **Source:** Marquardt (1963), SIAM J. Appl. Math. 11, 431; Nocedal & Wright (2006), ch. 10.
@@ -74,7 +76,7 @@ def maximise(
     def step(state: _State) -> _State:
         g, hessian = derivatives.both(state.point)
         # beside a boundary, where there is no curvature to hold it, rounding in the slope would lead far away
-        g = jnp.where(jnp.abs(g) <= ROUNDING * (1.0 + jnp.abs(state.value)), 0.0, g)
+        g = jnp.where(bounded & (jnp.abs(g) <= ROUNDING * (1.0 + jnp.abs(state.value))), 0.0, g)
         scale = jnp.maximum(jnp.abs(jnp.diag(hessian)), 1e-12)
         delta = jnp.linalg.solve(state.damping * jnp.diag(scale) - hessian, g)
         decrement = g @ delta
@@ -85,7 +87,8 @@ def maximise(
         good = (decrement > 0) & (value >= state.value - slack) & jnp.all(jnp.isfinite(candidate))
         tiny = (jnp.abs(decrement) <= 1e-22 * (1.0 + jnp.abs(state.value))) & (state.damping <= 1e-3)
         lost = ~jnp.isfinite(g).all() | ~jnp.isfinite(hessian).all()
-        still = jnp.all(g == 0)
+        near = jnp.all(jnp.abs(delta) <= ROUNDING * jnp.abs(state.point)) & (state.damping <= 1e-2)
+        still = jnp.all(g == 0) | near
         return _State(
             jnp.where(good, candidate, state.point),
             jnp.where(good, value, state.value),

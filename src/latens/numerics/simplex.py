@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.numerics.constraints import EDGE, AbstractConstraint, angle, logit, shape_of, told
+from latens.numerics.constraints import AWAY, EDGE, AbstractConstraint, angle, logit, shape_of, told
 from latens.numerics.special import TINY
 from latens.numerics.stacked import Stacked
 
@@ -78,6 +78,14 @@ class Composition(AbstractConstraint):
         logs = np.zeros((self.k, among - 1))
         logs[inside] = _basis(among).T
         return inside, axes @ logs
+
+    @property
+    def bounded(self) -> np.ndarray:
+        return np.ones(self.size, dtype=bool)
+
+    def inward(self, free: np.ndarray) -> np.ndarray:
+        logs = np.maximum(free @ _basis(self.k) / 2**0.5, (free @ _basis(self.k) / 2**0.5).max() - AWAY)
+        return np.asarray(2**0.5 * logs @ _basis(self.k).T)
 
     def holds(self, value: np.ndarray) -> bool:
         return bool((value > 0).all() and abs(value.sum() - 1.0) < 1e-6)

@@ -93,6 +93,19 @@ class Space(eqx.Module):
         kept = [c.independent.reshape(-1) for c in self.constraints.values()]
         return np.concatenate([np.empty(0, bool), *kept])
 
+    @property
+    def bounded(self) -> np.ndarray:
+        """(size,) which coordinates are logarithms, logits or ratios of such."""
+        return np.concatenate([np.zeros(0, bool), *(c.bounded for c in self.constraints.values())])
+
+    def inward(self, free: np.ndarray) -> np.ndarray:
+        """The same point, no nearer to a boundary than EM comes away from within some steps."""
+        parts, at = [np.zeros(0)], 0
+        for c in self.constraints.values():
+            parts.append(c.inward(free[at : at + c.size]))
+            at += c.size
+        return np.concatenate(parts)
+
     def interior(self, free: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Per scalar: whether data tell it from the boundary; (size, m) directions in which those scalars move."""
         return interiors(self.constraints.values(), free, information)

@@ -46,6 +46,13 @@ class Stacked(AbstractConstraint):
         inside, directions = interiors([self.each] * self.k, free, information)
         return inside.reshape(self.shape), directions
 
+    @property
+    def bounded(self) -> np.ndarray:
+        return np.tile(self.each.bounded, self.k)
+
+    def inward(self, free: np.ndarray) -> np.ndarray:
+        return np.concatenate([self.each.inward(own) for own in np.split(free, self.k)])
+
     def holds(self, value: np.ndarray) -> bool:
         return all(self.each.holds(each) for each in value)
 

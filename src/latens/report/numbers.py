@@ -7,7 +7,7 @@ MOST_PLACES, MOST_DIGITS = 12, 15  # after the point, and in all, before powers 
 
 def with_error(value: float, error: float) -> tuple[str, str]:
     """Estimate and standard error to the same decimal place: five significant digits of the error."""
-    if not (isfinite(error) and error > 0):
+    if not (isfinite(error) and error > 0 and isfinite(value)):
         return alone(value), alone(error)
     places = 4 - floor(log10(error))
     return _placed(value, places, max(abs(value), error)), _placed(error, places, max(abs(value), error))
@@ -24,7 +24,7 @@ def between(low: float, high: float) -> str:
         return "not bounded" if low in (0.0, -inf) else f"at least {alone(low)}"
     if low == -inf:
         return f"at most {alone(high)}"
-    if not high > low:
+    if not 0 < high - low < inf:
         return f"{alone(low)} .. {alone(high)}"
     places, largest = 2 - floor(log10((high - low) / 4)), max(abs(low), abs(high))
     return f"{_placed(low, places, largest)} .. {_placed(high, places, largest)}"

@@ -142,11 +142,10 @@ def _facts(fit: Fit) -> list[str]:
         lines.append(_wrapped("Half seen", _half_seen(fit)))
     if fit.notes:
         lines.append(_wrapped("Note", "; ".join(fit.notes) + "."))
-    return (
-        lines
-        if fit.starts is None
-        else [*lines, _wrapped("Starts", _starts(fit.starts, int(fit.last.problem.informative.sum())))]
-    )
+    if fit.starts is not None:
+        height = "log-likelihood" if fit.prior is None else "log-posterior"
+        lines.append(_wrapped("Starts", _starts(fit.starts, int(fit.last.problem.informative.sum()), height)))
+    return lines
 
 
 def _prior(fit: Fit) -> str:
@@ -174,14 +173,14 @@ def _half_seen(fit: Fit) -> str:
     return "; ".join(parts) + rest + "." + none
 
 
-def _starts(met: Met, rows: int) -> str:
+def _starts(met: Met, rows: int, height: str) -> str:
     """How many were tried, and the table of optima in a line."""
     part = f" (on {met.rows} of the rows)" if met.rows < rows else ""
     lost = f"; {met.degenerate} degenerated" if met.degenerate else ""
     optima = counted(len(met.optima), "distinct optimum", "distinct optima")
     shown = ", ".join(map(_optimum, met.optima[:MOST_OPTIMA]))
     more = ", ..." if len(met.optima) > MOST_OPTIMA else ""
-    table = f", log-likelihood {shown}{more}" if met.optima else ""
+    table = f", {height} {shown}{more}" if met.optima else ""
     settled = f"{met.settled} settled, on {optima}{table}" if met.settled else "none settled"
     return f"{met.tried} tried{part}; {settled}{lost}."
 
