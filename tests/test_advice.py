@@ -1,7 +1,10 @@
 """Every remedy that a message names leads somewhere: it is tried on the input that gives the message."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.scipy.special import gammaln
+from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
@@ -53,6 +56,23 @@ def test_on_the_boundary_the_profile_has_an_interval_for_all():
     low, high = ends[fit.names.index(f"b.probability[{order}]")]
     for end in (low, high):
         assert deviance(end) == pytest.approx(3.8415, abs=0.01)
+
+
+def test_a_profile_leaves_the_boundary():
+    """Counts with no more zeros than a Poisson law has: the share of others is 0, but not along the profile."""
+
+    def inflated(p, x, z):
+        count = x * jnp.log(p["rate"]) - p["rate"] - gammaln(x + 1)
+        share = jnp.where(z == 1, p["share"], 1 - p["share"])
+        return jnp.log(share) + jnp.where(z == 1, jnp.where(x == 0, 0.0, -jnp.inf), count)
+
+    x = np.array([0, 1, 2, 3, 2, 1, 4, 2, 2, 1])
+    fit = lt.fit(lt.Latent(inflated, [0, 1], {"rate": lt.Positive(), "share": lt.Unit()}), x)
+    high = float(fit.confidence_intervals(method="profile")["rate"][1])
+    shares, law = np.linspace(0, 0.6, 60_001), stats.poisson(high)
+    logs = (x == 0).sum() * np.log(shares + (1 - shares) * law.pmf(0))
+    logs += (x > 0).sum() * np.log1p(-shares) + law.logpmf(x[x > 0]).sum()
+    assert 2 * (fit.log_likelihood - logs.max()) == pytest.approx(3.8415, abs=1e-3)
 
 
 def test_a_rate_of_0_has_a_profile():

@@ -68,6 +68,11 @@ DATA = [
     (lt.HardyWeinberg("A > a"), [3, NAN], "^group 'a': the count is missing"),
     (lt.HardyWeinberg("A > a"), {"A": 0, "a": 0}, "all counts are zero"),
     (lt.HardyWeinberg("A > a"), [1, 2, 3], "give one for each group: A, a"),
+    (
+        lt.Cells({"a": "t", "b": "1-t", "c": "0"}, seen={"g": ["a", "b"], "z": ["c"]}, parameters=["t"]),
+        {"g": 9, "z": 1},
+        "group 'z' was seen, but its cells have probability 0",
+    ),
 ]
 
 

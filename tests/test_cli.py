@@ -217,7 +217,7 @@ def test_bad_data_files(capsys, tmp_path):
     (tmp_path / "x.xlsx").write_text("")
     for name, words in [
         ("text.csv", "column 'y' holds categories (a, b), not numbers"),
-        ("ragged.csv", "the rows have 3 cells, the header names 2 columns"),
+        ("ragged.csv", "line 3 has 3 cells, the header names 2 columns"),
         ("empty.csv", "has no lines"),
         ("no.parquet", "cannot be read"),
         ("x.xlsx", "expected a file of text"),

@@ -158,6 +158,16 @@ def test_a_wrong_family_fails(fault):
         lt.testing.check_family(WrongExponential(fault), {"rate": 2.0})
 
 
+@pytest.mark.parametrize("name", ["linkage", "coins", "normals-known-variance", "latent"])
+def test_sem_from_the_map_alone(name):
+    """The rate matrix by differences of the map, column by column, as published: costly, so of a few models."""
+    case = next(case for case in MODELS if case.name == name)
+    fit = lt.fit(case.model, case.data, start=case.start, weights=case.weights)
+    exact, found = fit.covariance(), fit.covariance("sem")
+    units = np.sqrt(np.diag(exact))
+    np.testing.assert_allclose(found / np.outer(units, units), exact / np.outer(units, units), atol=1e-3)
+
+
 def test_a_density_that_does_not_sum_to_one_fails():
     class Heavy(lt.Poisson):
         def log_base(self, y):

@@ -80,6 +80,25 @@ def test_a_dead_component_is_named(share):
     assert "a component has died: w = " in fit.message
 
 
+@pytest.mark.parametrize(("scale", "origin"), [(1, 0), (1e12, 0), (1e-12, 0), (1, 1e10), (1e-3, 1e8), (1e3, 1.7e12)])
+def test_units_and_origins(scale, origin):
+    def law(p, y, z):
+        return norm.logpdf(y, p["mean"], p["sd"])
+
+    y = origin + scale * np.random.default_rng(0).normal(size=30)
+    model = lt.Latent(law, [0], {"mean": lt.Real(), "sd": lt.Positive()})
+    fit = lt.fit(model, y, start={"mean": origin or scale, "sd": scale})
+    assert fit.converged
+    assert fit.log_likelihood == pytest.approx(-15 * (np.log(2 * np.pi * y.var()) + 1), abs=1e-6)
+
+
+def test_a_parameter_that_enters_nowhere_is_no_dead_component():
+    def law(p, x, z):
+        return jnp.log(jnp.where(x == 1, p["q"], 1 - p["q"])) + 0 * p["idle"]
+
+    assert lt.fit(lt.Latent(law, [0], {"q": lt.Unit(), "idle": lt.Real()}), [0, 0, 0]).converged
+
+
 def test_a_share_of_none_is_an_estimate_where_all_else_is_told():
     def inflated(p, x, z):
         count = x * jnp.log(p["rate"]) - p["rate"]

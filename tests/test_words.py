@@ -73,6 +73,9 @@ def test_components_in_order():
     assert (np.diff(planes.sorted(by="mean[x]").params["mean"][:, 0]) > 0).all()
     with pytest.raises(lt.ParameterError, match=r"by must be one of weights, mean\[x\], mean\[y\], .*got 'mean'"):
         planes.sorted(by="mean")
+    apart = lt.Prior(20, {"weights": [0.5, 0.5], "mean": [0.0, 900.0], "variance": [900.0, 900.0]})
+    with pytest.raises(lt.ModelError, match="a prior or known weights tell them apart"):
+        lt.fit(NORMALS, FAR - 1.7e9, prior=apart).sorted(by="mean")
     with pytest.raises(lt.ModelError, match="no components that could change places"):
         lt.fit(lt.IID(lt.Normal()), [1.0, 2.0]).sorted(by="mean")
 

@@ -63,11 +63,9 @@ class Doubt:
         gone = np.flatnonzero(shares * self.problem.n < FEWEST)
         if not len(gone):
             return ""
-        shared = np.where(
-            self.problem.space.bounded & ~self._of_link("log"), 0.0, self.free
-        )  # where none is at an edge
+        # what enters nowhere at the origin of the coordinates, where no share is at its edge, enters nowhere at all
         others = [int(j) for j in np.flatnonzero(self._of_link("identity", "log"))]
-        if not any(self._idle(self.free, j) and not self._idle(shared, j) for j in others):
+        if not any(self._idle(self.free, j) and not self._idle(np.zeros_like(self.free), j) for j in others):
             return ""
         share = f"{self.problem.names[gone[0]]} = {self.values[gone[0]]:.2g}"
         return (

@@ -15,7 +15,8 @@ def in_order(at: Iterate, by: str, *, descending: bool) -> Iterate:
     problem = at.problem
     if not problem.exchangeable:
         raise ModelError(
-            "sorted: the model has no components that could change places (or labels or known weights tell them apart)"
+            "sorted: the model has no components that could change places (or labels, a prior or known weights tell "
+            "them apart)"
         )
     values = np.asarray(problem.space.flat(at.params))
     columns: dict[str, list[float]] = {}
