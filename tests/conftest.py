@@ -20,7 +20,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 MAPS, MEMORY = Path("/proc/self/maps"), Path("/proc/self/statm")
 MOST_MAPS = 45_000  # Linux kills a process beyond 65,530 by default, and every compiled program holds several
-MOST_PAGES = 1_200_000_000 // 4096  # compiled programs are most of what a worker holds
+MOST_PAGES = 1_700_000_000 // 4096  # compiled programs are most of what a worker holds
 
 
 @pytest.fixture(autouse=True)

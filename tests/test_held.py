@@ -178,7 +178,7 @@ def test_what_is_not_identified_costs_the_others_nothing():
     assert fit.wald_test("e", fit.params["e"]).p_value == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_product_of_two_is_one(seed):
     """The ridge is a hyperbola; along it, what is left of the way to the limit shows as curvature."""
 
@@ -249,7 +249,7 @@ class Idle(lt.AbstractModel):
         return self.model.observe(xs)
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for c in MODELS[::4]])
+@pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for c in MODELS[::8]])
 def test_a_parameter_that_enters_nowhere_is_held_alone(case):
     start = lt.fit(case.model, case.data, start=case.start, weights=case.weights, stop=EXACT).params
     fit = lt.fit(Idle(case.model), case.data, start=start | {"idle": 3.0}, weights=case.weights)

@@ -197,7 +197,7 @@ ARGUMENT = st.one_of(st.sampled_from(GIVEN), st.text(st.characters(codec="utf-8"
 COMMANDS = "fit compare choose impute predict simulate demo odd".split()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(COMMANDS), st.lists(ARGUMENT, max_size=5))
 def test_any_command_line_ends_as_documented(tmp_path_factory, command, arguments):
     folder = tmp_path_factory.mktemp("any")
