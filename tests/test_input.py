@@ -313,3 +313,8 @@ def test_any_file_is_read_or_refused(tmp_path_factory, text, separator, cells):
         columns_in(path)
     except lt.LatensError as error:
         assert str(error)  # noqa: PT017
+
+
+def test_a_column_called_notes_is_a_column():
+    fit = lt.fit(lt.IID(lt.MultivariateNormal(2)), pd.DataFrame({"x": [1.0, 2, 3], "notes": [5.0, 6, 9]}))
+    assert fit.notes == ()

@@ -65,6 +65,18 @@ def test_zeros_that_a_normal_collapses_on():
     assert "unbounded as sd[0]" in fit.message or "not finite" in fit.message
 
 
+def test_a_precision_that_grows_is_named():
+    def law(p, y, z):
+        return jnp.log(0.5) + norm.logpdf(y, p["mean"][z], p["precision"][z] ** -0.5)
+
+    model = lt.Latent(law, [0, 1], {"mean": lt.Real(2), "precision": lt.Positive(2)})
+    y = np.append(np.random.default_rng(0).normal(size=12), 5.0)
+    fit = lt.fit(model, y, start={"mean": [0.0, 5.0], "precision": [1.0, 100.0]})
+    assert fit.status is lt.Status.DEGENERATE
+    assert "unbounded as precision[1]" in fit.message
+    assert "grows" in fit.message
+
+
 @pytest.mark.parametrize("share", [1e-14, 1 - 1e-14])
 def test_a_dead_component_is_named(share):
     def law(p, y, z):

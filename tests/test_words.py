@@ -71,6 +71,9 @@ def test_components_in_order():
     np.testing.assert_array_equal(again.predict(), 1 - fit.predict())
     planes = lt.fit(lt.Mixture(lt.MultivariateNormal(2), 2), {"x": FAR - 1.7e9, "y": RNG.normal(size=160)})
     assert (np.diff(planes.sorted(by="mean[x]").params["mean"][:, 0]) > 0).all()
+    odd = lt.fit(lt.Mixture(lt.MultivariateNormal(2), 2), {"a[b": FAR - 1.7e9, "c, d": RNG.normal(size=160)})
+    assert (np.diff(odd.sorted(by="mean[a[b]").params["mean"][:, 0]) > 0).all()
+    assert all(f" sd[{j}, {name}] " in str(odd) for j in range(2) for name in ("a[b", "c, d"))
     with pytest.raises(lt.ParameterError, match=r"by must be one of weights, mean\[x\], mean\[y\], .*got 'mean'"):
         planes.sorted(by="mean")
     apart = lt.Prior(20, {"weights": [0.5, 0.5], "mean": [0.0, 900.0], "variance": [900.0, 900.0]})

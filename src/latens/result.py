@@ -18,6 +18,7 @@ from latens.inference.simulation import simulate
 from latens.numerics.asked import whole
 from latens.numerics.memory import frozen
 from latens.numerics.precision import double
+from latens.numerics.space import Label
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -50,6 +51,11 @@ class Fit(Estimates):
     def unfollowed(self) -> dict[str, str]:
         """label → why, of the scalars whose profile could not be followed, so far as it was asked for."""
         return dict(self._optimum.unfollowed)
+
+    @property
+    def labels(self) -> list[Label]:
+        """Of every scalar its parameter and its entry: `names` in two parts."""
+        return list(self._problem.labels)
 
     @property
     def links(self) -> np.ndarray:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latens.models.degeneration import FEWEST
+from latens.numerics.constraints import LEAST
+
 if TYPE_CHECKING:
     from latens.engine.problem import Problem
 
 ULPS = 4 * np.finfo(np.float64).eps
 DECIDED = 0.01  # change of the log-likelihood by the last digits of the params, at which these decide it
 FAR, FARTHER, RISEN = 20.0, 6.0, 1.0  # a logarithm that may be on its way to an edge; a way on; and what may come of it
-FEWEST = 1e-3  # expected rows below which a component has died
 
 
 class Doubt:
@@ -23,26 +25,27 @@ class Doubt:
         self.problem, self.free = problem, free
         self.level = problem.log_likelihood(free)
         self.values = np.asarray(problem.space.flat(problem.params(free)))
-        self.links = problem.space.links
+        self.links, self.scales = problem.space.links, problem.space.scales
 
     @cached_property
     def reason(self) -> str:
         """Why it is no maximum, or nothing."""
         if self._decided_by_rounding or self._still_rising:
             return (
-                f"the likelihood is unbounded{self._smallest}, so no maximum exists: try other starts (starts=20), "
+                f"the likelihood is unbounded{self._where}, so no maximum exists: try other starts (starts=20), "
                 "bound or share that parameter, or use fewer hidden values"
             )
         return self._dead
 
     @property
-    def _smallest(self) -> str:
-        """The positive scalar that is nearest to its edge."""
+    def _where(self) -> str:
+        """The positive scalar that is nearest to 0 or infinity."""
         positive = np.flatnonzero(self.links == "log")
         if not len(positive):
             return ""
-        i = positive[np.argmin(self.values[positive])]
-        return f" as {self.problem.names[i]} = {self.values[i]:.2g} goes to 0"
+        i = positive[np.argmax(np.abs(np.log(np.maximum(self.values[positive], LEAST))))]
+        goes = "goes to 0" if self.values[i] < 1 else "grows"
+        return f" as {self.problem.names[i]} = {self.values[i]:.2g} {goes}"
 
     @property
     def _decided_by_rounding(self) -> bool:
@@ -52,7 +55,7 @@ class Doubt:
 
     @property
     def _still_rising(self) -> bool:
-        logs = self.free * self._of_link("log")
+        logs = np.where(self.scales == "log", self.free, 0.0)
         gone = np.where(np.abs(logs) > FAR, np.sign(logs), 0.0)
         return bool(gone.any()) and self.problem.log_likelihood(self.free + FARTHER * gone) > self.level + RISEN
 
@@ -64,7 +67,7 @@ class Doubt:
         if not len(gone):
             return ""
         # what enters nowhere at the origin of the coordinates, where no share is at its edge, enters nowhere at all
-        others = [int(j) for j in np.flatnonzero(self._of_link("identity", "log"))]
+        others = np.flatnonzero(self.scales != "logit").tolist()
         if not any(self._idle(self.free, j) and not self._idle(np.zeros_like(self.free), j) for j in others):
             return ""
         share = f"{self.problem.names[gone[0]]} = {self.values[gone[0]]:.2g}"
@@ -77,13 +80,3 @@ class Doubt:
         """Whether a coordinate enters nowhere there."""
         here, moved = (self.problem.log_likelihood(free + way * np.eye(len(free))[j]) for way in (0.0, 1.0))
         return abs(moved - here) <= self.problem.slack(here)
-
-    def _of_link(self, *wanted: str) -> np.ndarray:
-        """(p,) whether a free coordinate is that of a scalar of one of these links; no simplex or covariance is."""
-        return np.concatenate(
-            [np.zeros(0, dtype=bool)]
-            + [
-                np.isin(c.link, wanted).ravel() if c.link.size == c.size else np.zeros(c.size, dtype=bool)
-                for c in self.problem.space.constraints.values()
-            ]
-        )

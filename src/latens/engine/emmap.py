@@ -158,7 +158,7 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
 
     params = model.estimate(stats)
     if params is None:
-        found = _inside(space, free, maximise(q, free, bounded=space.bounded))
+        found = _inside(space, free, maximise(q, free, bounded=space.scales != "identity"))
     else:
         found = Maximum(space.free(params), jnp.asarray(True))
     return _move(model, free, found, q, n, model.sum_of_terms(model.potentials(space.params(free)), stats, n))
@@ -208,7 +208,7 @@ def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array, *, forwa
         lambda u: over_blocks(lambda xs, w: each(xs, w).gradient(u), shard),
         lambda u: over_blocks(lambda xs, w: each(xs, w).both(u), shard),
     )
-    found = _inside(space, free, maximise(q, free, derivatives=derivatives, bounded=space.bounded))
+    found = _inside(space, free, maximise(q, free, derivatives=derivatives, bounded=space.scales != "identity"))
     return log_lik, _move(model, free, found, q, n, jnp.zeros(()))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from latens.engine.emmap import evidences
 from latens.errors import DataError, LatensError, ParameterError
+from latens.families.frame import Identity
 from latens.numerics.precision import double
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def unusable(problem: Problem, free: np.ndarray) -> LatensError:
             "that cell out, with y = jnp.where(jnp.isnan(x), 0.0, x) in what is computed and "
             "jnp.where(jnp.isnan(x), 0.0, ...) around what is added, or drop the row"
         )
+    own = _cells(cells) if isinstance(problem.frame, Identity) else ""  # in a frame they are other numbers
     return ParameterError(
-        f"start: {where} has log-likelihood {logs[row]} where the fit begins{_cells(cells)}: correct the row if the "
+        f"start: {where} has log-likelihood {logs[row]} where the fit begins{own}: correct the row if the "
         "model gives it no probability, or give another start (start=...), or the data in other units"
     )

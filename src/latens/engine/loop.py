@@ -10,7 +10,7 @@ import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.maps import AbstractMap, Step
-from latens.engine.status import NO_STEP, UNFOUND, Status
+from latens.engine.status import NO_STEP, UNFOUND, Status, as_near
 from latens.engine.stop import Projection, Stop
 from latens.numerics.memory import Sealed
 
@@ -135,10 +135,12 @@ class Run:
         self.peak, self.stale = max(self.peak, self.level), 0 if self.level > self.peak else self.stale + 1
         shown = None if self.below else self.best
         if status is Status.RUNNING:
+            here = self.point
             if edge := self._edge():
                 self.best = self.best.ended(Status.DEGENERATE, edge) if self.best else None
                 return self.best
-            self._propose()
+            if self.point is here:
+                self._propose()
         return shown
 
     def _edge(self, *, ending: bool = False) -> str:
@@ -167,7 +169,9 @@ class Run:
             if np.isfinite(step.log_likelihood) and step.log_likelihood >= bar:
                 if not self.given.attains(self.image, there):
                     return self.given.edge(self.image, there)
-                self.image = self.given.unchart(self.given.chart(there))  # the maximum is on the edge
+                if not ending:  # the maximum is on the edge, and EM would take long to come to it
+                    self.memory, self.extrapolated = self.accelerate.rejected(self.memory), True
+                    self.point = self.given.unchart(self.given.chart(there))
                 return ""
         return self.given.plateau(begun, self.image, gain) if largest > STRAY and 0 <= gain < RISE else ""
 
@@ -210,7 +214,7 @@ class Run:
             lost = self.best.log_likelihood - step.log_likelihood
             near = self.length < STILL and self.best.distance < STILL and lost <= self.given.blur(self.level)
             if near and self.stop.tolerance > 0:
-                self.best = self.best.ended(Status.CONVERGED, _as_near(self.length))
+                self.best = self.best.ended(Status.CONVERGED, as_near(self.length))
                 return self.best
             end = self.given.fallen(self.best.log_likelihood, self.point, step)
             if isinstance(end, Exception):
@@ -261,9 +265,9 @@ class Run:
             return Status.DEGENERATE, none
         if status is Status.CONVERGED:
             blur = self.given.rounding
-            return status, "" if blur <= self.stop.tolerance else _as_near(blur)
+            return status, "" if blur <= self.stop.tolerance else as_near(blur)
         if blurred:
-            return Status.CONVERGED, _as_near(step.length)
+            return Status.CONVERGED, as_near(step.length)
         return status, ""
 
     def _blurred(self, step: Step) -> bool:
@@ -277,10 +281,6 @@ class Run:
             return self.given.doubt(self.point) or NO_STEP
         self.stuck = self.stuck + 1 if step.length <= STILL else 0
         return f"{UNFOUND} does not come to the maximum of Q; try other starts" if self.stuck > PATIENCE else ""
-
-
-def _as_near(length: float) -> str:
-    return f"as near as rounding lets it be seen; a step of {length:.1g} standard errors is nothing else here"
 
 
 def run(given: AbstractMap, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> Iterator[Iterate]:

@@ -7,6 +7,7 @@ import numpy as np
 from latens.engine.loop import Iterate
 from latens.errors import ModelError, ParameterError, listed
 from latens.numerics.precision import double
+from latens.numerics.space import Label
 
 
 @double
@@ -20,11 +21,9 @@ def in_order(at: Iterate, by: str, *, descending: bool) -> Iterate:
         )
     values = np.asarray(problem.space.flat(at.params))
     columns: dict[str, list[float]] = {}
-    for label, value in zip(problem.names, values, strict=True):
-        name, _, entries = label.partition("[")
-        if name in problem.exchangeable:
-            own = entries.rstrip("]").split(", ")[1:]
-            columns.setdefault(name + (f"[{', '.join(own)}]" if own else ""), []).append(float(value))
+    for label, value in zip(problem.labels, values, strict=True):
+        if label.name in problem.exchangeable:
+            columns.setdefault(str(Label(label.name, label.entry[1:])), []).append(float(value))
     if by not in columns:
         raise ParameterError(f"sorted: by must be one of {listed(list(columns))}; got {by!r}")
     order = np.argsort(columns[by], kind="stable")[:: -1 if descending else 1]

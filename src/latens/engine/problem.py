@@ -13,6 +13,7 @@ from jax import Array
 from latens.cells import complete_like, without_labels
 from latens.data.sets import ungroup
 from latens.data.table import frequencies, ordered
+from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.blocks import Load
 from latens.engine.dealt import Dealt
@@ -35,7 +36,7 @@ from latens.models.latent import Latent
 from latens.numerics.chart import Chart
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
-from latens.numerics.space import Params, Space
+from latens.numerics.space import Label, Params, Space
 
 
 @once
@@ -77,7 +78,11 @@ class Problem(AbstractEvaluation):
         enough = self.prior is not None and self.prior.params is not None
         read = bind(model, data, weights, labels, enough=enough)
         model = self.given = read.model
-        self.columns, self.weights, self.notes = read.columns, read.weights, tuple(getattr(data, "notes", ()))
+        self.columns, self.weights, self.notes = (
+            read.columns,
+            read.weights,
+            data.notes if isinstance(data, Table) else (),
+        )
         self.rows_read, self.rows_used = read.rows_read, read.rows_used
         self.frame: AbstractFrame = model.frame(read.xs, self.weights, read.columns)
         if self.frame.lack and not enough:
@@ -149,7 +154,7 @@ class Problem(AbstractEvaluation):
         own = sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))
         return Load(own + sum(sum(leaf.shape) for leaf in leaves), sum(leaf.size for leaf in leaves))
 
-    @cached_property
+    @property
     @double
     def closed(self) -> bool:
         """Whether the M-step is a formula, and no search."""
@@ -191,9 +196,14 @@ class Problem(AbstractEvaluation):
         return np.arange(self.rows_read)[self.rows_used]
 
     @cached_property
+    def labels(self) -> list[Label]:
+        """Of every scalar, its parameter and its entry."""
+        return self.space.labels(self.model.axes(self.columns))
+
+    @cached_property
     def names(self) -> list[str]:
-        """A label for every scalar."""
-        return self.space.names(self.model.axes(self.columns))
+        """The same as texts."""
+        return list(map(str, self.labels))
 
     @property
     def sizes(self) -> Any:

@@ -34,3 +34,8 @@ NO_STEP = (
     f"{UNFOUND} cannot be computed at these params: Q or its derivatives are not finite there; try other starts, or "
     "write the density so that it stays finite"
 )
+
+
+def as_near(length: float) -> str:
+    """Why a run has converged where rounding hides the rest of the way."""
+    return f"as near as rounding lets it be seen; a step of {length:.1g} standard errors is nothing else here"

@@ -16,7 +16,7 @@ from latens.families.expected import Chances, Moments
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, Rows
 from latens.models.components import AbstractComponents, Alike
-from latens.models.degeneration import collapsed, least_spread
+from latens.models.degeneration import FEWEST, collapsed, least_spread
 from latens.models.different import Different
 from latens.models.rows import per_row
 from latens.models.seeding import distinct_rows, guided, partition
@@ -27,8 +27,6 @@ from latens.numerics.memory import frozen
 from latens.numerics.simplex import Composition
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp, safe_log
-
-FEWEST = 1e-3  # expected rows below which a component has died
 
 
 class Mixture(AbstractModel):

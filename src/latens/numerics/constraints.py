@@ -98,10 +98,10 @@ class AbstractConstraint(Module):
         return inside, np.eye(self.size)
 
     @property
-    def bounded(self) -> np.ndarray:
-        """(size,) which coordinates are logarithms, logits or ratios of such: of what has a boundary."""
-        one_each = np.size(self.link) == self.size
-        return np.ravel(self.link != "identity") if one_each else np.zeros(self.size, dtype=bool)
+    def scales(self) -> np.ndarray:
+        """(size,) what each coordinate is of the value: itself, a "log" or a "logit"; here that of its entry's link."""
+        links = np.ravel(self.link)
+        return links if len(links) == self.size else np.full(self.size, "identity")
 
     def inward(self, free: np.ndarray) -> np.ndarray:
         """The same no nearer to a boundary than EM comes away from within some steps: here as it is."""

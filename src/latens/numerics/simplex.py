@@ -80,12 +80,12 @@ class Composition(AbstractConstraint):
         return inside, axes @ logs
 
     @property
-    def bounded(self) -> np.ndarray:
-        return np.ones(self.size, dtype=bool)
+    def scales(self) -> np.ndarray:
+        return np.full(self.size, "logit")
 
     def inward(self, free: np.ndarray) -> np.ndarray:
-        logs = np.maximum(free @ _basis(self.k) / 2**0.5, (free @ _basis(self.k) / 2**0.5).max() - AWAY)
-        return np.asarray(2**0.5 * logs @ _basis(self.k).T)
+        logs = free @ _basis(self.k) / 2**0.5
+        return np.asarray(2**0.5 * np.maximum(logs, logs.max() - AWAY) @ _basis(self.k).T)
 
     def holds(self, value: np.ndarray) -> bool:
         return bool((value > 0).all() and abs(value.sum() - 1.0) < 1e-6)

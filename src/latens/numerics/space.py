@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,6 +17,16 @@ from latens.numerics.stacked import interiors
 Params = dict[str, Any]
 Key = str | tuple[str, ...]
 Constraints = Mapping[Any, AbstractConstraint]  # by Key; a Mapping[str, ...] is welcome too
+
+
+class Label(NamedTuple):
+    """A scalar by its parameter and its entry; as a text, "mean[0, waiting]"."""
+
+    name: str
+    entry: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}[{', '.join(self.entry)}]" if self.entry else self.name
 
 
 class Space(eqx.Module):
@@ -94,9 +104,9 @@ class Space(eqx.Module):
         return np.concatenate([np.empty(0, bool), *kept])
 
     @property
-    def bounded(self) -> np.ndarray:
-        """(size,) which coordinates are logarithms, logits or ratios of such."""
-        return np.concatenate([np.zeros(0, bool), *(c.bounded for c in self.constraints.values())])
+    def scales(self) -> np.ndarray:
+        """Per free coordinate: "identity", "log" or "logit"."""
+        return np.concatenate([np.empty(0, "<U8"), *(c.scales for c in self.constraints.values())])
 
     def inward(self, free: np.ndarray) -> np.ndarray:
         """The same point, no nearer to a boundary than EM comes away from within some steps."""
@@ -110,8 +120,8 @@ class Space(eqx.Module):
         """Per scalar: whether data tell it from the boundary; (size, m) directions in which those scalars move."""
         return interiors(self.constraints.values(), free, information)
 
-    def names(self, axes: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
-        """Per scalar: a label like "mean[0, waiting]"; `axes` names entries of the trailing axes."""
+    def labels(self, axes: Mapping[str, Sequence[Sequence[str]]]) -> list[Label]:
+        """Per scalar: of which parameter it is which entry; `axes` names entries of the trailing axes."""
         labels = []
         for name, shape in self.shapes.items():
             trailing = list(axes.get(name, ()))
@@ -119,7 +129,7 @@ class Space(eqx.Module):
                 words = [str(i) for i in index]
                 for back, entries in enumerate(reversed(trailing), 1):
                     words[-back] = entries[index[-back]]
-                labels.append(f"{name}[{', '.join(words)}]" if words else name)
+                labels.append(Label(name, tuple(words)))
         return labels
 
     def check(self, params: Mapping[str, Any], what: str = "start") -> Params:

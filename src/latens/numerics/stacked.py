@@ -47,8 +47,8 @@ class Stacked(AbstractConstraint):
         return inside.reshape(self.shape), directions
 
     @property
-    def bounded(self) -> np.ndarray:
-        return np.tile(self.each.bounded, self.k)
+    def scales(self) -> np.ndarray:
+        return np.tile(self.each.scales, self.k)
 
     def inward(self, free: np.ndarray) -> np.ndarray:
         return np.concatenate([self.each.inward(own) for own in np.split(free, self.k)])

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from latens.errors import InferenceError, counted
 from latens.inference.methods import method_for
+from latens.numerics.space import Label
 from latens.report.numbers import alone, between, with_error
 
 if TYPE_CHECKING:
@@ -112,14 +113,11 @@ def _numbers(value: float, error: float | None, interval: np.ndarray | None, mar
 def deviation_names(fit: Fit) -> dict[int, str]:
     """Index of a variance → what its root, the standard deviation, is called."""
     found = {}
-    links = fit.links
     for i in fit.shown:
-        name, _, entries = fit.names[i].partition("[")
-        if name in fit.model.variances and links[i] == "log":
-            where = entries.rstrip("]").split(", ") if entries else []
+        name, entry = fit.labels[i]
+        if name in fit.model.variances and fit.links[i] == "log":
             *column, kind = name.split(".")
-            kept = where[:-1] if kind == "covariance" else where
-            found[int(i)] = ".".join([*column, "sd"]) + (f"[{', '.join(kept)}]" if kept else "")
+            found[int(i)] = str(Label(".".join([*column, "sd"]), entry[:-1] if kind == "covariance" else entry))
     return found
 
 
