@@ -4,12 +4,14 @@ Nearly all the time of the tests goes into compiling programs that run once, so 
 the benchmarks and the measured coverage run what users run.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
+gc.set_threshold(200_000, 50, 100)  # tracing makes many small objects that live
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE.parent / ".pytest_cache" / "jax"))
@@ -20,7 +22,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 MAPS, MEMORY = Path("/proc/self/maps"), Path("/proc/self/statm")
 MOST_MAPS = 45_000  # Linux kills a process beyond 65,530 by default, and every compiled program holds several
-MOST_PAGES = 1_700_000_000 // 4096  # compiled programs are most of what a worker holds
+MOST_PAGES = 1_600_000_000 // 4096  # compiled programs are most of what a worker holds
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +33,6 @@ def few_programs():
         return
     if int(MEMORY.read_text().split()[1]) > MOST_PAGES or MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         import ctypes
-        import gc
 
         import jax
 
