@@ -7,6 +7,7 @@ import numpy as np
 
 from latens.errors import DataError
 
+AT_ONCE = {int, float, bool, type(None), np.float64}  # objects that need no look at each
 PER_UNIT = "/ np.timedelta64(1, 'D')"
 
 
@@ -38,14 +39,14 @@ def numbers(column: Any, name: str) -> np.ndarray:
     """A column as float64, NaN for every kind of missing cell, or a `DataError` naming what is no number."""
     array = cells(column)
     if array.dtype.kind in "Mm":
-        raise DataError(f"column '{name}' holds {_time(name, array.dtype.kind == 'M')}")
+        raise DataError(f"column '{name}' holds {_time(array.dtype.kind == 'M')}")
     if array.dtype.kind == "c":
         raise DataError(f"column '{name}' holds complex numbers; give their real parts, or two columns of numbers")
-    if array.dtype.kind != "O":
+    if array.dtype.kind != "O" or set(map(type, array.flat)) <= AT_ONCE:
         try:
             return np.asarray(array, dtype=np.float64)
-        except ValueError:
-            array = array.astype(object)  # texts: looked at cell by cell, to say which one is no number
+        except (ValueError, OverflowError):
+            array = array.astype(object)  # looked at cell by cell, to say which one is no number
     found = np.full(array.shape, np.nan)
     for index in np.ndindex(array.shape):
         if not absent(array[index]):
@@ -57,7 +58,7 @@ def _number(value: Any, name: str, index: tuple[int, ...]) -> float:
     where = f"row {index[0]}, column '{name}'" if index else f"the data, column '{name}'"
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64):
         moment = not isinstance(value, datetime.timedelta | np.timedelta64)
-        raise DataError(f"{where}: {shown(value)}: the column holds {_time(name, moment)}")
+        raise DataError(f"{where}: {shown(value)}: the column holds {_time(moment)}")
     if isinstance(value, list | tuple | np.ndarray):
         raise DataError(f"column '{name}': the rows have different lengths")
     if isinstance(value, complex | np.complexfloating):
@@ -70,7 +71,7 @@ def _number(value: Any, name: str, index: tuple[int, ...]) -> float:
         raise DataError(f"{where}: {shown(value)} is not a number; {remedy}") from None
 
 
-def _time(name: str, moment: bool) -> str:
+def _time(moment: bool) -> str:
     """What a column of times holds, and the remedy."""
     if moment:
         return (

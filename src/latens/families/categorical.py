@@ -17,6 +17,7 @@ from latens.data.table import columns_of
 from latens.errors import DataError, ModelError, listed
 from latens.families.expected import Chances
 from latens.families.exponential import AbstractExponentialFamily
+from latens.numerics.asked import whole
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.simplex import Probabilities
 from latens.numerics.space import Params
@@ -29,8 +30,8 @@ class _Simplex(AbstractExponentialFamily):
     k: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
-        if self.k is not None and not (isinstance(self.k, int) and self.k >= 2):
-            raise ModelError(f"{type(self).__name__}: k must be a whole number of at least 2, got {self.k}")
+        if self.k is not None:
+            whole(self.k, f"{type(self).__name__}: k", 2, ModelError)
 
     @property
     def number(self) -> int:

@@ -67,7 +67,7 @@ def _extreme(found: FreeInformation, problem: Problem) -> str:
     names = [problem.names[i] for i in np.flatnonzero(moved)] or ["a parameter"]
     return (
         f"the information is not finite at the estimate: {listed(names)} {'is' if len(names) == 1 else 'are'} at an "
-        "extreme; give the data in other units, fix what is at its extreme, or draw rows instead (method='bootstrap')"
+        "extreme; give the data in other units, or fix what is at its extreme"
     )
 
 

@@ -21,6 +21,7 @@ from latens.models.different import Different
 from latens.models.rows import per_row
 from latens.models.seeding import distinct_rows, guided, partition
 from latens.models.totals import from_groups
+from latens.numerics.asked import whole
 from latens.numerics.compiling import by_size
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
@@ -68,8 +69,7 @@ class Mixture(AbstractModel):
             if not isinstance(member, AbstractFamily):
                 raise no_family("Mixture", member)
         k = len(families) if k is None else k
-        if not isinstance(k, int | np.integer) or k < 1:
-            raise ModelError(f"Mixture: k must be a whole number of at least 1, got {k}")
+        whole(k, "Mixture: k", 1, ModelError)
         if several and len(families) != k:
             raise ModelError(f"Mixture: {len(families)} families for k = {k} components; give one for each")
         if several and shared:
