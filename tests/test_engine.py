@@ -15,7 +15,8 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 import latens as lt
-from latens.engine import blocks, checkpoint, dealt, race, repeats, starts
+from latens.engine import blocks, checkpoint, race, repeats, starts
+from latens.engine import rows as stored
 from latens.engine.loop import Run, drive
 from latens.engine.problem import Problem
 from latens.numerics.memory import own
@@ -95,10 +96,10 @@ def test_the_same_on_any_number_of_cores(monkeypatch):
     model = lt.Mixture(lt.MultivariateNormal(2), 2)
     found = []
     for number in (1, 2, 5):
-        for module in (blocks, dealt, race):
+        for module in (blocks, stored, race):
             monkeypatch.setattr(module, "cores", lambda number=number: number)
         found.append(lt.fit(model, rows, starts=6, seed=3, stop=lt.Stop(max_steps=5)))
-    assert len(found[0].last.problem.dealt.shards) == 2
+    assert len(found[0].last.problem.rows.shards) == 2
     for other in found[1:]:
         assert np.array_equal(found[0].trace, other.trace)
         assert found[0].starts == other.starts
@@ -408,13 +409,13 @@ def test_identical_rows_are_looked_at_once(monkeypatch):
     monkeypatch.setattr(repeats, "FEWEST", 50)
     fit = lt.fit(POISSONS, COUNTS, start={"weights": [0.5, 0.5], "rate": [1.0, 5.0]})
     problem = fit.last.problem
-    assert len(np.unique(problem.dealt.slots)) == len(np.unique(COUNTS))
+    assert len(np.unique(problem.rows.slots)) == len(np.unique(COUNTS))
     clusters = np.arange(len(COUNTS)) // 3
     together = fit.standard_errors(lt.Sandwich(clusters=clusters)), fit.standard_errors("opg"), fit.posterior()
     boot = fit.standard_errors(lt.Bootstrap(20, seed=1))
     monkeypatch.setattr(repeats, "FEWEST", 10**9)
     each = lt.fit(POISSONS, COUNTS, start={"weights": [0.5, 0.5], "rate": [1.0, 5.0]})
-    assert each.last.problem.dealt.slots == slice(len(COUNTS))
+    assert each.last.problem.rows.slots == slice(len(COUNTS))
     assert fit.log_likelihood == pytest.approx(each.log_likelihood, rel=1e-12)
     apart = each.standard_errors(lt.Sandwich(clusters=clusters)), each.standard_errors("opg"), each.posterior()
     for a, b in zip(together[:2], apart[:2], strict=True):
@@ -454,10 +455,10 @@ def test_data_changed_after_the_fit_change_nothing(model, row):
 
 def test_rows_weigh_the_same_in_one_place():
     problem = Problem(NORMALS, np.random.default_rng(0).normal(size=1_500_000))
-    first, second, *_, last = problem.dealt.shards
+    first, second, *_, last = problem.rows.shards
     assert first.weights is second.weights
     assert last.weights is not first.weights
-    assert sum(np.asarray(shard.weights).sum() for shard in problem.dealt.shards) == 1_500_000
+    assert sum(np.asarray(shard.weights).sum() for shard in problem.rows.shards) == 1_500_000
 
 
 def test_single_precision_is_near_and_says_what_it_is():

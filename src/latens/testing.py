@@ -13,10 +13,11 @@ import numpy as np
 
 from latens.cells import Partial
 from latens.engine.accelerators.base import Plain
-from latens.engine.blocks import deal
+from latens.engine.blocks import CACHE, Load, flat
 from latens.engine.emmap import Care, expect, expect_shard, one_step, surrogate, update, weighted
 from latens.engine.loop import run
 from latens.engine.problem import Problem
+from latens.engine.rows import RowsInMemory
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError, ModelError
@@ -24,10 +25,10 @@ from latens.families.exponential import AbstractExponentialFamily
 from latens.inference.errors import Louis, Oakes, Observed, Optimum
 from latens.inference.sem import ExactSEM
 from latens.models.base import AbstractModel
-from latens.models.rows import per_row
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
+from latens.sequences import taken
 
 
 @double
@@ -159,34 +160,36 @@ def _bound(problem: Problem, at: np.ndarray, seed: int) -> None:
 
 def _ell(problem: Problem, free: np.ndarray) -> tuple[float, np.ndarray]:
     """The log-likelihood and its gradient, without blocks."""
-    value, gradient = _score(problem.model, jnp.asarray(free), *_rows(problem))
+    value, gradient = _score(problem.model, jnp.asarray(free), _rows(problem))
     return float(value), np.asarray(gradient)
 
 
 def _q(problem: Problem, free: np.ndarray, at: np.ndarray) -> tuple[float, np.ndarray]:
     """Q(free | at) and its gradient, without blocks."""
-    value, gradient = _q_slope(problem.model, jnp.asarray(free), jnp.asarray(at), *_rows(problem))
+    value, gradient = _q_slope(problem.model, jnp.asarray(free), jnp.asarray(at), _rows(problem))
     return float(value), np.asarray(gradient)
 
 
-def _rows(problem: Problem) -> tuple[Any, jax.Array]:
-    return problem.xs, jnp.asarray(problem.weights)
+def _rows(problem: Problem) -> list[tuple[Any, jax.Array]]:
+    """All rows with their weights, those of one shape end to end."""
+    return [(flat(shard), shard.weights.reshape(-1)) for shard in problem.rows.at_hand]
 
 
 @once
-def _score(model: AbstractModel, free: jax.Array, xs: Any, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _score(model: AbstractModel, free: jax.Array, rows: Any) -> tuple[jax.Array, jax.Array]:
     def ell(u: jax.Array) -> jax.Array:
         potentials = model.potentials(Space(model.constraints).params(u))
-        return weighted(per_row(lambda x: model.log_evidence(potentials, x), xs), weights)
+        return jnp.stack([weighted(jax.vmap(model.log_evidence, (None, 0))(potentials, xs), w) for xs, w in rows]).sum()
 
     return jax.value_and_grad(ell)(free)
 
 
 @once
-def _q_slope(
-    model: AbstractModel, free: jax.Array, at: jax.Array, xs: Any, weights: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    return jax.value_and_grad(surrogate, 1)(model, free, at, xs, weights)
+def _q_slope(model: AbstractModel, free: jax.Array, at: jax.Array, rows: Any) -> tuple[jax.Array, jax.Array]:
+    def q(u: jax.Array) -> jax.Array:
+        return jnp.stack([surrogate(model, u, at, xs, w) for xs, w in rows]).sum()
+
+    return jax.value_and_grad(q)(free)
 
 
 def _differences(function: Callable[[np.ndarray], np.ndarray], free: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -201,7 +204,12 @@ def _differences(function: Callable[[np.ndarray], np.ndarray], free: np.ndarray,
 
 
 def _stationary(problem: Problem, free: np.ndarray) -> None:
-    _, slope = _q(problem, problem.step(free).free, free)
+    """Of a model with a finite statistic; where there is none, one step of Newton's raises Q."""
+    level, slope = _q(problem, problem.step(free).free, free)
+    if not problem.model.finite:
+        if level < _q(problem, free, free)[0] - 1e-9 * (1 + abs(level)):
+            raise ModelError("law broken: the M-step raises Q")
+        return
     _law(
         "the M-step is stationary on Q (does estimate maximise <φ, stats>?)",
         slope / problem.n,
@@ -221,8 +229,8 @@ def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
     counted = (np.arange(padded.size) < len(repeated)).astype(float).reshape(-1, n)
 
     def flat(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        shard = deal(jax.tree.map(lambda leaf: leaf[rows], xs), weights, max(n // 3, 1), 1).shards[0]
-        found = expect(problem.model, jnp.asarray(free), shard)
+        lot = RowsInMemory(taken(xs, rows), weights, Load(CACHE // max(n // 3, 1), 1))
+        found = lot.add(expect, problem.model, jnp.asarray(free))
         return np.concatenate([np.ravel(v) for v in jax.tree.leaves(found)])
 
     lots = sum(map(flat, padded, counted))

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from latens.cells import Interval, Labelled, Partial, Patterned, Subset
+from latens.sequences import Sequences
 
 Tally = dict[str, dict[str, float]]
 LABELS = "labels"
@@ -20,6 +21,8 @@ def tally(xs: Any, columns: Sequence[str], weights: np.ndarray) -> Tally:
     if isinstance(xs, Labelled):
         told = _counted({LABELS: _kinds(Subset(xs.allowed))}, weights)
         return tally(xs.x, columns, weights) | told
+    if isinstance(xs, Sequences):
+        return {}
     if isinstance(xs, dict):
         return _counted({column: _kinds(leaf) for column, leaf in xs.items()}, weights)
     kinds = {kind: np.asarray(flags).reshape(len(weights), -1) for kind, flags in _kinds(xs).items()}
@@ -54,13 +57,15 @@ def _counted(columns: dict[str, dict[str, np.ndarray]], weights: np.ndarray) -> 
 
 def unseen(xs: Any, labels: np.ndarray | None) -> np.ndarray:
     """(n,) of which rows, as read, nothing was seen: no cell, and nothing of the hidden label."""
-    leaves = jax.tree.leaves(xs, is_leaf=lambda leaf: isinstance(leaf, Interval | Subset))
+    leaves = jax.tree.leaves(xs, is_leaf=lambda leaf: isinstance(leaf, Interval | Subset | Sequences))
     gone = [_nothing(leaf) for leaf in leaves] + ([] if labels is None else [labels.all(1)])
     return np.asarray(np.stack(gone).all(0))
 
 
 def _nothing(leaf: Any) -> np.ndarray:
     """(n,) of which entries of one kind nothing was seen."""
+    if isinstance(leaf, Sequences):
+        return leaf.unseen
     if isinstance(leaf, Subset):
         return np.asarray(leaf.allowed.all(-1))
     if isinstance(leaf, Interval):

@@ -1,4 +1,4 @@
-"""Rows cut into blocks that fit the cache, blocks dealt to cores."""
+"""Rows cut into blocks that fit the cache, blocks dealt to shards."""
 
 import os
 from typing import Any, NamedTuple
@@ -9,12 +9,14 @@ import numpy as np
 from jax import Array
 
 from latens.cells import Patterned
+from latens.sequences import Sequences
 
 CACHE = 1 << 17  # doubles a block may occupy together with its statistics: about half an L2 cache
 ROW = 100  # products that take as long as what every row takes whatever its potentials
 WORTH = 1e7  # products that a second core saves time on, about a millisecond's
 SHARE, SHARDS = 4e7, 16  # products in a shard, at least, if there are more than two; and the most shards
 GROUP = 24  # rows that cost as much as integrating the unseen cells out of the potentials
+WIDTHS = 6  # of sequences, each of which takes a program of its own
 
 
 class Shard(NamedTuple):
@@ -42,6 +44,10 @@ class Load(NamedTuple):
         # a power of two, which cores share evenly
         return 2 ** int(np.log2(np.clip(work / SHARE, 2, SHARDS))) if work > WORTH else 1
 
+    def of(self, steps: int) -> "Load":
+        """The same of a row of so many steps."""
+        return Load(self.doubles * steps, (ROW + self.products) * steps)
+
 
 class Deal(NamedTuple):
     """All rows, dealt: row i stands at `slots[i]` of the shards laid end to end."""
@@ -55,10 +61,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def deal(xs: Any, weights: np.ndarray, size: int, shards: int) -> Deal:
-    """All rows as at most `shards` shards; rows that share a pattern of unseen cells are put together."""
+def deal(xs: Any, weights: np.ndarray, load: Load) -> Deal:
+    """All rows as shards; rows that share a pattern of unseen cells are put together, and sequences of like lengths."""
+    leaves = jax.tree.leaves(xs, is_leaf=_shapes_blocks)
+    uneven = next((leaf for leaf in leaves if isinstance(leaf, Sequences)), None)
+    if uneven is not None:
+        return _by_length(xs, weights, load, uneven.lengths)
     n = len(weights)
-    seen = _patterns(xs)
+    size, shards = load.size, load.shards(n)
+    seen = next((np.asarray(leaf.seen) for leaf in leaves if isinstance(leaf, Patterned)), None)
     if seen is None:
         size = min(size, n)
         spans = _spans(-(-n // size), shards)
@@ -84,10 +95,52 @@ def deal(xs: Any, weights: np.ndarray, size: int, shards: int) -> Deal:
     return Deal([_grouped(xs, weights, rows, filled, height, span) for span in spans], slots)
 
 
-def _patterns(xs: Any) -> np.ndarray | None:
-    """(n, d) which cells were seen, if rows share potentials by that."""
-    leaves = jax.tree.leaves(xs, is_leaf=lambda leaf: isinstance(leaf, Patterned))
-    return next((np.asarray(leaf.seen) for leaf in leaves if isinstance(leaf, Patterned)), None)
+def _shapes_blocks(leaf: Any) -> bool:
+    return isinstance(leaf, Patterned | Sequences)
+
+
+def _by_length(xs: Any, weights: np.ndarray, load: Load, lengths: np.ndarray) -> Deal:
+    """Sequences of like lengths together, each group padded to the longest in it."""
+    shards: list[Shard] = []
+    slots, laid = np.empty(len(weights), dtype=np.int64), 0
+    edges = widths(lengths)
+    for shorter, width in zip((-1, *edges), edges, strict=False):
+        rows = np.flatnonzero((lengths > shorter) & (lengths <= width))
+        padded = jax.tree.map(
+            lambda leaf: leaf.padded(rows, width) if isinstance(leaf, Sequences) else leaf[rows],  # noqa: B023
+            xs,
+            is_leaf=_shapes_blocks,
+        )
+        found = deal(padded, weights[rows], load.of(max(width, 1)))
+        slots[rows] = laid + np.arange(len(rows))
+        shards, laid = shards + found.shards, laid + sum(shard.weights.size for shard in found.shards)
+    return Deal(shards, slots)
+
+
+def widths(lengths: np.ndarray) -> tuple[int, ...]:
+    """The lengths that sequences are padded to: few, and such that little is padded."""
+    found, counts = np.unique(lengths, return_counts=True)
+    if len(found) > 64:  # of so many, those at even steps of the whole
+        at = np.searchsorted(np.cumsum(counts * found), np.linspace(0, (counts * found).sum(), 64))
+        kept = np.unique(np.append(np.minimum(at, len(found) - 1), len(found) - 1))
+        counts = np.add.reduceat(counts, np.append(0, kept[:-1] + 1))
+        found = found[kept]
+    total = np.concatenate([[0], np.cumsum(counts)])
+    # least[j]: the least number of steps, padding included, that the first j lengths take in so many groups
+    least = np.where(np.arange(len(total)) == 0, 0.0, np.inf)
+    cuts = []
+    for _ in range(min(WIDTHS, len(found))):
+        costs = least[:, None] + (total[None] - total[:, None]) * np.append(0, found)[None]
+        costs[np.tril_indices(len(total))] = np.inf
+        costs[0, 0] = 0.0
+        cuts.append(costs.argmin(0))
+        least = costs.min(0)
+    ends, end = [], len(found)
+    for cut in reversed(cuts):
+        if end > 0:
+            ends.append(int(found[end - 1]))
+            end = int(cut[end])
+    return tuple(reversed(ends))
 
 
 def _rows_together(counts: np.ndarray) -> int:
@@ -130,7 +183,7 @@ def _grouped(xs: Any, weights: np.ndarray, rows: np.ndarray, filled: np.ndarray,
         return jnp.asarray(taken.reshape(*shape, *taken.shape[1:]))
 
     w = np.where(filled.reshape(rows.shape)[span.start * height : span.stop * height], weights[part], 0.0)
-    return Shard(jax.tree.map(cut, xs, is_leaf=lambda leaf: isinstance(leaf, Patterned)), jnp.asarray(w.reshape(shape)))
+    return Shard(jax.tree.map(cut, xs, is_leaf=_shapes_blocks), jnp.asarray(w.reshape(shape)))
 
 
 def flat(shard: Shard) -> Any:
@@ -144,7 +197,7 @@ def flat(shard: Shard) -> Any:
             return Patterned(lay(leaf.value), seen)
         return leaf.reshape(-1, *leaf.shape[depth:])
 
-    return jax.tree.map(lay, shard.xs, is_leaf=lambda leaf: isinstance(leaf, Patterned))
+    return jax.tree.map(lay, shard.xs, is_leaf=_shapes_blocks)
 
 
 def rows_of(dealt: Deal) -> Any:

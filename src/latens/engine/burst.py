@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from latens.engine.blocks import Shard
-from latens.engine.emmap import Care, Move, recentred, step_over
+from latens.engine.emmap import Move, recentred, step_over
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import ALONE, QUICKLY
 
@@ -36,16 +36,23 @@ class _State(NamedTuple):
 
 
 # without fusion emitters: a second less to compile, as fast here
-@partial(jax.jit, static_argnames="care", compiler_options=ALONE | QUICKLY)
+@partial(jax.jit, static_argnames="about", compiler_options=ALONE | QUICKLY)
 def burst(
-    model: AbstractModel, points: Array, shard: Shard, n: Array, seen: Any, evaluations: Array, *, care: Care
+    model: AbstractModel,
+    points: Array,
+    shards: tuple[Shard, ...],
+    n: Array,
+    seen: Any,
+    evaluations: Array,
+    *,
+    about: bool,
 ) -> Burst:
-    """SQUAREM from points (b, p), side by side, for so many evaluations; one is a step of EM."""
+    """SQUAREM from points (b, p), side by side, for so many evaluations; one is a step of EM, `about` each point."""
     fixed = model, seen and seen.statistics(model)
 
     def step(u: Array) -> tuple[Array, Move]:
-        here, prior = recentred(model, u, seen) if care.about else fixed
-        found: tuple[Array, Move] = step_over(here, u, shard, n, prior, forward=care.forward)
+        here, prior = recentred(model, u, seen) if about else fixed
+        found: tuple[Array, Move] = step_over(here, u, shards, n, prior)
         return found
 
     def one(start: Array) -> Burst:

@@ -1,7 +1,6 @@
 """The EM map in free coordinates: an E-step that is a gradient, an M-step that is an `estimate`."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +12,7 @@ from latens.engine.blocks import Shard
 from latens.models.base import AbstractModel, inner
 from latens.models.rows import per_row
 from latens.numerics.compiling import beside, by_size
-from latens.numerics.newton import Derivatives, Maximum, derived_from, maximise
+from latens.numerics.newton import Maximum, maximise
 from latens.numerics.space import Space
 
 
@@ -158,18 +157,23 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
 
     params = model.estimate(stats)
     if params is None:
-        found = _inside(space, free, maximise(q, free, bounded=space.scales != "identity"))
+        found = maximise(q, free, bounded=space.scales != "identity")
+        found = found._replace(point=inside(model, found.point, free))
     else:
         found = Maximum(space.free(params), jnp.asarray(True))
-    return _move(model, free, found, q, n, model.sum_of_terms(model.potentials(space.params(free)), stats, n))
+    # Q has its maximum at the end of the step Δ, so to second order its slope at the beginning is ΔᵀI_com Δ
+    slope = jax.jvp(q, (free,), (found.point - free,))[1]
+    size = model.sum_of_terms(model.potentials(space.params(free)), stats, n)
+    return moved(model, free, found, slope, n, size)
 
 
-def _inside(space: Space, free: Array, found: Maximum) -> Maximum:
-    """The same, no nearer to a boundary than an estimate may be."""
-    kept = space.free(space.params(found.point))
+@jax.jit
+def inside(model: AbstractModel, point: Array, free: Array) -> Array:
+    """A point that a step from `free` has led to, no nearer to a boundary than an estimate may be."""
+    space = Space(model.constraints)
+    kept = space.free(space.params(point))
     # what has not moved at all stays to the last bit, with the derivatives of what may
-    still = jax.lax.stop_gradient(jnp.where(found.point == free, free - kept, 0.0))
-    return found._replace(point=kept + still)
+    return kept + jax.lax.stop_gradient(jnp.where(point == free, free - kept, 0.0))
 
 
 def with_prior(
@@ -185,33 +189,6 @@ def _with(model: AbstractModel, free: Array, found: tuple[Array, Any], prior: An
     return found[0] + inner(potentials, prior), jax.tree.map(jnp.add, found[1], prior)
 
 
-@partial(jax.jit, static_argnames="forward")
-def row_step(model: AbstractModel, free: Array, shard: Shard, n: Array, *, forward: bool = False) -> tuple[Array, Move]:
-    """E- and M-step of a model without a finite statistic: damped Newton on Q, over the same blocks.
-
-    Derivatives taken `forward` cost more, but a responsibility of 0 then silences infinite ones as well.
-    """
-    space = Space(model.constraints)
-    potentials = model.potentials(space.params(free))
-    log_lik = over_blocks(lambda xs, w: log_likelihood(model, potentials, xs, w), shard)
-
-    def q(u: Array) -> Array:
-        total: Array = over_blocks(lambda xs, w: surrogate(model, u, free, xs, w), shard)
-        return total
-
-    first = jax.jacfwd if forward else jax.grad
-
-    def each(xs: Any, w: Array) -> Derivatives:
-        return derived_from(first(lambda u: surrogate(model, u, free, xs, w)))
-
-    derivatives = Derivatives(
-        lambda u: over_blocks(lambda xs, w: each(xs, w).gradient(u), shard),
-        lambda u: over_blocks(lambda xs, w: each(xs, w).both(u), shard),
-    )
-    found = _inside(space, free, maximise(q, free, derivatives=derivatives, bounded=space.scales != "identity"))
-    return log_lik, _move(model, free, found, q, n, jnp.zeros(()))
-
-
 @jax.jit
 def recentred(model: AbstractModel, free: Array, seen: Any) -> tuple[AbstractModel, Any]:
     """The model about a point, and the statistics of what was seen before the data as it reckons them."""
@@ -219,23 +196,18 @@ def recentred(model: AbstractModel, free: Array, seen: Any) -> tuple[AbstractMod
     return about, seen and seen.statistics(about)
 
 
-@partial(jax.jit, static_argnames="forward")
-def step_over(
-    model: AbstractModel, free: Array, shard: Shard, n: Array, prior: Any, *, forward: bool = False
-) -> tuple[Array, Move]:
-    """(log-likelihood, E- and M-step) in one program."""
-    if not model.finite:
-        return row_step(model, free, shard, n, forward=forward)
-    log_lik, stats = with_prior(model, free, expect(model, free, shard), prior)
+@jax.jit
+def step_over(model: AbstractModel, free: Array, shards: tuple[Shard, ...], n: Array, prior: Any) -> tuple[Array, Move]:
+    """(log-likelihood, E- and M-step) in one program, of a model with a finite statistic."""
+    found = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *(expect(model, free, shard) for shard in shards))
+    log_lik, stats = with_prior(model, free, found, prior)
     return log_lik, update(model, free, stats, n)
 
 
-@beside(static_argnames="forward")
-def one_step(
-    model: AbstractModel, free: Array | np.ndarray, shard: Shard, n: Array, prior: Any, *, forward: bool
-) -> Packed:
+@beside()
+def one_step(model: AbstractModel, free: Array | np.ndarray, shards: tuple[Shard, ...], n: Array, prior: Any) -> Packed:
     """`step_over` as a program of its own."""
-    return packed(*step_over(model, jnp.asarray(free), shard, n, prior, forward=forward))
+    return packed(*step_over(model, jnp.asarray(free), shards, n, prior))
 
 
 @jax.jit
@@ -247,13 +219,8 @@ def packed(log_lik: Array, move: Move) -> Packed:
     return Packed(facts, move.free, move.health)
 
 
-def _move(
-    model: AbstractModel, free: Array, found: Maximum, q: Callable[[Array], Array], n: Array, size: Array
-) -> Move:
-    """Measure the step Δ by the complete information, √(ΔᵀI_com Δ): the same in any coordinates.
-
-    Q has its maximum at the end of the step, so to second order its slope at the beginning is ΔᵀI_com Δ.
-    """
-    slope = jax.jvp(q, (free,), (found.point - free,))[1]
+@jax.jit
+def moved(model: AbstractModel, free: Array, found: Maximum, slope: Array, n: Array, size: Array) -> Move:
+    """A step Δ measured by the complete information, √(ΔᵀI_com Δ), which is the same in any coordinates."""
     health = model.health(Space(model.constraints).params(free), n)
     return Move(found.point, jnp.sqrt(jnp.abs(slope)), health, size, found.arrived)

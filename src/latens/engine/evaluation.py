@@ -1,6 +1,5 @@
 """The EM map of rows under a model: with as much care as its points turn out to take."""
 
-from collections.abc import Callable
 from copy import copy
 from typing import Any, Self
 
@@ -9,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.engine.blocks import Shard
+from latens.engine.ascent import ascent
 from latens.engine.burst import Burst, burst
-from latens.engine.dealt import Dealt
 from latens.engine.emmap import (
     Care,
     Move,
@@ -20,6 +18,7 @@ from latens.engine.emmap import (
     block_value,
     expect_shard,
     expected_value,
+    moved,
     one_step,
     packed,
     potentials_at,
@@ -30,8 +29,9 @@ from latens.engine.emmap import (
 )
 from latens.engine.maps import AbstractMap, Step
 from latens.engine.prior import Prior, Seen
+from latens.engine.rows import AbstractRows, Program
 from latens.models.base import AbstractModel
-from latens.numerics.operations import operations
+from latens.numerics.newton import Maximum
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
 from latens.numerics.threads import one_thread_each
@@ -40,7 +40,7 @@ LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which the
 MANY, BRIEF = 1 / 4, 4  # of runs: if more lose digits, it is because of the data; evaluations that show it
 CALL, COMPILING = 1e6, 5e9  # operations that take as long as calling a program does, and as compiling one
 TOGETHER = 10  # points in one program, where the call takes as long as what is computed; else they cost more
-PASSES, ROUNDS = 3, 10  # over the rows that take as long as a step with one statistic; of Newton where there is none
+PASSES = 3  # over the rows that take as long as a step: forward, back, and what else there is
 
 
 class AbstractEvaluation(AbstractMap):
@@ -51,12 +51,13 @@ class AbstractEvaluation(AbstractMap):
     prior: Prior | None
     before: Seen | None  # observations before the data, and the statistics the model reckons them by
     pseudo: Any
-    dealt: Dealt
-    quick: Dealt  # the rows that steps are computed from: in single precision, if that is asked for
+    rows: AbstractRows
+    quick: AbstractRows  # those that steps are computed from: in single precision, if that is asked for
     single: bool
     weights: np.ndarray
     space: Space
     offset: float
+    n: float
     spare = 0  # steps yet that the program for many points is to serve
     care = Care()  # what its steps have turned out to take
     _total: Any
@@ -78,30 +79,34 @@ class AbstractEvaluation(AbstractMap):
 
     def _evaluated(self, free: np.ndarray) -> tuple[Step, Care]:
         """A step, and the care that it would have taken."""
-        found = self._step(free)
+        found, known = self._step(free)
         log_lik, length, size, arrived = np.asarray(found.facts).tolist()
         step = Step(log_lik + self.offset, np.asarray(found.free), length, np.asarray(found.health), bool(arrived))
-        return step, self._careful(size, step.arrived)
+        return step, self._careful(size, known=known)
 
-    def _step(self, free: np.ndarray) -> Packed:
+    def _step(self, free: np.ndarray) -> tuple[Packed, bool]:
+        """The map at a point, and whether derivatives were numbers there."""
         if self.spare:
             self.spare -= 1
             found = self._burst([free], 1, self.care)
             move = Move(found.home[0], found.length[0], found.health[0], found.size[0], found.arrived[0])
-            return packed(found.log_likelihood[0], move)
+            return packed(found.log_likelihood[0], move), True
         here = self.about(free)
-        if len(self.quick.shards) == 1:
-            forward = self.care.forward
-            return one_step(here.model, free, self.quick.whole, self._total, here.pseudo, forward=forward)
+        if not here.model.finite:
+            up = ascent(self.quick, here.model, free, self.n, forward=self.care.forward)
+            end = Maximum(jnp.asarray(up.point), jnp.asarray(up.arrived))
+            move = moved(here.model, free, end, np.asarray(up.slope), self._total, np.asarray(0.0))
+            return packed(np.asarray(up.log_likelihood), move), up.known
+        if self.quick.alone:
+            return one_step(here.model, free, self.quick.at_hand, self._total, here.pseudo), True
         with one_thread_each():
             log_lik, stats = here._expected(free, self.quick)
-            return packed(log_lik, jax.block_until_ready(update(here.model, free, stats, self._total)))
+            return packed(log_lik, jax.block_until_ready(update(here.model, free, stats, self._total))), True
 
-    def _careful(self, size: float, arrived: bool) -> Care:
+    def _careful(self, size: float, *, known: bool = True) -> Care:
         """What a step would have taken that turned out so."""
         lost = not size <= (LARGE_SINGLE if self.single else LARGE)
-        forward = not arrived and not self.base.finite
-        return Care(self.care.about or (lost and self.base.recentres), self.care.forward or forward)
+        return Care(self.care.about or (lost and self.base.recentres), self.care.forward or not known)
 
     @double
     def about(self, free: np.ndarray) -> Self:
@@ -120,9 +125,9 @@ class AbstractEvaluation(AbstractMap):
             group = points[first : first + size]
             found = self._burst(group, BRIEF, self.care)
             sizes = np.where(np.isfinite(found.home).all(1), found.size, np.inf)[: len(group)]
-            lost += [self._careful(each, True) != self.care for each in sizes.tolist()]
+            lost += [self._careful(each) != self.care for each in sizes.tolist()]
         if sum(lost) > MANY * len(lost):
-            self.care = self._careful(np.inf, True)
+            self.care = self._careful(np.inf)
 
     @double
     def burst(self, points: list[np.ndarray], evaluations: int) -> Burst:
@@ -132,7 +137,7 @@ class AbstractEvaluation(AbstractMap):
     def _burst(self, points: list[np.ndarray], evaluations: int, care: Care) -> Burst:
         # one program serves any number of points: the last is repeated
         filled = np.array(points + points[-1:] * (self.together - len(points)))
-        found = burst(self.base, filled, self.quick.whole, self._total, self.before, evaluations, care=care)
+        found = burst(self.base, filled, self.quick.at_hand, self._total, self.before, evaluations, about=care.about)
         fetched: Burst = jax.device_get(found)
         return fetched
 
@@ -150,11 +155,11 @@ class AbstractEvaluation(AbstractMap):
     @double
     def operations(self) -> float:
         """How many one evaluation of the EM map takes, about: counted, so the same on any machine."""
-        shard, point = self.dealt.shards[0], np.zeros(self.space.size)
-        block = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), shard)
-        each = operations(block_value if self.base.finite else block_surrogate, self.base, point, block)
-        passes = PASSES if self.base.finite else ROUNDS * (len(point) + 1)
-        return CALL + passes * len(self.dealt.shards) * len(shard.weights) * each
+        point = np.zeros(self.space.size)
+        if self.base.finite:
+            return CALL + PASSES * self.rows.operations(block_value, self.base, point)
+        most = np.unique(self.base.blocks, return_counts=True)[1].max(initial=0)  # directions of its Hessian
+        return CALL + PASSES * (2 + most) * self.rows.operations(block_surrogate, self.base, point)
 
     def inside(self, free: Array) -> Params:
         """Free coordinates → params in the frame."""
@@ -168,11 +173,10 @@ class AbstractEvaluation(AbstractMap):
     @double
     def expected(self, free: np.ndarray) -> tuple[Array, Any]:
         """(objective, expected statistics) at free coordinates, those of the prior included."""
-        return self._expected(free, self.dealt)
+        return self._expected(free, self.rows)
 
-    def _expected(self, free: np.ndarray, rows: Dealt) -> tuple[Array, Any]:
-        potentials = potentials_at(self.model, free)
-        found = rows.add(lambda shard: expect_shard(self.model, potentials, shard))
+    def _expected(self, free: np.ndarray, rows: AbstractRows) -> tuple[Array, Any]:
+        found = rows.add(expect_shard, self.model, potentials_at(self.model, free))
         return with_prior(self.model, free, found, self.pseudo)
 
     @double
@@ -186,15 +190,13 @@ class AbstractEvaluation(AbstractMap):
     @double
     def log_likelihood(self, free: np.ndarray) -> float:
         """ℓ at free coordinates, in the units of the data."""
-        u, model = jnp.asarray(free), self.about(free).model
-        return float(self.dealt.add(lambda shard: value(model, u, shard))) + self.offset
+        return float(self.rows.add(value, self.about(free).model, jnp.asarray(free))) + self.offset
 
     @double
     def surrogate(self, free: np.ndarray, at: np.ndarray) -> float:
         """Σ w Q(free | at), up to a term that `free` does not enter."""
-        u, v, model = jnp.asarray(free), jnp.asarray(at), self.about(at).model
-        return float(self.dealt.add(lambda shard: expected_value(model, u, v, shard)))
+        return float(self.rows.add(expected_value, self.about(at).model, jnp.asarray(free), jnp.asarray(at)))
 
-    def each(self, function: Callable[[AbstractModel, Array, Shard], Any], free: np.ndarray) -> Any:
-        """A function of the rows: its results in their order, as NumPy arrays."""
-        return self.dealt.each(function, self.about(free).model, jnp.asarray(free))
+    def each(self, program: Program, free: np.ndarray) -> Any:
+        """What a program of (model, free, shard) gives for every row, in their order, as NumPy arrays."""
+        return self.rows.each(program, self.about(free).model, jnp.asarray(free))

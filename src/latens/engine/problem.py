@@ -16,7 +16,6 @@ from latens.data.table import frequencies, ordered
 from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.blocks import Load
-from latens.engine.dealt import Dealt
 from latens.engine.doubt import Doubt
 from latens.engine.emmap import (
     Care,
@@ -26,6 +25,7 @@ from latens.engine.evaluation import AbstractEvaluation
 from latens.engine.maps import Step
 from latens.engine.prior import Prior, Seen, prior_of
 from latens.engine.reading import bind
+from latens.engine.rows import RowsInMemory
 from latens.engine.status import Status
 from latens.engine.stop import noise
 from latens.engine.trial import tried
@@ -37,6 +37,7 @@ from latens.numerics.chart import Chart
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Label, Params, Space
+from latens.sequences import rows_in, steps_in
 
 
 @once
@@ -94,7 +95,7 @@ class Problem(AbstractEvaluation):
         told = read.labels
         alike = (told is None or told.all()) and not enough  # labels, or params of a prior, tell components apart
         self.exchangeable = model.exchangeable if alike else ()
-        self._deal(model.labelled(model.observe(self.frame.apply(read.xs)), told))
+        self._store(model.labelled(model.observe(self.frame.apply(read.xs)), told))
         self.informative = read.informative
         before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
         self.before: Seen | None = jax.device_get(before)  # arrays of JAX would lose half of their bits when pickled
@@ -104,12 +105,12 @@ class Problem(AbstractEvaluation):
         if not model.finite:
             self.care = Care(about=model.recentres)  # no statistics would tell
 
-    def _deal(self, moved: Any) -> None:
+    def _store(self, moved: Any) -> None:
         """Put rows in the frame where they are computed with."""
-        self.dealt = self.quick = Dealt(moved, self.weights, self._load(moved), one=not self.model.finite)
+        self.rows = self.quick = RowsInMemory(moved, self.weights, self._load(moved))
         if self.single:
             rounded = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, moved)
-            self.quick = Dealt(rounded, self.weights, self._load(rounded), one=not self.model.finite)
+            self.quick = RowsInMemory(rounded, self.weights, self._load(rounded))
         self._weigh(self.weights)
 
     def _weigh(self, weights: np.ndarray) -> None:
@@ -125,7 +126,7 @@ class Problem(AbstractEvaluation):
         part.weights, part.rows_used = self.weights[rows], self.numbers[rows]
         part.row_jacobian = np.broadcast_to(self.row_jacobian, self.weights.shape)[rows]
         part.informative = self.informative[rows]
-        part._deal(jax.tree.map(lambda leaf: np.asarray(leaf[rows]), self.xs))
+        part._store(jax.tree.map(np.asarray, self.rows.take(rows)))
         return part
 
     @double
@@ -138,10 +139,10 @@ class Problem(AbstractEvaluation):
         other = copy(self)
         other.frame = self.frame.suiting(rows.xs)
         other.base = other.model = self.given.framed(other.frame)
-        n = len(jax.tree.leaves(rows.xs)[0])
+        n = rows_in(rows.xs)
         other.weights, other.rows_read, other.rows_used = frequencies(None, n), n, slice(None)
         other.row_jacobian, other.informative = other.frame.log_jacobian(rows.xs), np.ones(n, dtype=bool)
-        other._deal(other.model.observe(other.frame.apply(rows.xs)))
+        other._store(other.model.observe(other.frame.apply(rows.xs)))
         return other
 
     def carried(self, free: np.ndarray, other: "Problem") -> np.ndarray:
@@ -152,7 +153,8 @@ class Problem(AbstractEvaluation):
         """What one row takes, by the shapes of the potentials."""
         leaves = jax.tree.leaves(jax.eval_shape(potentials_at, self.model, self.centre))
         own = sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))
-        return Load(own + sum(sum(leaf.shape) for leaf in leaves), sum(leaf.size for leaf in leaves))
+        products = sum(leaf.size for leaf in leaves) * (1 if self.model.finite else self.space.size)
+        return Load(own + sum(sum(leaf.shape) for leaf in leaves), products)
 
     @property
     @double
@@ -170,8 +172,8 @@ class Problem(AbstractEvaluation):
     def reweighted(self, weights: np.ndarray) -> "Problem":
         """The same rows with other weights, in the same frame."""
         other = copy(self)
-        other.dealt = self.dealt.reweighted(weights)
-        other.quick = self.quick.reweighted(weights) if self.single else other.dealt
+        other.rows = self.rows.reweighted(weights)
+        other.quick = self.quick.reweighted(weights) if self.single else other.rows
         other._weigh(weights)
         other.spare = 0  # for many fits, each with few steps
         return other
@@ -188,7 +190,8 @@ class Problem(AbstractEvaluation):
     @property
     def observations(self) -> float:
         """The total weight of rows of which something was seen."""
-        return float(self.weights @ self.informative)
+        steps = steps_in(self.xs)
+        return float(self.weights @ (self.informative if steps is None else self.informative * steps))
 
     @property
     def numbers(self) -> np.ndarray:
@@ -213,7 +216,7 @@ class Problem(AbstractEvaluation):
     @property
     def xs(self) -> Any:
         """Rows in the frame, as `log_evidence` takes them."""
-        return self.dealt.xs
+        return self.rows.take(slice(None))
 
     @double
     def free(self, params: Params, what: str = "start") -> np.ndarray:

@@ -13,6 +13,7 @@ from latens.data.table import frequencies
 from latens.data.tally import unseen
 from latens.errors import DataError, ModelError, counted
 from latens.models.base import AbstractModel
+from latens.sequences import rows_in, taken
 
 
 class Bound(NamedTuple):
@@ -36,13 +37,13 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: 
     data, counts = ungroup(data, whole=model.whole)
     model = model.suited(data)
     rows = model.read(data)
-    n = len(jax.tree.leaves(rows.xs)[0])
+    n = rows_in(rows.xs)
     given = frequencies(weights, n)
     for more in (rows.weights, None if counts is None else frequencies(counts, n)):
         given = given if more is None else given * more
     used = given > 0
     keep = slice(None) if used.all() else np.flatnonzero(used)
-    xs = jax.tree.map(lambda leaf: leaf[keep], rows.xs)
+    xs = rows.xs if isinstance(keep, slice) else taken(rows.xs, keep)
     if not enough:
         model.require(xs, rows.columns)
     told = None if labels is None else _told(model, labels, n)[keep]

@@ -10,6 +10,7 @@ from latens.errors import LatensError, ModelError
 from latens.models.base import AbstractModel
 from latens.models.latent import Latent
 from latens.numerics.space import Space
+from latens.sequences import first_row
 
 BRANCH = (jax.errors.TracerBoolConversionError, jax.errors.TracerIntegerConversionError)
 NOT_JAX = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
@@ -24,7 +25,7 @@ def tried(model: AbstractModel, xs: Any) -> None:
     """Trace the evidence of one row; raises `ModelError` saying what in it cannot be."""
     name = "log_joint" if isinstance(model, Latent) else f"{type(model).__name__}.log_evidence"
     space = Space(model.constraints)
-    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf)[1:], leaf.dtype), xs)
+    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype), first_row(xs))
 
     try:
         found = _evidence.eval_shape(model, jnp.zeros(space.size), row)  # traced once for models of a kind

@@ -1,6 +1,5 @@
 """Derivatives that informations are made of, each a sum over blocks, by automatic differentiation."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,28 +7,19 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from latens.engine.ascent import along
 from latens.engine.blocks import Shard
-from latens.engine.emmap import expect, log_likelihood, over_blocks, row_step, surrogate, update, weighted
+from latens.engine.emmap import expect, log_likelihood, over_blocks, surrogate, update, weighted
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, inner
 from latens.models.rows import per_row
 from latens.numerics.compiling import by_size, once
 from latens.numerics.space import Space
 
-TOGETHER = 32  # directions taken at once: each may hold a number for every hidden value
-
 
 def _flat(model: AbstractModel, free: Array) -> Array:
     """(q,) all potentials in one vector."""
     return ravel_pytree(model.potentials(Space(model.constraints).params(free)))[0]
-
-
-def _along(push: Callable[[Array], Array], directions: Array) -> Array:
-    """A linear map of every column."""
-    if directions.shape[1] <= TOGETHER:
-        return jax.vmap(push, 1, 1)(directions)
-    found: Array = jax.lax.map(push, directions.T, batch_size=TOGETHER)
-    return found.T
 
 
 @once
@@ -47,7 +37,7 @@ def turned(model: AbstractModel, free: Array, directions: Array, shard: Shard) -
     def block(xs: Any, w: Array) -> tuple[Array, Array]:
         slope = jax.grad(lambda phi: log_likelihood(model, unravel(phi), xs, w))
         mean, push = jax.linearize(slope, flat)
-        return mean, _along(push, directions)
+        return mean, along(push, directions)
 
     mean, covariance = over_blocks(block, shard)
     return unravel(mean), covariance
@@ -62,7 +52,7 @@ def curvature(model: AbstractModel, free: Array, stats: Any) -> Array:
 
 @by_size(static_argnames="forward")
 def row_curvatures(model: AbstractModel, free: Array, shard: Shard, *, forward: bool) -> tuple[Array, Array]:
-    """(complete, observed) of a model without a finite statistic; `forward` as in `row_step`."""
+    """(complete, observed) of a model without a finite statistic; `forward` as in `ascent.derivatives`."""
     first = jax.jacfwd if forward else jax.grad
     space = Space(model.constraints)
 
@@ -84,13 +74,13 @@ def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """Σ Cov[score of the complete datum given x]: (p, p), of a model without a finite statistic."""
     space = Space(model.constraints)
 
-    def along(t: Array, x: Any) -> Array:
+    def shifted(t: Array, x: Any) -> Array:
         at = space.params(free)
         here, change = jax.jvp(lambda u: model.row_potentials(space.params(u), x, at), (free,), (t,))
         return model.row_evidence(jax.tree.map(jnp.add, here, change), x)
 
     def block(xs: Any, w: Array) -> Array:
-        return jax.hessian(lambda t: weighted(per_row(lambda x: along(t, x), xs), w))(jnp.zeros_like(free))
+        return jax.hessian(lambda t: weighted(per_row(lambda x: shifted(t, x), xs), w))(jnp.zeros_like(free))
 
     total: Array = over_blocks(block, shard)
     return total
@@ -100,7 +90,7 @@ def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
 def filled(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """Σ ∂s̄/∂θ: (q, p), how the E-step's answer moves with the point it is taken at."""
     push = jax.linearize(lambda u: ravel_pytree(expect(model, u, shard)[1])[0], free)[1]
-    return _along(push, jnp.eye(len(free)))
+    return along(push, jnp.eye(len(free)))
 
 
 @by_size()
@@ -119,14 +109,7 @@ def through(model: AbstractModel, free: Array, stats: Any, moves: Array, n: Arra
     """(p, p) Jacobian of the EM map: ∂M/∂s̄ · ∂s̄/∂θ."""
     flat, unravel = ravel_pytree(stats)
     push = jax.linearize(lambda s: update(model, free, unravel(s), n).free, flat)[1]
-    return _along(push, moves)
-
-
-@by_size()
-def row_through(model: AbstractModel, free: Array, shard: Shard, n: Array) -> Array:
-    """The same for a model without a finite statistic."""
-    found: Array = jax.jacfwd(lambda u: row_step(model, u, shard, n)[1].free)(free)
-    return found
+    return along(push, moves)
 
 
 def _block_scores(model: AbstractModel, free: Array, xs: Any) -> Array:
@@ -150,8 +133,8 @@ def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
     return total
 
 
-@by_size(static_argnums=3)
-def cluster_scores(model: AbstractModel, free: Array, labelled: Shard, number: int) -> Array:
+@by_size(static_argnums=2)
+def cluster_scores(model: AbstractModel, free: Array, number: int, labelled: Shard) -> Array:
     """(number, p) Σ w s over the rows of each cluster; the rows of the shard are pairs (x, cluster)."""
 
     def block(pairs: tuple[Any, Array], w: Array) -> Array:

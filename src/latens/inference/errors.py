@@ -7,15 +7,14 @@ from functools import cached_property
 from math import inf
 from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.errors import InferenceError
-from latens.inference.derivatives import curvature, filled, row_covariance, row_cross, slopes
-from latens.inference.information import FreeInformation, Held, held_by, masked, score_covariance
+from latens.inference.complete import complete_data
+from latens.inference.information import FreeInformation, Held, held_by, masked
 from latens.inference.intervals import quantile, wald
 from latens.inference.trust import check_converged, nothing_left, trusted
 from latens.numerics.memory import Sealed
@@ -203,17 +202,9 @@ class Louis(AbstractMethod):
 
     @double
     def errors(self, optimum: Optimum) -> Errors:
-        problem, point = optimum.problem, jnp.asarray(optimum.at.free)
         information = optimum.information
-        if problem.model.finite:
-            along = slopes(problem.model, point)
-            stats, half = score_covariance(problem, point, np.eye(len(along)))
-            complete, missing = information.reduced(curvature(problem.model, point, stats)), half @ np.asarray(along)
-        else:
-            shards = problem.dealt.finer(len(point))
-            complete = information.complete
-            missing = problem.dealt.add(lambda shard: row_covariance(problem.model, point, shard), shards)
-        return self.found(information, inverse(complete - information.reduced(missing), self.name))
+        complete, missing = complete_data(optimum.problem, optimum.at.free).louis()
+        return self.found(information, inverse(information.reduced(complete - missing), self.name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,13 +220,8 @@ class Oakes(AbstractMethod):
 
     @double
     def errors(self, optimum: Optimum) -> Errors:
-        problem, point = optimum.problem, jnp.asarray(optimum.at.free)
-        shards, information = problem.dealt.finer(len(point)), optimum.information
-        if problem.model.finite:
-            moved = problem.dealt.add(lambda shard: filled(problem.model, point, shard), shards)
-            cross = slopes(problem.model, point).T @ moved
-        else:
-            cross = problem.dealt.add(lambda shard: row_cross(problem.model, point, shard), shards)
+        information = optimum.information
+        cross = complete_data(optimum.problem, optimum.at.free).cross()
         return self.found(information, inverse(information.complete - information.reduced(cross), self.name))
 
 

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from latens.engine.problem import Problem
-from latens.inference.derivatives import curvature, jacobian, row_curvatures, slopes, turned
+from latens.inference.complete import complete_data
+from latens.inference.derivatives import jacobian
 from latens.numerics.memory import Sealed
 from latens.numerics.precision import double
 
@@ -166,30 +165,7 @@ def masked(covariance: np.ndarray, held: tuple[Held, ...]) -> np.ndarray:
 @double
 def information(problem: Problem, free: np.ndarray) -> FreeInformation:
     """The informations at a point, in the free coordinates of the frame."""
-    model, point = problem.model, jnp.asarray(free)
-    if model.finite:
-        along = slopes(model, point)
-        # Σ Cov[S] is met along the p directions of the parameters, or in all q of the potentials if fewer
-        few = along.shape[1] < along.shape[0]
-        stats, half = score_covariance(problem, point, np.asarray(along) if few else np.eye(len(along)))
-        complete = curvature(model, point, stats)
-        observed = np.asarray(complete) - (half if few else half @ np.asarray(along))
-    else:
-        shards = problem.dealt.finer(len(free))
-        forward = problem.care.forward
-        found = problem.dealt.add(lambda shard: row_curvatures(model, point, shard, forward=forward), shards)
-        complete, observed = found
+    complete, observed = complete_data(problem, free).informations()
     labels = [f"free[{i}]" for i in range(len(free))]
-    outer, whole = np.asarray(jacobian(model, problem.frame, point)), np.asarray(complete)
-    return FreeInformation(labels, whole, np.asarray(observed), outer, directions=np.eye(len(free)), whole=whole)
-
-
-def score_covariance(problem: Problem, point: Array, directions: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Σ E[S given x] as a tree, and (∂φ/∂θ)ᵀ Σ Cov[S given x] · directions: (p, m)."""
-    shards = problem.dealt.finer(directions.shape[1])
-    stats, covariance = problem.dealt.add(
-        lambda shard: turned(problem.model, point, jnp.asarray(directions), shard), shards
-    )
-    if problem.pseudo is not None:
-        stats = jax.tree.map(jnp.add, stats, problem.pseudo)
-    return stats, np.asarray(slopes(problem.model, point)).T @ np.asarray(covariance)
+    outer = np.asarray(jacobian(problem.model, problem.frame, jnp.asarray(free)))
+    return FreeInformation(labels, complete, observed, outer, directions=np.eye(len(free)), whole=complete)

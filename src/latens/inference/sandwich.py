@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -51,11 +50,8 @@ class Sandwich(AbstractMethod):
             return self.found(information, bread @ information.reduced(_products(optimum)) @ bread)
         labels, number = self._labels(optimum)
         problem, point = optimum.problem, jnp.asarray(optimum.at.free)
-        rows = problem.dealt.apart.reweighted(problem.weights)  # identical rows may be of different clusters
-        shards = rows.finer(len(point))
-        dealt = rows.spread(labels, shards)
-        cut = [shard._replace(xs=(shard.xs, ids)) for shard, ids in zip(shards, dealt, strict=True)]
-        scores = np.asarray(rows.add(lambda shard: cluster_scores(problem.model, point, shard, number), cut))
+        rows = problem.rows.beside(labels, problem.weights)
+        scores = np.asarray(rows.add(cluster_scores, problem.model, point, number, width=len(point)))
         meat = information.reduced(scores.T @ scores) * number / (number - 1)
         notes: tuple[str, ...] = (f"{number} clusters",)
         if number <= len(bread):
@@ -77,6 +73,4 @@ class Sandwich(AbstractMethod):
 
 def _products(optimum: Optimum) -> np.ndarray:
     problem, point = optimum.problem, jnp.asarray(optimum.at.free)
-    shards = problem.dealt.finer(len(point))
-    total: jax.Array = problem.dealt.add(lambda shard: outer_product(problem.model, point, shard), shards)
-    return np.asarray(total)
+    return np.asarray(problem.rows.add(outer_product, problem.model, point, width=len(point)))

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 
 from latens.engine.accelerators.base import Plain
 from latens.engine.loop import run
 from latens.engine.stop import Stop
 from latens.errors import InferenceError
-from latens.inference.derivatives import filled, row_through, through
+from latens.inference.complete import complete_data
 from latens.inference.errors import AbstractMethod, Errors, Optimum
 from latens.inference.information import FreeInformation
 from latens.numerics.precision import double
@@ -111,17 +110,10 @@ class ExactSEM(AbstractMethod):
 
     @double
     def errors(self, optimum: Optimum) -> Errors:
-        problem, point = optimum.problem, jnp.asarray(optimum.at.free)
-        n, information = jnp.asarray(problem.n), optimum.information
+        information = optimum.information
         scale = 1 / np.sqrt(np.diag(information.complete))
-        if problem.model.finite:
-            shards = problem.dealt.finer(len(point))
-            _, stats = problem.expected(optimum.at.free)
-            moves = problem.dealt.add(lambda shard: filled(problem.model, point, shard), shards)
-            rate = through(problem.model, point, stats, moves, n)
-        else:
-            rate = row_through(problem.model, point, problem.dealt.shards[0], n)
-        within = information.coordinates @ np.asarray(rate) @ information.directions
+        rate = complete_data(optimum.problem, optimum.at.free).rate()
+        within = information.coordinates @ rate @ information.directions
         return self.found(information, *_supplemented(self.name, information, within * scale / scale[:, None], scale))
 
 

@@ -16,6 +16,7 @@ from latens.families.frame import AbstractFrame, Identity
 from latens.models.rows import per_row
 from latens.numerics.modules import Module
 from latens.numerics.space import Constraints, Params, Space
+from latens.sequences import Sequences
 
 
 class Rows(NamedTuple):
@@ -128,6 +129,8 @@ class AbstractModel(Module):
 
     def read(self, data: Any) -> Rows:
         """Users' data → `Rows`: arrays, or dicts of arrays, one row per observation; NaN where a cell is missing."""
+        if isinstance(data, Sequences):
+            return Rows(data, data.columns)
         named = columns_of(data)
         columns = {"0": numbers(data, "0")} if named is None else {n: numbers(c, n) for n, c in named.items()}
         lengths = {len(leaf) if leaf.ndim else -1 for leaf in columns.values()}
@@ -140,6 +143,16 @@ class AbstractModel(Module):
                 row = int(np.argwhere(np.isinf(leaf))[0][0])
                 raise DataError(f"row {row}, column '{name}': infinite; this model takes numbers only")
         return Rows(columns["0"] if named is None else columns, tuple(named or ()))
+
+    @property
+    def blocks(self) -> np.ndarray:
+        """(p,) of each free coordinate the block it belongs to, where Q is a sum over blocks: here all one."""
+        return np.zeros(Space(self.constraints).size, dtype=int)
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """Shares whose M-step is closed where that of others is not: Q holds Σ n_j log p_j, Σ n_j the rows."""
+        return frozenset()
 
     @property
     def whole(self) -> bool:

@@ -14,7 +14,7 @@ from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
 from latens.numerics.constraints import AbstractConstraint
-from latens.numerics.space import Params
+from latens.numerics.space import Params, Space
 from latens.numerics.stacked import Stacked
 
 
@@ -121,6 +121,11 @@ class AbstractComponents(eqx.Module):
         return ()
 
     @property
+    @abstractmethod
+    def blocks(self) -> np.ndarray:
+        """(p,) of each free coordinate the component whose it is, or 0 for all where some are shared."""
+
+    @property
     def exchangeable(self) -> tuple[str, ...]:
         """Parameters that go with a component when components change places."""
         return ()
@@ -185,6 +190,13 @@ class Alike(AbstractComponents):
     def constraints(self) -> dict[str, AbstractConstraint]:
         each = self.family.constraints
         return {n: c if n in self.shared else Stacked(c, self.k) for n, c in each.items()}
+
+    @property
+    def blocks(self) -> np.ndarray:
+        if self.shared:
+            return np.zeros(Space(self.constraints).size, dtype=int)
+        sizes = [constraint.size for constraint in self.family.constraints.values()]
+        return np.concatenate([np.zeros(0, int), *(np.repeat(np.arange(self.k), size) for size in sizes)])
 
     @property
     def exchangeable(self) -> tuple[str, ...]:

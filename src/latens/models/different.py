@@ -16,7 +16,7 @@ from latens.families.parts import ByComponent
 from latens.families.within import Moved
 from latens.models.components import AbstractComponents
 from latens.numerics.constraints import AbstractConstraint
-from latens.numerics.space import Params
+from latens.numerics.space import Params, Space
 
 
 class Different(AbstractComponents):
@@ -72,6 +72,10 @@ class Different(AbstractComponents):
             return min(read, key=lambda each: (isinstance(each[1][0], Subset), each[0]))[1]
         except DataError as error:
             raise DataError(f"every component must be able to take every row: {error}") from None
+
+    @property
+    def blocks(self) -> np.ndarray:
+        return np.repeat(np.arange(self.k), [Space(family.constraints).size for family in self.families])
 
     @property
     def closed(self) -> bool:

@@ -139,6 +139,15 @@ class Mixture(AbstractModel):
     def estimate(self, stats: dict[str, Any]) -> Params | None:
         return self.maximise(stats) if self.components.closed else None
 
+    @property
+    def blocks(self) -> np.ndarray:
+        own = self.components.blocks
+        return own if self.known is not None else np.concatenate([np.full(self.components.k - 1, -1), own])
+
+    @property
+    def counted(self) -> frozenset[str]:
+        return frozenset() if self.known is not None else frozenset({"weights"})
+
     def posterior(self, potentials: dict[str, Any], x: Any) -> Array:
         """(k,) probability of each component."""
         given: Array = jax.grad(self.log_evidence)(potentials, x)["weights"]

@@ -87,6 +87,15 @@ class Composition(AbstractConstraint):
         logs = free @ _basis(self.k) / 2**0.5
         return np.asarray(2**0.5 * np.maximum(logs, logs.max() - AWAY) @ _basis(self.k).T)
 
+    def counted(self, free: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """The shares of counts n_j, as coordinates, from the slope of Σ n_j log p_j / Σ n_j at any."""
+        axes = _basis(self.k)
+        logs = free @ axes / 2**0.5
+        odds = np.exp(logs - logs.max())
+        # in logarithms the slope is n_j / Σ n − p_j
+        shares = odds / odds.sum() + 2**0.5 * slope @ axes
+        return np.asarray(2**0.5 * axes @ np.log(np.maximum(shares, EDGE)))
+
     def holds(self, value: np.ndarray) -> bool:
         return bool((value > 0).all() and abs(value.sum() - 1.0) < 1e-6)
 

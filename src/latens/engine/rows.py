@@ -1,0 +1,205 @@
+"""Rows that functions are summed over, wherever they are; here: in memory, looked at by threads."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from latens.engine.blocks import Deal, Load, Shard, cores, deal, finer, rows_of
+from latens.engine.repeats import repeats
+from latens.numerics.operations import operations
+from latens.numerics.precision import double
+from latens.numerics.threads import one_thread_each
+from latens.sequences import steps_in, taken
+
+HELD = 1 << 18  # numbers that a block may hold for its rows
+SOME = 128  # rows that say what all cost
+Program = Callable[..., Any]
+
+
+class AbstractRows(ABC):
+    """Observations with their weights. Nobody else asks where they are or how they are cut.
+
+    A program is a function at the top level of a module, `program(*args, shard)`: it can be pickled and is known by its
+    name. A `Shard` has some of the rows, in blocks, and their weights. Shards may differ in the shapes of their rows,
+    as sequences of different lengths do; a program is compiled for each shape.
+
+    To write your own (files, machines, a device): the methods below.
+    """
+
+    @property
+    @abstractmethod
+    def n(self) -> int:
+        """How many."""
+
+    @abstractmethod
+    def add(self, program: Program, *args: Any, width: int = 1, **settings: Any) -> Any:
+        """Σ over shards of what the program gives, in the order of the shards; it holds `width` numbers for a row."""
+
+    @abstractmethod
+    def each(self, program: Program, *args: Any) -> Any:
+        """What the program gives for every row, in the order of the rows, as NumPy arrays."""
+
+    @abstractmethod
+    def take(self, rows: np.ndarray | slice) -> Any:
+        """Some of the rows, as `log_evidence` takes them: samples to find starts from."""
+
+    @abstractmethod
+    def reweighted(self, weights: np.ndarray) -> "AbstractRows":
+        """The same rows with other weights (n,)."""
+
+    @abstractmethod
+    def beside(self, values: np.ndarray, weights: np.ndarray) -> "AbstractRows":
+        """Rows (x, value), for a value of each row (n,)."""
+
+    @property
+    def at_hand(self) -> tuple[Shard, ...]:
+        """All rows for one program to take, where a single one can: shards of different shapes; () if not."""
+        return ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether one program may as well take all at once."""
+        return False
+
+    def operations(self, program: jax.stages.Wrapped, *args: Any) -> float:
+        """How many numbers a program of one block computes over all rows: counted, so the same on any machine."""
+        some = np.arange(min(self.n, SOME))
+        sample = RowsInMemory(self.take(some), np.ones(len(some)), Load(1, 1))
+        return sample.operations(program, *args) * self.n / len(some)
+
+
+@cache
+def _threads(process: int) -> ThreadPoolExecutor:
+    """Of this process, for all rows: a fork of it has none of them."""
+    return ThreadPoolExecutor(cores())
+
+
+class RowsInMemory(AbstractRows):
+    """Row i stands at `slots[i]` of the shards laid end to end; identical rows share a slot."""
+
+    def __init__(self, xs: Any, weights: np.ndarray, load: Load) -> None:
+        """`load` of a row."""
+        self._n, self.load = len(weights), load
+        self._uneven = xs if steps_in(xs) is not None else None
+        same = repeats(xs) if self._uneven is None else None
+        if same is not None:
+            xs, weights = taken(xs, same.first), np.bincount(same.which, weights)
+        self.shards, self.slots = deal(xs, weights, load)
+        if same is not None:
+            slots = np.arange(len(weights))[self.slots] if isinstance(self.slots, slice) else self.slots
+            self.slots = slots[same.which]
+        self._compiled: set[Any] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: getattr(self, name) for name in ("_n", "load", "slots", "_uneven")}
+        return kept | {"shards": jax.device_get(self.shards)}
+
+    @double
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # as arrays of JAX they would have come back in single precision
+        self.__dict__ |= state | {"shards": jax.tree.map(jnp.asarray, state["shards"]), "_compiled": set()}
+
+    @property
+    def n(self) -> int:
+        return self._n
+
+    @cached_property
+    def _xs(self) -> Any:
+        """The rows in order."""
+        if self._uneven is not None:
+            return self._uneven
+        with jax.ensure_compile_time_eval():  # kept, so it must be arrays even if first asked for in a trace
+            return rows_of(Deal(self.shards, self.slots))
+
+    def take(self, rows: np.ndarray | slice) -> Any:
+        return self._xs if isinstance(rows, slice) and rows == slice(None) else taken(self._xs, rows)
+
+    @cached_property
+    def _shapes(self) -> list[Any]:
+        """Of each shard, what tells whether a program has been compiled for such."""
+        return [tuple(leaf.shape for leaf in jax.tree.leaves(shard)) for shard in self.shards]
+
+    @cached_property
+    def at_hand(self) -> tuple[Shard, ...]:
+        alike: dict[Any, list[Shard]] = {}
+        for shape, shard in zip(self._shapes, self.shards, strict=True):
+            alike.setdefault(shape, []).append(shard)
+        return tuple(jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *some) for some in alike.values())
+
+    @property
+    def alone(self) -> bool:
+        return len(set(self._shapes)) == len(self.shards)
+
+    @double
+    def operations(self, program: jax.stages.Wrapped, *args: Any) -> float:
+        def of(shard: Shard) -> float:
+            block = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), shard)
+            return len(shard.weights) * operations(program, *args, block)
+
+        return sum(map(of, self.shards))
+
+    @double
+    def add(self, program: Program, *args: Any, width: int = 1, **settings: Any) -> Any:
+        """Dealt to threads (JAX releases the interpreter lock), added on the host."""
+        shards = self.shards if width == 1 else [finer(shard, HELD // width) for shard in self.shards]
+
+        @double
+        def part(shard: Shard) -> Any:
+            return jax.block_until_ready(program(*args, shard, **settings))
+
+        if len(shards) == 1:
+            return program(*args, shards[0], **settings)
+        done: dict[int, Any] = {}
+        with one_thread_each():
+            for i, shape in enumerate(self._shapes):  # two threads would compile the same program
+                key = program, width, shape
+                if key not in self._compiled:
+                    self._compiled.add(key)
+                    done[i] = part(shards[i])
+            rest = [i for i in range(len(shards)) if i not in done]
+            found = _threads(os.getpid()).map(lambda i: part(shards[i]), rest)
+            done |= dict(zip(rest, found, strict=True))
+        return jax.tree.map(lambda *leaves: sum(map(np.asarray, leaves)), *(done[i] for i in range(len(shards))))
+
+    def each(self, program: Program, *args: Any) -> Any:
+        found = [jax.tree.map(np.asarray, program(*args, shard)) for shard in self.shards]
+
+        def lay(*leaves: np.ndarray) -> Any:
+            depths = (shard.weights.ndim for shard in self.shards)
+            laid = [leaf.reshape(-1, *leaf.shape[depth:]) for leaf, depth in zip(leaves, depths, strict=True)]
+            if len({leaf.shape[1:] for leaf in laid}) == 1:
+                return np.concatenate(laid)[self.slots]
+            rows = [row for leaf in laid for row in leaf]  # of different shapes, as of sequences
+            return [rows[slot] for slot in np.arange(len(rows))[self.slots]]
+
+        return jax.tree.map(lay, *found)
+
+    def _spread(self, values: np.ndarray) -> list[Array]:
+        """(n,) values of the rows, cut and padded with zeros as the shards are; those of identical rows add up."""
+        shapes = [shard.weights.shape for shard in self.shards]
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        padded = np.zeros(sum(sizes), dtype=values.dtype)
+        if isinstance(self.slots, slice):
+            padded[self.slots] = values
+        else:
+            np.add.at(padded, self.slots, values)
+        cuts = np.cumsum(sizes)[:-1]
+        return [jnp.asarray(part.reshape(s)) for part, s in zip(np.split(padded, cuts), shapes, strict=True)]
+
+    def reweighted(self, weights: np.ndarray) -> "RowsInMemory":
+        other = object.__new__(RowsInMemory)
+        other.__dict__ |= {n: v for n, v in vars(self).items() if n != "at_hand"}  # which has the old weights
+        other.shards = [Shard(s.xs, own) for s, own in zip(self.shards, self._spread(weights), strict=True)]
+        return other
+
+    def beside(self, values: np.ndarray, weights: np.ndarray) -> "RowsInMemory":
+        # identical rows may have different values
+        return RowsInMemory((jax.tree.map(np.asarray, self._xs), values), weights, self.load)
