@@ -16,6 +16,7 @@ ROW = 100  # products that take as long as what every row takes whatever its pot
 WORTH = 1e7  # products that a second core saves time on, about a millisecond's
 SHARE, SHARDS = 4e7, 16  # products in a shard, at least, if there are more than two; and the most shards
 GROUP = 24  # rows that cost as much as integrating the unseen cells out of the potentials
+HELD = 1 << 18  # numbers that a block may hold for its rows
 WIDTHS = 6  # of sequences, each of which takes a program of its own
 
 
@@ -75,7 +76,7 @@ def deal(xs: Any, weights: np.ndarray, load: Load) -> Deal:
         spans = _spans(-(-n // size), shards)
         # weights of all rows that are one number in memory are one array for all shards too
         alike = jnp.asarray(np.full((spans[0].stop, size), weights[0])) if weights.strides == (0,) else None
-        return Deal([_plain(xs, weights, alike, size, span) for span in spans], slice(n))
+        return Deal([shard_of(xs, weights, alike, size, span) for span in spans], slice(n))
     _, which, counts = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True, return_counts=True)
     together = _rows_together(counts)
     groups = -(-counts // together)
@@ -155,7 +156,8 @@ def _spans(blocks: int, shards: int) -> list[slice]:
     return [slice(first, first + per) for first in range(0, blocks, per)]
 
 
-def _plain(xs: Any, weights: np.ndarray, alike: Array | None, size: int, span: slice) -> Shard:
+def shard_of(xs: Any, weights: np.ndarray, alike: Array | None, size: int, span: slice) -> Shard:
+    """The blocks of a span as a shard, filled up with padding; their weights `alike` for all shards, if not None."""
     rows = slice(span.start * size, min(span.stop * size, len(weights)))
     pad = (span.stop - span.start) * size - (rows.stop - rows.start)
 

@@ -25,7 +25,7 @@ from latens.engine.evaluation import AbstractEvaluation
 from latens.engine.maps import Step
 from latens.engine.prior import Prior, Seen, prior_of
 from latens.engine.reading import bind
-from latens.engine.rows import RowsInMemory
+from latens.engine.rows import AbstractRows, RowsInMemory
 from latens.engine.status import Status
 from latens.engine.stop import noise
 from latens.engine.trial import tried
@@ -112,6 +112,12 @@ class Problem(AbstractEvaluation):
             rounded = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, moved)
             self.quick = RowsInMemory(rounded, self.weights, self._load(rounded))
         self._weigh(self.weights)
+
+    def stored(self, rows: AbstractRows) -> "Problem":
+        """The same rows, in the same frame, held elsewhere."""
+        other = copy(self)
+        other.rows = other.quick = rows
+        return other
 
     def _weigh(self, weights: np.ndarray) -> None:
         self.weights, self.n = weights, float(weights.sum())

@@ -12,14 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.engine.blocks import Deal, Load, Shard, cores, deal, finer, rows_of
+from latens.engine.blocks import HELD, Deal, Load, Shard, cores, deal, finer, rows_of
 from latens.engine.repeats import repeats
 from latens.numerics.operations import operations
 from latens.numerics.precision import double
 from latens.numerics.threads import one_thread_each
 from latens.sequences import steps_in, taken
 
-HELD = 1 << 18  # numbers that a block may hold for its rows
 SOME = 128  # rows that say what all cost
 Program = Callable[..., Any]
 
