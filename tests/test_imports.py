@@ -1,6 +1,7 @@
 """Imports point downwards; the public namespace is pinned; JAX's settings are left alone; help is quick."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,30 +11,16 @@ import pytest
 import latens as lt
 
 SRC = Path(lt.__file__).parent
-LAYERS = [
-    {"errors"},
-    {"keeping"},
-    {"numerics"},
-    {"cells"},
-    {"data"},
-    {"families"},
-    {"models"},
-    {"engine"},
-    {"inference"},
-    {"estimates"},
-    {"result"},
-    {"fitting"},
-    {"ratio", "comparison"},
-    {"report", "testing", "modelfile"},
-    {"cli"},
-]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-# imported where they are used: a report is made from a fit, by a fit's own method; a frame knows what a cell is
-THIN = {("fitting", "report"), ("result", "report"), ("estimates", "ratio"), ("comparison", "report")}
+CONTRIBUTING = SRC.parent.parent / "CONTRIBUTING.md"
+LAYERS = re.search(r"^`errors` < .*\.$", CONTRIBUTING.read_text(encoding="utf-8"), re.M)[0].split(" < ")
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in re.findall(r"`(\w+)`", names)}
 
 
 def _uses(path):
+    """What a file imports of the package, wherever: at its head, for type hints, or inside a function."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not any(name.name.startswith("latens") for name in node.names), f"{path.name}: import names from it"
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latens."):
             yield node.module.split(".")[1]
 
@@ -46,13 +33,21 @@ def test_imports_point_downwards():
             continue
         for used in _uses(path):
             seen += 1
-            assert LEVEL[used] <= LEVEL[part] or (part, used) in THIN, f"{path.name} imports latens.{used}"
+            assert used == part or LEVEL[used] < LEVEL[part], f"{path.name} imports latens.{used}"
     assert seen > 100
 
 
+def _length(path):
+    """Lines that are not docstrings."""
+    text = path.read_text(encoding="utf-8")
+    strings = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr)]
+    told = sum(s.end_lineno - s.lineno + 1 for s in strings if isinstance(getattr(s, "value", None), str))
+    return len(text.splitlines()) - told
+
+
 def test_files_are_short():
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SRC.rglob("*.py")}
-    assert max(lengths.values()) <= 300, max(lengths, key=lengths.get)
+    lengths = {path: _length(path) for path in SRC.rglob("*.py")}
+    assert max(lengths.values()) <= 350, max(lengths, key=lengths.get)
     assert sorted(lengths.values())[len(lengths) // 2] < 150
 
 

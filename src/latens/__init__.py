@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from latens.fitting import iterate as iterate
     from latens.inference.bootstrap import Bootstrap as Bootstrap
     from latens.inference.bootstrap import ParametricBootstrap as ParametricBootstrap
+    from latens.inference.bound import h_function as h_function
+    from latens.inference.bound import lower_bound as lower_bound
+    from latens.inference.bound import q_function as q_function
     from latens.inference.errors import Louis as Louis
     from latens.inference.errors import Oakes as Oakes
     from latens.inference.errors import Observed as Observed
@@ -66,9 +69,6 @@ if TYPE_CHECKING:
     from latens.inference.sandwich import Sandwich as Sandwich
     from latens.inference.sem import SEM as SEM
     from latens.inference.sem import ExactSEM as ExactSEM
-    from latens.inference.surrogate import h_function as h_function
-    from latens.inference.surrogate import lower_bound as lower_bound
-    from latens.inference.surrogate import q_function as q_function
     from latens.keeping import keep_programs as keep_programs
     from latens.models.base import AbstractModel as AbstractModel
     from latens.models.cells import Cells as Cells
@@ -116,7 +116,7 @@ _HOME = {
     "families.weibull": ["Weibull"],
     "fitting": ["fit", "iterate"],
     "keeping": ["keep_programs"],
-    "inference.surrogate": ["h_function", "lower_bound", "q_function"],
+    "inference.bound": ["h_function", "lower_bound", "q_function"],
     "comparison": ["choose", "compare"],
     "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],
     "inference.errors": ["Louis", "Oakes", "Observed"],

@@ -54,13 +54,14 @@ def demo(name: str | None) -> int:
         return 0
     if name not in files:
         raise click.UsageError(f"there is no example {name!r}; there are {', '.join(files)}")
+    from latens.inference.estimate import Estimate
     from latens.modelfile import load
     from latens.report.text import render, wrapped
 
     plan = load(files[name])
     click.echo(f"{plan.title}\n{wrapped(plan.about)}\n")
     done = run(plan, {}, progress=False)
-    click.echo(render(done, published=plan.published))
+    click.echo(render(Estimate(done.last), done.starts, published=plan.published))
     click.echo(wrapped(f"Published: {plan.source}"))
     return 0 if done.converged else 1
 

@@ -3,22 +3,34 @@
 from collections.abc import Callable
 from math import log
 
-Criterion = Callable[[float, int, float, float | None], float | None]
+from latens.inference.estimate import Estimate
 
 
-def _bic(ell: float, p: int, n: float) -> float:
-    return -2 * ell + p * log(n)
+def aic(of: Estimate) -> float:
+    return -2 * of.log_likelihood + 2 * of.free_parameters
 
 
-CRITERIA: dict[str, Criterion] = {
-    "aic": lambda ell, p, n, entropy: -2 * ell + 2 * p,
-    "aicc": lambda ell, p, n, entropy: -2 * ell + 2 * p * n / (n - p - 1) if n > p + 1 else None,
-    "bic": lambda ell, p, n, entropy: _bic(ell, p, n),
-    "caic": lambda ell, p, n, entropy: _bic(ell, p, n) + p,
-    "sabic": lambda ell, p, n, entropy: -2 * ell + p * log((n + 2) / 24),
-    "icl": lambda ell, p, n, entropy: None if entropy is None else _bic(ell, p, n) + 2 * entropy,
+def bic(of: Estimate) -> float:
+    return -2 * of.log_likelihood + of.free_parameters * log(of.n)
+
+
+def _aicc(of: Estimate) -> float | None:
+    n, p = of.n, of.free_parameters
+    return -2 * of.log_likelihood + 2 * p * n / (n - p - 1) if n > p + 1 else None
+
+
+def _sabic(of: Estimate) -> float:
+    return -2 * of.log_likelihood + of.free_parameters * log((of.n + 2) / 24)
+
+
+CRITERIA: dict[str, Callable[[Estimate], float | None]] = {
+    "aic": aic,
+    "aicc": _aicc,
+    "bic": bic,
+    "caic": lambda of: bic(of) + of.free_parameters,
+    "sabic": _sabic,
+    "icl": lambda of: None if of.entropy is None else bic(of) + 2 * of.entropy,
 }
-"""Name → criterion of (log-likelihood, free parameters, total weight, entropy of hidden labels or None)."""
 
 HEADINGS = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "CAIC", "sabic": "SABIC", "icl": "ICL"}
 """Name → what it is called."""

@@ -1,12 +1,16 @@
-"""Tests of hypotheses."""
+"""Hypotheses about the parameters, and Wald's test of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from latens.errors import ParameterError
-from latens.inference.derived import Derived
+from latens.inference.derived import Derived, Function
+from latens.numerics.space import Params, Space
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,29 @@ class Test:
     def __str__(self) -> str:
         freedom = "" if self.df is None else f" on {self.df} degree{'s' if self.df != 1 else ''} of freedom"
         return f"{self.title}: statistic {self.statistic:.4f}{freedom}, p = {self.p_value:.4g} ({self.method})"
+
+
+def contrast_of(
+    hypothesis: str | Mapping[str, Any] | Function, value: Any, names: list[str], space: Space
+) -> tuple[Function, Any]:
+    """What a hypothesis says as (function of the parameters, value it should have)."""
+    if callable(hypothesis):
+        return hypothesis, value
+    given = {hypothesis: value} if isinstance(hypothesis, str) else dict(hypothesis)
+    shapes = space.shapes
+    for name, wanted in given.items():
+        if name not in shapes and name not in names:
+            raise ParameterError(f"wald_test: there is no parameter '{name}'; there are {', '.join(shapes)}")
+        shape = shapes.get(name, ())
+        if np.shape(wanted) not in ((), shape):
+            raise ParameterError(f"wald_test: '{name}' has shape {shape}, the value given {np.shape(wanted)}")
+
+    def function(params: Params) -> jax.Array:
+        flat = space.flat(params)
+        return jnp.concatenate([jnp.ravel(params[n]) if n in shapes else flat[names.index(n)][None] for n in given])
+
+    target = [np.ravel(np.broadcast_to(v, shapes.get(n, ()))) for n, v in given.items()]
+    return function, np.concatenate(target)
 
 
 def wald_test(contrast: Derived, value: Any) -> Test:
