@@ -55,7 +55,7 @@ PUBLIC = """
 AbstractAccelerator AbstractExponentialFamily AbstractFamily AbstractModel Anderson Auto Bernoulli Beta Binomial
 Bootstrap Categorical Cells DataError ExactSEM Exponential Fit FixedPoint Gamma Geometric HardyWeinberg IID
 InferenceError Iterate LatensError Latent LogNormal Louis Mixture ModelError Multinomial MultivariateNormal
-NegativeBinomial Normal OPG Oakes Observed ParabolicEM ParameterError ParametricBootstrap Plain Poisson Positive
+NegativeBinomial Normal OPG Oakes Observed ParameterError ParametricBootstrap Plain Poisson Positive
 PositiveDefinite Prior Product Profile QuasiNewton Real SEM Sandwich Simplex Squarem Starts Status Stop Truncated Unit
 Weibull accelerate choose compare fit grouped h_function interval iterate keep_programs left_censored lower_bound
 one_of pool q_function read_cells right_censored testing

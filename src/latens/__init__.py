@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from latens.engine.accelerators.auto import Auto as Auto
     from latens.engine.accelerators.base import AbstractAccelerator as AbstractAccelerator
     from latens.engine.accelerators.base import Plain as Plain
-    from latens.engine.accelerators.parabolic import ParabolicEM as ParabolicEM
     from latens.engine.accelerators.quasi_newton import QuasiNewton as QuasiNewton
     from latens.engine.accelerators.squarem import Squarem as Squarem
     from latens.engine.fixed_point import FixedPoint as FixedPoint
@@ -92,7 +91,6 @@ _HOME = {
     "engine.accelerators.anderson": ["Anderson"],
     "engine.accelerators.auto": ["Auto"],
     "engine.accelerators.base": ["AbstractAccelerator", "Plain"],
-    "engine.accelerators.parabolic": ["ParabolicEM"],
     "engine.accelerators.quasi_newton": ["QuasiNewton"],
     "engine.accelerators.squarem": ["Squarem"],
     "engine.fixed_point": ["FixedPoint", "accelerate"],

@@ -77,8 +77,8 @@ def fit(
     to draw and try (a number or `lt.Starts(...)`; default: `lt.Starts(30, finished=3)` for a mixture, of which 10 do if
     they agree, 10 for other models with several maxima, 1 for `IID`), with `seed`. Many
     starts are tried side by side by short runs, the better ones go on longer, and the best is finished;
-    `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()`, `lt.ParabolicEM()` or
-    `lt.Plain()`; `stop`: `lt.Stop(...)`;
+    `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()` or `lt.Plain()`;
+    `stop`: `lt.Stop(...)`;
     `progress`: show a progress line; `checkpoint`: a file to keep the iteration in, every few seconds and at the end,
     so that the same call after an interruption goes on from there to the identical result, and one with a tighter
     `stop` from where the looser one ended; `precision`: "single" for steps of EM from rows and densities in
