@@ -16,25 +16,38 @@ LAYERS = re.search(r"^`errors` < .*\.$", CONTRIBUTING.read_text(encoding="utf-8"
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in re.findall(r"`(\w+)`", names)}
 
 
-def _uses(path):
-    """What a file imports of the package, wherever: at its head, for type hints, or inside a function."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def _uses(tree):
+    """What a piece of code imports of the package, at its head, for type hints or inside functions: (part, line)."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            assert not any(name.name.startswith("latens") for name in node.names), f"{path.name}: import names from it"
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latens."):
-            yield node.module.split(".")[1]
+            assert not any(name.name.split(".")[0] == "latens" for name in node.names), "import names from latens"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "latens":
+            parts = [node.module.split(".")[1]] if "." in node.module else [name.name for name in node.names]
+            yield from ((part, node.lineno) for part in parts if part != "__version__")
+
+
+def _files():
+    for path in SRC.rglob("*.py"):
+        part = path.relative_to(SRC).parts[0].removesuffix(".py")
+        if part not in ("__init__", "__main__"):
+            yield path, part, ast.parse(path.read_text(encoding="utf-8"))
 
 
 def test_imports_point_downwards():
     seen = 0
-    for path in SRC.rglob("*.py"):
-        part = path.relative_to(SRC).parts[0].removesuffix(".py")
-        if part in ("__init__", "__main__"):
-            continue
-        for used in _uses(path):
+    for path, part, tree in _files():
+        for used, line in _uses(tree):
             seen += 1
-            assert used == part or LEVEL[used] < LEVEL[part], f"{path.name} imports latens.{used}"
+            assert used == part or LEVEL[used] < LEVEL[part], f"{path.name}, line {line}: imports latens.{used}"
     assert seen > 100
+
+
+def test_imports_inside_functions_are_of_what_is_slow():
+    """Of the package: reports load rich, and all that commands need loads JAX."""
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    for path, part, tree in _files():
+        inside = {use for node in ast.walk(tree) if isinstance(node, functions) for use in _uses(node)}
+        assert part == "cli" or {used for used, _ in inside} <= {"report"}, f"{path.name}: {inside}"
 
 
 def _length(path):

@@ -17,7 +17,7 @@ from latens.engine.solve import solve
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import DataError, LatensError, ModelError, ParameterError
-from latens.inference.criteria import CRITERIA
+from latens.inference.criteria import CRITERIA, criteria
 from latens.inference.estimate import Estimate
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
@@ -94,9 +94,8 @@ def _named(fits: list[Fit]) -> dict[str, Fit]:
 
 
 def _row(of: Estimate) -> dict[str, float | None]:
-    criteria = {name: criterion(of) for name, criterion in CRITERIA.items()}
     facts = {"log_likelihood": of.log_likelihood, "free_parameters": of.free_parameters}
-    return {**facts, **criteria, "entropy": of.entropy}
+    return {**facts, **criteria(of), "entropy": of.entropy}
 
 
 @dataclass(frozen=True)
@@ -135,8 +134,9 @@ def choose(
     Each size is fitted from its own starts, in parallel; then again from the fit one size smaller with
     each of its components split in two, and the better of all is kept.
 
-    **Arguments:** `model_of`: size → model; `data`, `weights`, further `options` as in `lt.fit` (but `progress`: fits go
-    side by side); `sizes`: such as `range(1, 6)`; `criterion`: one of "aic", "aicc", "bic", "caic", "sabic", "icl".
+    **Arguments:** `model_of`: size → model; `data`, `weights`, further `options` as in `lt.fit` (but `progress`, as
+    fits go side by side); `sizes`: such as `range(1, 6)`; `criterion`: one of "aic", "aicc", "bic", "caic", "sabic",
+    "icl".
     **Raises:** `ParameterError` for an unknown criterion or no sizes; as `lt.fit`.
     **Example:**
         >>> import latens as lt

@@ -49,9 +49,8 @@ def check_family(
     """
     space = Space(family.constraints)
     params = {n: jnp.asarray(v) for n, v in space.check(params, "params").items()}
-    _law(
-        "estimate(mean(params)) gives back params", space.flat(family.estimate(family.mean(params))), space.flat(params)
-    )
+    back = space.flat(family.estimate(family.mean(params)))
+    _law("estimate(mean(params)) gives back params", back, space.flat(params))
     example = None if like is None else jnp.asarray(like, dtype=float)
     keys = jax.random.split(jax.random.key(seed), draws)
     ys = jax.vmap(family.sample, (None, 0, None))(params, keys, example)
@@ -67,11 +66,8 @@ def check_family(
     unseen = Partial(ys[0], jnp.asarray(False))
     value, gradient = jax.value_and_grad(family.log_kernel)(here, unseen)
     filled = counts[0] * jnp.concatenate([jnp.ones(1), family.mean(params)])
-    _law(
-        "an unseen datum has evidence 1 and the family's mean as its statistic",
-        jnp.r_[value, gradient],
-        jnp.r_[0.0, filled],
-    )
+    law = "an unseen datum has evidence 1 and the family's mean as its statistic"
+    _law(law, jnp.r_[value, gradient], jnp.r_[0.0, filled])
     totals = jnp.asarray(np.concatenate([[counts.sum()], statistics.sum(0)]))
     best = space.free(family.maximise(totals))
     slope = jax.grad(lambda u: family.potential(space.params(u)) @ totals)(best)
@@ -203,12 +199,8 @@ def _differences(function: Callable[[np.ndarray], np.ndarray], free: np.ndarray,
 
 def _stationary(problem: Problem, free: np.ndarray) -> None:
     _, slope = _q(problem, problem.step(free).free, free)
-    _law(
-        "the M-step is stationary on Q (does estimate maximise <φ, stats>?)",
-        slope / problem.n,
-        np.zeros_like(slope),
-        1e-7,
-    )
+    law = "the M-step is stationary on Q (does estimate maximise <φ, stats>?)"
+    _law(law, slope / problem.n, np.zeros_like(slope), 1e-7)
 
 
 def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:

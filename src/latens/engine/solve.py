@@ -1,7 +1,6 @@
 """One run of EM on one problem, from where it begins to its end: what every fit is."""
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
@@ -13,10 +12,9 @@ import numpy as np
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.checkpoint import Checkpoint
-from latens.engine.loop import Iterate, Passed, Run, drive
+from latens.engine.loop import Iterate, Passed, Run, drive, exhaust
 from latens.engine.problem import Problem
 from latens.engine.starts import USUAL, Met, Starts, among, search
-from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import ParameterError
 from latens.numerics.asked import instance, whole
@@ -103,26 +101,14 @@ def solve(
     begun = beginning(problem, start, starts, seed)
     kept = None if checkpoint is None else Checkpoint(checkpoint, problem, begun.plain())
     if kept is not None and kept.state is not None:
-        met = kept.met
-        under_way = kept.restore(Run(problem, np.zeros(problem.space.size), accelerate, stop))
+        free, met = np.zeros(problem.space.size), kept.met
+        under_way = kept.restore(Run(problem, free, accelerate, stop))
     else:
         free, met = begun.reach(problem)
         under_way = Run(problem, free, accelerate, stop)
     steps = drive(under_way)
-    if kept is not None:
-        steps = kept.keep(under_way, steps, met)
-    if watch is not None:
-        steps = watch(steps, stop)
-    status = None
-    try:
-        deque(steps, maxlen=0)
-    except KeyboardInterrupt:
-        if under_way.best is None:
-            raise
-        status = Status.INTERRUPTED
-    last = under_way.best
-    assert last is not None
-    last = last if status is None else last.ended(status)
+    steps = steps if kept is None else kept.keep(under_way, steps, met)
+    last = exhaust(under_way, steps if watch is None else watch(steps, stop))
     assert isfinite(last.log_likelihood)
     if problem.single:  # what is reported is summed in double precision
         last = replace(last, log_likelihood=problem.log_likelihood(last.free) + problem.log_prior(last.free))

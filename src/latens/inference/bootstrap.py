@@ -1,10 +1,9 @@
 """Bootstrap: the fit repeated on other data, drawn from the rows or from the model."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,7 +55,9 @@ class AbstractBootstrap(AbstractMethod):
         return float(self.replicates * max(estimate.at.evaluations, 10))
 
     def errors(self, estimate: Estimate) -> Errors:
-        found = [each for each in self._each(lambda b: self._refit(estimate, b)) if each is not None]
+        with ThreadPoolExecutor(cores()) as pool:
+            each = list(pool.map(lambda b: self._refit(estimate, b), range(self.replicates)))
+        found = [values for values in each if values is not None]
         lost = self.replicates - len(found)
         if lost > self.replicates / 2:
             raise InferenceError(
@@ -76,10 +77,6 @@ class AbstractBootstrap(AbstractMethod):
         assert found.replicates is not None
         ends = np.quantile(found.replicates, [(1 - level) / 2, (1 + level) / 2], axis=0).T
         return np.where(held_by(found.held, len(ends))[:, None], np.nan, ends)
-
-    def _each(self, work: Callable[[int], np.ndarray | None]) -> list[np.ndarray | None]:
-        with ThreadPoolExecutor(cores()) as pool:
-            return list(pool.map(work, range(self.replicates)))
 
     def _refit(self, estimate: Estimate, replicate: int) -> np.ndarray | None:
         """(P,) the estimates on new data, or None."""
@@ -123,23 +120,18 @@ class ParametricBootstrap(AbstractBootstrap):
 
     @double
     def draw(self, estimate: Estimate, replicate: int) -> Problem:
-        problem = estimate.problem
-        rng = np.random.default_rng([self.seed, replicate])
-        seed = int(rng.integers(2**31))
-        return Problem(
-            problem.given,
-            simulate(problem, estimate.at.params, rows_like(problem), seed, unseen=True),
-            prior=problem.prior,
-        )
+        seed = int(np.random.default_rng([self.seed, replicate]).integers(2**31))
+        return Problem(estimate.model, drawn(estimate, seed), prior=estimate.problem.prior)
 
 
-def rows_like(problem: Problem) -> np.ndarray:
-    """(n,) which row each of n new ones is like: every row as often as its weight says."""
-    whole = np.round(problem.weights)
-    if np.array_equal(whole, problem.weights):
-        return np.repeat(np.arange(len(whole)), whole.astype(int))
-    shares = np.random.default_rng(0).multinomial(max(round(problem.n), 1), problem.weights / problem.n)
-    return np.repeat(np.arange(len(shares)), shares)
+def drawn(estimate: Estimate, seed: int) -> Any:
+    """New data from the fitted model: for every row as many as its weight says, unseen where it was."""
+    problem = estimate.problem
+    number = np.round(problem.weights)
+    if not np.array_equal(number, problem.weights):
+        number = np.random.default_rng(0).multinomial(max(round(problem.n), 1), problem.weights / problem.n)
+    rows = np.repeat(np.arange(len(number)), number.astype(int))
+    return simulate(problem, estimate.at.params, rows, seed, unseen=True)
 
 
 def aligned(estimate: Estimate, replicates: np.ndarray) -> np.ndarray:

@@ -11,21 +11,8 @@ from latens.inference.profile import Profile
 from latens.inference.sandwich import OPG, Sandwich
 from latens.inference.sem import SEM, ExactSEM
 
-METHODS: dict[str, AbstractMethod] = {
-    method.name: method
-    for method in (
-        Observed(),
-        Louis(),
-        Oakes(),
-        SEM(),
-        ExactSEM(),
-        OPG(),
-        Sandwich(),
-        Bootstrap(),
-        ParametricBootstrap(),
-        Profile(),
-    )
-}
+USUAL = (Observed(), Louis(), Oakes(), SEM(), ExactSEM(), OPG(), Sandwich())
+METHODS = {method.name: method for method in (*USUAL, Bootstrap(), ParametricBootstrap(), Profile())}
 
 
 def method_for(given: str | AbstractMethod) -> AbstractMethod:

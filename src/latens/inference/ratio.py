@@ -11,10 +11,9 @@ from latens.engine.same import same_data
 from latens.engine.solve import solve
 from latens.engine.status import Status
 from latens.errors import DataError, InferenceError, LatensError, ParameterError
-from latens.inference.bootstrap import rows_like
+from latens.inference.bootstrap import drawn
 from latens.inference.estimate import Estimate
-from latens.inference.simulation import simulate
-from latens.inference.wald import Test
+from latens.inference.wald import Test, chi_squared
 
 
 def likelihood_ratio(one: Estimate, other: Estimate, replicates: int, seed: int) -> Test:
@@ -47,9 +46,7 @@ def likelihood_ratio(one: Estimate, other: Estimate, replicates: int, seed: int)
                 f"χ² does not hold between {_labels(small)} and {_labels(large)} hidden values (the smaller model is "
                 "on the boundary of the larger): use the bootstrap, likelihood_ratio(other, replicates=99)"
             )
-        from scipy.special import chdtrc  # slow to load, and most runs test nothing
-
-        return Test(title, statistic, df, float(chdtrc(df, statistic)), "χ²")
+        return chi_squared(title, statistic, df)
     if replicates < 19:
         raise ParameterError(f"likelihood_ratio: replicates must be 0 or at least 19, got {replicates}")
 
@@ -72,7 +69,7 @@ def _labels(each: Estimate) -> int:
 
 def _statistic(small: Estimate, large: Estimate, seed: int) -> float:
     """2(ℓ₁ − ℓ₀) on a data set drawn from the smaller model; NaN if either model cannot be fitted."""
-    data = simulate(small.problem, small.at.params, rows_like(small.problem), seed, unseen=True)
+    data = drawn(small, seed)
     ends = [_highest(data, each) for each in (small, large)]
     return 2 * (ends[1] - ends[0])
 

@@ -34,6 +34,13 @@ class Test:
         return f"{self.title}: statistic {self.statistic:.4f}{freedom}, p = {self.p_value:.4g} ({self.method})"
 
 
+def chi_squared(title: str, statistic: float, df: int) -> Test:
+    """A statistic against χ²."""
+    from scipy.special import chdtrc  # slow to load, and most runs test nothing
+
+    return Test(title, statistic, df, float(chdtrc(df, statistic)), "χ²")
+
+
 def contrast_of(
     hypothesis: str | Mapping[str, Any] | Function, value: Any, names: list[str], space: Space
 ) -> tuple[Function, Any]:
@@ -68,7 +75,4 @@ def wald_test(contrast: Derived, value: Any) -> Test:
             "wald_test: the hypothesis cannot hold together with the constraints of the parameters (do the "
             "probabilities sum to one?)"
         )
-    from scipy.special import chdtrc  # slow to load, and most runs test nothing
-
-    statistic, df = float((along[used] ** 2 / values[used]).sum()), int(used.sum())
-    return Test("Wald test", statistic, df, float(chdtrc(df, statistic)), "χ²")
+    return chi_squared("Wald test", float((along[used] ** 2 / values[used]).sum()), int(used.sum()))

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latens.engine.status import Status
-from latens.inference.criteria import HEADINGS
+from latens.inference.criteria import CRITERIA
 
 WIDTH = 160
 
@@ -22,7 +22,7 @@ def render_comparison(rows: dict[str, Row], best: dict[str, str], ends: dict[str
     table.add_column("model")
     heads = list(next(iter(rows.values())))
     for head in heads:
-        table.add_column(HEADINGS.get(head, head.replace("_", " ")), justify="right", no_wrap=True)
+        table.add_column(CRITERIA.get(head, head.replace("_", " ")), justify="right", no_wrap=True)
     for name, row in rows.items():
         cells = [_cell(row[head], best=best.get(head) == name) for head in heads]
         ended = "" if ends[name] is Status.CONVERGED else f" ({ends[name].value})"
