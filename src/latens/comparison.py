@@ -93,9 +93,9 @@ def _named(fits: list[Fit]) -> dict[str, Fit]:
     return {t if titles.count(t) == 1 else f"{t} ({i})": f for i, (t, f) in enumerate(zip(titles, fits, strict=True))}
 
 
-def _row(of: Estimate) -> dict[str, float | None]:
-    facts = {"log_likelihood": of.log_likelihood, "free_parameters": of.free_parameters}
-    return {**facts, **criteria(of), "entropy": of.entropy}
+def _row(estimate: Estimate) -> dict[str, float | None]:
+    facts = {"log_likelihood": estimate.log_likelihood, "free_parameters": estimate.free_parameters}
+    return {**facts, **criteria(estimate), "entropy": estimate.entropy}
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,22 @@ CRITERIA = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "CAIC", "sabic":
 """Name → what it is called."""
 
 
-def aic(of: Estimate) -> float:
-    return -2 * of.log_likelihood + 2 * of.free_parameters
+def aic(estimate: Estimate) -> float:
+    return -2 * estimate.log_likelihood + 2 * estimate.free_parameters
 
 
-def bic(of: Estimate) -> float:
-    return -2 * of.log_likelihood + of.free_parameters * log(of.n)
+def bic(estimate: Estimate) -> float:
+    return -2 * estimate.log_likelihood + estimate.free_parameters * log(estimate.n)
 
 
-def criteria(of: Estimate) -> dict[str, float | None]:
+def criteria(estimate: Estimate) -> dict[str, float | None]:
     """Name → value; None where a model has no such number."""
-    n, p = of.n, of.free_parameters
+    n, p = estimate.n, estimate.free_parameters
     return {
-        "aic": aic(of),
-        "aicc": -2 * of.log_likelihood + 2 * p * n / (n - p - 1) if n > p + 1 else None,
-        "bic": bic(of),
-        "caic": bic(of) + p,
-        "sabic": -2 * of.log_likelihood + p * log((n + 2) / 24),
-        "icl": None if of.entropy is None else bic(of) + 2 * of.entropy,
+        "aic": aic(estimate),
+        "aicc": -2 * estimate.log_likelihood + 2 * p * n / (n - p - 1) if n > p + 1 else None,
+        "bic": bic(estimate),
+        "caic": bic(estimate) + p,
+        "sabic": -2 * estimate.log_likelihood + p * log((n + 2) / 24),
+        "icl": None if estimate.entropy is None else bic(estimate) + 2 * estimate.entropy,
     }

@@ -15,49 +15,49 @@ from latens.inference.estimate import Estimate
 from latens.inference.methods import errors_by, intervals_by, method_for
 
 
-def record(of: Estimate, starts: Met | None, method: str | AbstractMethod = "observed") -> dict[str, Any]:
+def record(estimate: Estimate, starts: Met | None, method: str | AbstractMethod = "observed") -> dict[str, Any]:
     """What the report shows, ready for JSON: no NaN, no infinity, None where there is no number."""
-    prior = of.problem.prior
+    prior = estimate.problem.prior
     return {
-        "model": of.model.title,
-        "n": of.n,
-        "unseen": of.unseen,
-        "status": of.at.status.value,
-        "converged": of.converged,
-        "message": of.message,
-        "log_likelihood": of.log_likelihood,
-        "prior": None if prior is None else {"weight": prior.weight, "log_posterior": of.at.log_likelihood},
-        "free_parameters": of.free_parameters,
-        "aic": aic(of),
-        "bic": bic(of),
-        "evaluations": of.at.evaluations,
-        "half_seen": {column: dict(kinds) for column, kinds in of.half_seen.items()},
+        "model": estimate.model.title,
+        "n": estimate.n,
+        "unseen": estimate.unseen,
+        "status": estimate.at.status.value,
+        "converged": estimate.converged,
+        "message": estimate.message,
+        "log_likelihood": estimate.log_likelihood,
+        "prior": None if prior is None else {"weight": prior.weight, "log_posterior": estimate.at.log_likelihood},
+        "free_parameters": estimate.free_parameters,
+        "aic": aic(estimate),
+        "bic": bic(estimate),
+        "evaluations": estimate.at.evaluations,
+        "half_seen": {column: dict(kinds) for column, kinds in estimate.half_seen.items()},
         "starts": None if starts is None else asdict(starts),
-        "params": {name: value.tolist() for name, value in of.at.params.items()},
-        **_uncertainty(of, method),
+        "params": {name: value.tolist() for name, value in estimate.at.params.items()},
+        **_uncertainty(estimate, method),
     }
 
 
-def _uncertainty(of: Estimate, method: str | AbstractMethod) -> dict[str, Any]:
+def _uncertainty(estimate: Estimate, method: str | AbstractMethod) -> dict[str, Any]:
     found: dict[str, Any] = {
         "method": method_for(method).name,
         "standard_errors": None,
         "standard_errors_reason": None,
         "intervals": None,
         "held": {},
-        "notes": list(of.notes),
+        "notes": list(estimate.notes),
         "fraction_missing": None,
     }
     try:
-        named = zip(of.problem.names, intervals_by(method, of).tolist(), strict=True)
+        named = zip(estimate.problem.names, intervals_by(method, estimate).tolist(), strict=True)
         found["intervals"] = {name: [v if isfinite(v) else None for v in pair] for name, pair in named}
-        by = errors_by(method, of)
-        errors = of.problem.space.unflat(np.sqrt(np.diag(by.covariance)))
+        by = errors_by(method, estimate)
+        errors = estimate.problem.space.unflat(np.sqrt(np.diag(by.covariance)))
         found["standard_errors"] = {n: np.where(np.isnan(v), np.array(None), v).tolist() for n, v in errors.items()}
-        found["held"] = of.reasons
+        found["held"] = estimate.reasons
         found["notes"] += by.notes
     except InferenceError as error:
         found["standard_errors_reason"] = str(error)
     with suppress(InferenceError):
-        found["fraction_missing"] = of.scalar_information().fraction_missing
+        found["fraction_missing"] = estimate.scalar_information().fraction_missing
     return found

@@ -31,7 +31,7 @@ TABLE_WIDTH = 160  # a row of a table is never broken
 
 
 def render(
-    of: Estimate,
+    estimate: Estimate,
     starts: Met | None,
     method: str | AbstractMethod = "observed",
     *,
@@ -41,36 +41,36 @@ def render(
     errors = intervals = missing = None
     reason = ""
     try:
-        intervals = intervals_by(method, of)
+        intervals = intervals_by(method, estimate)
         if method_for(method).name != "profile":
-            errors = np.sqrt(np.diag(errors_by(method, of).covariance))
+            errors = np.sqrt(np.diag(errors_by(method, estimate).covariance))
     except InferenceError as error:
         intervals, reason = None, str(error)
     if intervals is not None:
         with suppress(InferenceError):  # a bootstrap or a profile may serve where the informations do not
-            missing = of.scalar_information().fractions
+            missing = estimate.scalar_information().fractions
     out = StringIO()
     console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
-    console.print(Text(wrapped(f"{of.model.title}    {counted(of.n, 'observation')}")))
-    held = _held(of, intervals if errors is None else errors)
-    console.print(_table(of, (errors, intervals, missing), held, published))
-    if len(of.shown) > MOST_ROWS:
-        console.print(Text(f"... and {len(of.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n"))
-    for line in [*_facts(of, starts), *_reasons(held)]:
+    console.print(Text(wrapped(f"{estimate.model.title}    {counted(estimate.n, 'observation')}")))
+    held = _held(estimate, intervals if errors is None else errors)
+    console.print(_table(estimate, (errors, intervals, missing), held, published))
+    if len(estimate.shown) > MOST_ROWS:
+        console.print(Text(f"... and {len(estimate.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n"))
+    for line in [*_facts(estimate, starts), *_reasons(held)]:
         console.print(Text(line))
     if intervals is None:
         console.print(Text(_wrapped("Standard errors", f"not given: {reason}.")))
     else:
-        console.print(Text(_wrapped("Intervals" if errors is None else "Standard errors", _by(of, method))))
+        console.print(Text(_wrapped("Intervals" if errors is None else "Standard errors", _by(estimate, method))))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _held(of: Estimate, uncertainty: np.ndarray | None) -> dict[int, str]:
+def _held(estimate: Estimate, uncertainty: np.ndarray | None) -> dict[int, str]:
     """Index → reason, of the scalars for which there is none."""
     if uncertainty is None:
         return {}
-    reasons = of.reasons | of.unfollowed
-    return {i: reasons.get(of.problem.names[i], "") for i in of.shown if np.isnan(uncertainty[i]).any()}
+    reasons = estimate.reasons | estimate.unfollowed
+    return {i: reasons.get(estimate.problem.names[i], "") for i in estimate.shown if np.isnan(uncertainty[i]).any()}
 
 
 def _reasons(held: dict[int, str]) -> list[str]:
@@ -78,7 +78,9 @@ def _reasons(held: dict[int, str]) -> list[str]:
     return [_wrapped(f"Held ({n})", f"{reason}.") for n, reason in enumerate(dict.fromkeys(held.values()), 1)]
 
 
-def _table(of: Estimate, uncertainty: Uncertainty, held: dict[int, str], published: dict[str, str] | None) -> Table:
+def _table(
+    estimate: Estimate, uncertainty: Uncertainty, held: dict[int, str], published: dict[str, str] | None
+) -> Table:
     errors, intervals, missing = uncertainty
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("parameter")
@@ -89,15 +91,15 @@ def _table(of: Estimate, uncertainty: Uncertainty, held: dict[int, str], publish
     heads += ["published"] if published is not None else []
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
-    values, numbers = of.values, {reason: n for n, reason in enumerate(dict.fromkeys(held.values()), 1)}
-    roots = _deviations(of)
-    for i in of.shown[:MOST_ROWS]:
+    values, numbers = estimate.values, {reason: n for n, reason in enumerate(dict.fromkeys(held.values()), 1)}
+    roots = _deviations(estimate)
+    for i in estimate.shown[:MOST_ROWS]:
         mark = f"held ({numbers[held[i]]})" if i in held else ""
         error = None if errors is None else float(errors[i])
         interval = None if intervals is None else intervals[i]
         share = [] if missing is None else ["" if np.isnan(missing[i]) else f"{max(missing[i], 0.0):.1%}"]
-        told = [] if published is None else [published.get(of.problem.names[i], "")]
-        table.add_row(Text(of.problem.names[i]), *_numbers(values[i], error, interval, mark), *share, *told)
+        told = [] if published is None else [published.get(estimate.problem.names[i], "")]
+        table.add_row(Text(estimate.problem.names[i]), *_numbers(values[i], error, interval, mark), *share, *told)
         if i in roots:
             root = values[i] ** 0.5  # by the delta method
             row = _numbers(root, error and error / (2 * root), interval if interval is None else interval**0.5, mark)
@@ -113,41 +115,42 @@ def _numbers(value: float, error: float | None, interval: np.ndarray | None, mar
     return cells if interval is None else [*cells, mark or between(*interval)]
 
 
-def _deviations(of: Estimate) -> dict[int, str]:
+def _deviations(estimate: Estimate) -> dict[int, str]:
     """Index of a variance → what its root, the standard deviation, is called."""
     found = {}
-    for i in of.shown:
-        name, entry = of.problem.labels[i]
-        if name in of.model.variances and of.problem.space.links[i] == "log":
+    for i in estimate.shown:
+        name, entry = estimate.problem.labels[i]
+        if name in estimate.model.variances and estimate.problem.space.links[i] == "log":
             *column, kind = name.split(".")
             found[int(i)] = str(Label(".".join([*column, "sd"]), entry[:-1] if kind == "covariance" else entry))
     return found
 
 
-def _by(of: Estimate, method: str | AbstractMethod) -> str:
+def _by(estimate: Estimate, method: str | AbstractMethod) -> str:
     """The method, and what it noted."""
     chosen = method_for(method)
-    notes = () if chosen.name == "profile" else errors_by(chosen, of).notes
+    notes = () if chosen.name == "profile" else errors_by(chosen, estimate).notes
     return "; ".join([f"by the method '{chosen.name}'", *notes]) + "."
 
 
-def _facts(of: Estimate, starts: Met | None) -> list[str]:
-    free = counted(of.free_parameters, "free parameter")
-    spent = counted(of.at.evaluations, "evaluation") + " of the EM map"
+def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
+    free = counted(estimate.free_parameters, "free parameter")
+    spent = counted(estimate.at.evaluations, "evaluation") + " of the EM map"
+    criteria = f"AIC {aic(estimate):.3f}    BIC {bic(estimate):.3f}"
     after = " after the short runs" if starts is not None else ""
     lines = [
-        f"Log-likelihood  {of.log_likelihood:.6f}    {free}    AIC {aic(of):.3f}    BIC {bic(of):.3f}",
-        _wrapped("Status", f"{of.message} {spent}{after}."),
+        f"Log-likelihood  {estimate.log_likelihood:.6f}    {free}    {criteria}",
+        _wrapped("Status", f"{estimate.message} {spent}{after}."),
     ]
-    if of.problem.prior is not None:
-        lines.append(_wrapped("Prior", _prior(of.problem.prior, of.at.log_likelihood)))
-    if of.half_seen:
-        lines.append(_wrapped("Half seen", _half_seen(of)))
-    if of.notes:
-        lines.append(_wrapped("Note", "; ".join(of.notes) + "."))
+    if estimate.problem.prior is not None:
+        lines.append(_wrapped("Prior", _prior(estimate.problem.prior, estimate.at.log_likelihood)))
+    if estimate.half_seen:
+        lines.append(_wrapped("Half seen", _half_seen(estimate)))
+    if estimate.notes:
+        lines.append(_wrapped("Note", "; ".join(estimate.notes) + "."))
     if starts is not None:
-        height = "log-likelihood" if of.problem.prior is None else "log-posterior"
-        lines.append(_wrapped("Starts", _starts(starts, int(of.problem.informative.sum()), height)))
+        height = "log-likelihood" if estimate.problem.prior is None else "log-posterior"
+        lines.append(_wrapped("Starts", _starts(starts, int(estimate.problem.informative.sum()), height)))
     return lines
 
 
@@ -160,17 +163,18 @@ def _prior(prior: Prior, height: float) -> str:
     )
 
 
-def _half_seen(of: Estimate) -> str:
+def _half_seen(estimate: Estimate) -> str:
     """Of every column, how much was not seen exactly; the columns with most first."""
-    sums = sorted(of.half_seen.items(), key=lambda item: -sum(item[1].values()))
+    sums = sorted(estimate.half_seen.items(), key=lambda item: -sum(item[1].values()))
+    whole = estimate.problem.n
     parts = [
-        f"{name}: " + ", ".join(f"{number:g} {kind} ({number / of.problem.n:.0%})" for kind, number in kinds.items())
+        f"{name}: " + ", ".join(f"{number:g} {kind} ({number / whole:.0%})" for kind, number in kinds.items())
         for name, kinds in sums[:MOST_COLUMNS]
     ]
     more = len(sums) - len(parts)
     rest = f"; and {counted(more, 'more column')}" if more else ""
-    gone = counted(of.unseen, "row, which counts", "rows, which count")
-    none = f" Nothing was seen of {gone} for nothing." if of.unseen else ""
+    gone = counted(estimate.unseen, "row, which counts", "rows, which count")
+    none = f" Nothing was seen of {gone} for nothing." if estimate.unseen else ""
     return "; ".join(parts) + rest + "." + none
 
 
