@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.errors import ParameterError
+from latens.errors import ParameterError, counted
 from latens.inference.derived import Derived, Function
 from latens.numerics.space import Params, Space
 
@@ -30,7 +30,7 @@ class Test:
     replicates: np.ndarray | None = None
 
     def __str__(self) -> str:
-        freedom = "" if self.df is None else f" on {self.df} degree{'s' if self.df != 1 else ''} of freedom"
+        freedom = "" if self.df is None else f" on {counted(self.df, 'degree')} of freedom"
         return f"{self.title}: statistic {self.statistic:.4f}{freedom}, p = {self.p_value:.4g} ({self.method})"
 
 
