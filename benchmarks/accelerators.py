@@ -30,7 +30,6 @@ OURS = {
     "QuasiNewton": lt.QuasiNewton(),
     "Squarem": lt.Squarem(),
     "Squarem, order 3": lt.Squarem(order=3),
-    "ParabolicEM": lt.ParabolicEM(),
 }
 
 

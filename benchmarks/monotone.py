@@ -30,7 +30,6 @@ ACCELERATORS = {
     "Squarem, scheme 1": lt.Squarem(1),
     "Squarem, scheme 2": lt.Squarem(2),
     "Squarem, order 2": lt.Squarem(order=2),
-    "ParabolicEM": lt.ParabolicEM(),
 }
 STOP = lt.Stop(max_steps=3_000)
 HEAD = [

@@ -24,7 +24,6 @@ ALL = {
     "anderson": lt.Anderson(),
     "daarem": lt.Anderson.daarem(),
     "quasi-newton": lt.QuasiNewton(),
-    "parabolic": lt.ParabolicEM(),
 }
 each = pytest.mark.parametrize("accelerate", ALL.values(), ids=ALL)
 
@@ -243,7 +242,6 @@ def test_bad_starts_and_shapes():
         (lambda: lt.Anderson(0), "order must be at least 1"),
         (lambda: lt.Anderson(epsilon=-1), "epsilon must be at least 0"),
         (lambda: lt.QuasiNewton(0), "at least 1"),
-        (lambda: lt.ParabolicEM(step=0), "step must be at least"),
         (lambda: lt.Auto(0), "at least 1"),
     ):
         with pytest.raises(lt.ParameterError, match=words):

@@ -153,7 +153,7 @@ def test_starts_that_cannot_be():
 
 # -- checkpoints ------------------------------------------------------------------------------------
 
-RULES = [lt.Auto(), lt.Squarem(cap=1.0), lt.Anderson.daarem(), lt.QuasiNewton(), lt.ParabolicEM(), lt.Plain()]
+RULES = [lt.Auto(), lt.Squarem(cap=1.0), lt.Anderson.daarem(), lt.QuasiNewton(), lt.Plain()]
 
 
 @pytest.mark.parametrize("accelerate", RULES, ids=lambda a: type(a).__name__)

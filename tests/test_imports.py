@@ -1,6 +1,7 @@
 """Imports point downwards; the public namespace is pinned; JAX's settings are left alone; help is quick."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,49 +11,56 @@ import pytest
 import latens as lt
 
 SRC = Path(lt.__file__).parent
-LAYERS = [
-    {"errors"},
-    {"keeping"},
-    {"numerics"},
-    {"cells"},
-    {"data"},
-    {"families"},
-    {"models"},
-    {"engine"},
-    {"inference"},
-    {"estimates"},
-    {"result"},
-    {"fitting"},
-    {"ratio", "comparison"},
-    {"report", "testing", "modelfile"},
-    {"cli"},
-]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-# imported where they are used: a report is made from a fit, by a fit's own method; a frame knows what a cell is
-THIN = {("fitting", "report"), ("result", "report"), ("estimates", "ratio"), ("comparison", "report")}
+CONTRIBUTING = SRC.parent.parent / "CONTRIBUTING.md"
+LAYERS = re.search(r"^`errors` < .*\.$", CONTRIBUTING.read_text(encoding="utf-8"), re.M)[0].split(" < ")
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in re.findall(r"`(\w+)`", names)}
 
 
-def _uses(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latens."):
-            yield node.module.split(".")[1]
+def _uses(tree):
+    """What a piece of code imports of the package, at its head, for type hints or inside functions: (part, line)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not any(name.name.split(".")[0] == "latens" for name in node.names), "import names from latens"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "latens":
+            parts = [node.module.split(".")[1]] if "." in node.module else [name.name for name in node.names]
+            yield from ((part, node.lineno) for part in parts if part != "__version__")
+
+
+def _files():
+    for path in SRC.rglob("*.py"):
+        part = path.relative_to(SRC).parts[0].removesuffix(".py")
+        if part not in ("__init__", "__main__"):
+            yield path, part, ast.parse(path.read_text(encoding="utf-8"))
 
 
 def test_imports_point_downwards():
     seen = 0
-    for path in SRC.rglob("*.py"):
-        part = path.relative_to(SRC).parts[0].removesuffix(".py")
-        if part in ("__init__", "__main__"):
-            continue
-        for used in _uses(path):
+    for path, part, tree in _files():
+        for used, line in _uses(tree):
             seen += 1
-            assert LEVEL[used] <= LEVEL[part] or (part, used) in THIN, f"{path.name} imports latens.{used}"
+            assert used == part or LEVEL[used] < LEVEL[part], f"{path.name}, line {line}: imports latens.{used}"
     assert seen > 100
 
 
+def test_imports_inside_functions_are_of_what_is_slow():
+    """Of the package: reports load rich, and all that commands need loads JAX."""
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    for path, part, tree in _files():
+        inside = {use for node in ast.walk(tree) if isinstance(node, functions) for use in _uses(node)}
+        assert part == "cli" or {used for used, _ in inside} <= {"report"}, f"{path.name}: {inside}"
+
+
+def _length(path):
+    """Lines that are not docstrings."""
+    text = path.read_text(encoding="utf-8")
+    strings = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr)]
+    told = sum(s.end_lineno - s.lineno + 1 for s in strings if isinstance(getattr(s, "value", None), str))
+    return len(text.splitlines()) - told
+
+
 def test_files_are_short():
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SRC.rglob("*.py")}
-    assert max(lengths.values()) <= 300, max(lengths, key=lengths.get)
+    lengths = {path: _length(path) for path in SRC.rglob("*.py")}
+    assert max(lengths.values()) <= 350, max(lengths, key=lengths.get)
     assert sorted(lengths.values())[len(lengths) // 2] < 150
 
 
@@ -60,7 +68,7 @@ PUBLIC = """
 AbstractAccelerator AbstractExponentialFamily AbstractFamily AbstractModel Anderson Auto Bernoulli Beta Binomial
 Bootstrap Categorical Cells DataError ExactSEM Exponential Fit FixedPoint Gamma Geometric HardyWeinberg IID
 InferenceError Iterate LatensError Latent LogNormal Louis Mixture ModelError Multinomial MultivariateNormal
-NegativeBinomial Normal OPG Oakes Observed ParabolicEM ParameterError ParametricBootstrap Plain Poisson Positive
+NegativeBinomial Normal OPG Oakes Observed ParameterError ParametricBootstrap Plain Poisson Positive
 PositiveDefinite Prior Product Profile QuasiNewton Real SEM Sandwich Simplex Squarem Starts Status Stop Truncated Unit
 Weibull accelerate choose compare fit grouped h_function interval iterate keep_programs left_censored lower_bound
 one_of pool q_function read_cells right_censored testing

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import latens as lt
-from latens.inference.imputation import Rows
+from latens.inference.imputation import Incomplete
 from latens.numerics.precision import double
 
 NAN, INF = np.nan, np.inf
@@ -78,8 +78,8 @@ def test_censored_cells_are_filled_by_what_lies_beyond(family, law, start):
     assert filled.errors[0] == pytest.approx((weights @ (points - mean) ** 2) ** 0.5, rel=1e-3)
     assert filled.values[400:].tolist() == [1.0, 2.0]
     if not discrete:
-        drawn = fit._optimum.problem  # the rows as they are, at these params
-        y = np.asarray(double(lambda: Rows(drawn, x).draw(fit.last.free, 0))())[:400]
+        drawn = fit._estimate.problem  # the rows as they are, at these params
+        y = np.asarray(double(lambda: Incomplete(drawn, x).draw(fit.last.free, 0))())[:400]
         assert (y >= 3.0).all()
         assert stats.kstest((law.cdf(y) - below) / (1 - below), "uniform").pvalue > 1e-3
 
@@ -169,7 +169,7 @@ def test_what_was_seen_stays_bit_for_bit_in_a_mixture():
     fit = lt.fit(lt.Mixture(lt.Product(FAMILIES), 2), holes, start=BEGIN, stop=lt.Stop(tolerance=1.0))
     for data in (holes, holes | {"size": lt.interval(TABLE["size"], ends)}, TABLE):
         filled = fit.impute(data)
-        draw = double(lambda: Rows(fit.last.problem, data).draw(fit.last.free, 0))()  # noqa: B023
+        draw = double(lambda: Incomplete(fit.last.problem, data).draw(fit.last.free, 0))()  # noqa: B023
         for name, column in TABLE.items():
             seen = ~unseen[name] if data is not TABLE else slice(None)
             assert np.array_equal(filled.values[name][seen], column[seen])

@@ -81,12 +81,12 @@ def test_bootstrap_is_reproducible_and_aligned():
 
 def test_switched_labels_are_put_back():
     from latens.inference.bootstrap import aligned
-    from latens.inference.errors import Optimum
+    from latens.inference.estimate import Estimate
 
     steady = FIT.estimates + 0.01 * RNG.normal(size=(9, 6))
     switched = steady.copy()
     switched[::3] = switched[::3][:, [1, 0, 3, 2, 5, 4]]
-    np.testing.assert_array_equal(aligned(Optimum(FIT.last), switched), steady)
+    np.testing.assert_array_equal(aligned(Estimate(FIT.last), switched), steady)
 
 
 def test_failed_replicates_are_counted():

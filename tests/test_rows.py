@@ -15,7 +15,8 @@ from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.rows import AbstractRows
 from latens.engine.stop import Stop
-from latens.inference.errors import Observed, Optimum
+from latens.inference.errors import Observed
+from latens.inference.estimate import Estimate
 from latens.numerics.precision import double
 
 from registry import PLANE
@@ -76,12 +77,12 @@ def test_rows_on_disk_give_the_same_bits(tmp_path):
     x, y = np.asarray(problem.xs).T
     table = pa.table({"x": x, "y": y, "weight": problem.weights})
     pq.write_table(table, tmp_path / "rows.parquet", row_group_size=first.size)
-    logs = Optimum(inside)
+    logs = Estimate(inside)
     elsewhere = problem.stored(ParquetRows(tmp_path / "rows.parquet", len(rows), first.shape[1]))
     *_, found = run(elsewhere, elsewhere.free(start), Auto(), stop)
     assert found.log_likelihood == inside.log_likelihood
     np.testing.assert_array_equal(found.free, inside.free)
-    here, there = (Optimum(end.ended(lt.Status.CONVERGED)) for end in (inside, found))
+    here, there = (Estimate(end.ended(lt.Status.CONVERGED)) for end in (inside, found))
     for one in (here, there):
         object.__setattr__(one.at, "distance", 0.0)
     np.testing.assert_array_equal(here.errors(Observed()).covariance, there.errors(Observed()).covariance)

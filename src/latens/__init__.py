@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from latens.engine.accelerators.auto import Auto as Auto
     from latens.engine.accelerators.base import AbstractAccelerator as AbstractAccelerator
     from latens.engine.accelerators.base import Plain as Plain
-    from latens.engine.accelerators.parabolic import ParabolicEM as ParabolicEM
     from latens.engine.accelerators.quasi_newton import QuasiNewton as QuasiNewton
     from latens.engine.accelerators.squarem import Squarem as Squarem
     from latens.engine.fixed_point import FixedPoint as FixedPoint
@@ -57,6 +56,9 @@ if TYPE_CHECKING:
     from latens.fitting import iterate as iterate
     from latens.inference.bootstrap import Bootstrap as Bootstrap
     from latens.inference.bootstrap import ParametricBootstrap as ParametricBootstrap
+    from latens.inference.bound import h_function as h_function
+    from latens.inference.bound import lower_bound as lower_bound
+    from latens.inference.bound import q_function as q_function
     from latens.inference.errors import Louis as Louis
     from latens.inference.errors import Oakes as Oakes
     from latens.inference.errors import Observed as Observed
@@ -66,9 +68,6 @@ if TYPE_CHECKING:
     from latens.inference.sandwich import Sandwich as Sandwich
     from latens.inference.sem import SEM as SEM
     from latens.inference.sem import ExactSEM as ExactSEM
-    from latens.inference.surrogate import h_function as h_function
-    from latens.inference.surrogate import lower_bound as lower_bound
-    from latens.inference.surrogate import q_function as q_function
     from latens.keeping import keep_programs as keep_programs
     from latens.models.base import AbstractModel as AbstractModel
     from latens.models.cells import Cells as Cells
@@ -92,7 +91,6 @@ _HOME = {
     "engine.accelerators.anderson": ["Anderson"],
     "engine.accelerators.auto": ["Auto"],
     "engine.accelerators.base": ["AbstractAccelerator", "Plain"],
-    "engine.accelerators.parabolic": ["ParabolicEM"],
     "engine.accelerators.quasi_newton": ["QuasiNewton"],
     "engine.accelerators.squarem": ["Squarem"],
     "engine.fixed_point": ["FixedPoint", "accelerate"],
@@ -116,7 +114,7 @@ _HOME = {
     "families.weibull": ["Weibull"],
     "fitting": ["fit", "iterate"],
     "keeping": ["keep_programs"],
-    "inference.surrogate": ["h_function", "lower_bound", "q_function"],
+    "inference.bound": ["h_function", "lower_bound", "q_function"],
     "comparison": ["choose", "compare"],
     "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],
     "inference.errors": ["Louis", "Oakes", "Observed"],

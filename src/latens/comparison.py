@@ -13,11 +13,12 @@ from latens.engine.blocks import cores
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.same import same_data
+from latens.engine.solve import solve
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import DataError, LatensError, ModelError, ParameterError
-from latens.fitting import fit
-from latens.inference.criteria import CRITERIA
+from latens.inference.criteria import CRITERIA, criteria
+from latens.inference.estimate import Estimate
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
 from latens.result import Fit
@@ -39,9 +40,9 @@ class Comparison:
     best: dict[str, str]
 
     def __str__(self) -> str:
-        from latens.report.comparison import render_comparison
+        from latens.report.comparison import render_comparison  # rich is slow to load
 
-        return render_comparison(self)
+        return render_comparison(self.table, self.best, {name: each.status for name, each in self.fits.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values, ready for JSON."""
@@ -77,7 +78,7 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
             raise ParameterError(f"compare takes fits, got {other!r}")
         if not same_data(first.last.problem, other.last.problem):
             raise DataError(f"'{name}' was fitted to other data than '{next(iter(named))}': compare fits of the same")
-    table = {name: _row(each) for name, each in named.items()}
+    table = {name: _row(Estimate(each.last)) for name, each in named.items()}
     sound = [name for name, each in named.items() if each.converged]
     best: dict[str, str] = {}
     for criterion in CRITERIA:
@@ -92,16 +93,9 @@ def _named(fits: list[Fit]) -> dict[str, Fit]:
     return {t if titles.count(t) == 1 else f"{t} ({i})": f for i, (t, f) in enumerate(zip(titles, fits, strict=True))}
 
 
-def _row(each: Fit) -> dict[str, float | None]:
-    entropy = each.entropy if each.model.hidden is not None else None
-    facts = (each.log_likelihood, each.free_parameters, each.n, entropy)
-    criteria = {name: criterion(*facts) for name, criterion in CRITERIA.items()}
-    return {
-        "log_likelihood": each.log_likelihood,
-        "free_parameters": each.free_parameters,
-        **criteria,
-        "entropy": entropy,
-    }
+def _row(estimate: Estimate) -> dict[str, float | None]:
+    facts = {"log_likelihood": estimate.log_likelihood, "free_parameters": estimate.free_parameters}
+    return {**facts, **criteria(estimate), "entropy": estimate.entropy}
 
 
 @dataclass(frozen=True)
@@ -140,8 +134,9 @@ def choose(
     Each size is fitted from its own starts, in parallel; then again from the fit one size smaller with
     each of its components split in two, and the better of all is kept.
 
-    **Arguments:** `model_of`: size → model; `data`, `weights`, further `options` as in `lt.fit`; `sizes`:
-    such as `range(1, 6)`; `criterion`: one of "aic", "aicc", "bic", "caic", "sabic", "icl".
+    **Arguments:** `model_of`: size → model; `data`, `weights`, further `options` as in `lt.fit` (but `progress`, as
+    fits go side by side); `sizes`: such as `range(1, 6)`; `criterion`: one of "aic", "aicc", "bic", "caic", "sabic",
+    "icl".
     **Raises:** `ParameterError` for an unknown criterion or no sizes; as `lt.fit`.
     **Example:**
         >>> import latens as lt
@@ -160,23 +155,24 @@ def choose(
     if not wanted:
         raise ParameterError("choose: no sizes to choose from; give some, such as range(1, 6)")
     models = {k: model_of(k) for k in wanted}
+    reading = {name: options.pop(name) for name in ("labels", "prior", "precision") if name in options}
+
+    def fitted(k: int) -> Fit:
+        return Fit(*solve(Problem(models[k], data, weights, **reading), **options))
+
     with ThreadPoolExecutor(cores()) as pool:
-        done = list(pool.map(lambda k: fit(models[k], data, weights=weights, **options), wanted))
-    fits = dict(zip(wanted, done, strict=True))
+        fits = dict(zip(wanted, pool.map(fitted, wanted), strict=True))
+    rules = {name: value for name, value in options.items() if name not in ("starts", "seed")}
     for smaller, k in pairwise(wanted):
         start = _split_start(fits[smaller], fits[k])
         if start is not None:
-            again = fit(models[k], data, weights=weights, start=start, **_without_starts(options))
+            again = Fit(*solve(fits[k].last.problem, start=start, **rules))
             if again.converged and again.log_likelihood > fits[k].log_likelihood + 1e-8 * abs(again.log_likelihood):
                 fits[k] = again
     comparison = compare({str(k): each for k, each in fits.items()})
     if criterion not in comparison.best:
         raise ModelError(f"choose: no fit converged and has a {criterion.upper()}; see the fits one by one")
     return Choice(fits, criterion, int(comparison.best[criterion]), comparison)
-
-
-def _without_starts(options: dict[str, Any]) -> dict[str, Any]:
-    return {n: v for n, v in options.items() if n not in ("starts", "seed")}
 
 
 def _split_start(small: Fit, large: Fit) -> dict[str, np.ndarray] | None:

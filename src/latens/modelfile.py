@@ -14,7 +14,6 @@ from latens.data.text import Table, read_cells
 from latens.engine.accelerators.anderson import Anderson
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator, Plain
-from latens.engine.accelerators.parabolic import ParabolicEM
 from latens.engine.accelerators.quasi_newton import QuasiNewton
 from latens.engine.accelerators.squarem import Squarem
 from latens.engine.stop import Stop
@@ -33,7 +32,6 @@ ACCELERATORS: dict[str, Callable[[], AbstractAccelerator]] = {
     "anderson": Anderson,
     "daarem": Anderson.daarem,
     "quasi-newton": QuasiNewton,
-    "parabolic": ParabolicEM,
 }
 
 _MODEL_KEYS = {

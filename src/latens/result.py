@@ -1,28 +1,42 @@
 """The frozen result of a fit."""
 
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from latens.engine.emmap import evidences, posteriors
-from latens.engine.loop import Passed
+from latens.data.tally import Tally
+from latens.engine.emmap import evidences
+from latens.engine.loop import Iterate, Passed
 from latens.engine.order import in_order
+from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.starts import Met
-from latens.errors import ModelError
-from latens.estimates import Estimates
-from latens.inference.errors import AbstractMethod
+from latens.engine.status import Status
+from latens.errors import ModelError, ParameterError
+from latens.inference.criteria import aic, bic
+from latens.inference.derived import Derived, derive
+from latens.inference.errors import AbstractMethod, Errors
+from latens.inference.estimate import Estimate
 from latens.inference.imputation import Conditional, Imputation, conditional, impute
+from latens.inference.information import Information
+from latens.inference.methods import errors_by, intervals_by, method_for
+from latens.inference.ratio import likelihood_ratio
 from latens.inference.simulation import simulate
+from latens.inference.wald import Test, contrast_of, wald_test
+from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
-from latens.numerics.memory import frozen
+from latens.numerics.memory import Sealed, frozen, sealed
 from latens.numerics.precision import double
-from latens.numerics.space import Label
+from latens.numerics.space import Label, Params
+from latens.report.record import record
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Fit(Estimates):
+class Fit(Sealed):
     """A maximum likelihood fit. It never changes; `print(fit)` is its report.
 
     `model`; `params`: name → array; `log_likelihood`: at exactly those params; `status`: how it ended
@@ -39,18 +53,132 @@ class Fit(Estimates):
         (0.2, 0.1155)
     """
 
+    last: Iterate
     path: tuple[Passed, ...]
     starts: Met | None
 
     @property
+    def _problem(self) -> Problem:
+        return self.last.problem
+
+    @cached_property
+    def _estimate(self) -> Estimate:
+        return Estimate(self.last)
+
+    @property
+    def model(self) -> AbstractModel:
+        """The model that was fitted."""
+        return self._problem.given
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        """name → estimate; a mixture's have the component as first axis."""
+        return self.last.params
+
+    @property
+    def log_likelihood(self) -> float:
+        """At exactly these params."""
+        return self._estimate.log_likelihood
+
+    @property
+    def prior(self) -> Prior | None:
+        """The prior of a maximum a posteriori fit."""
+        return deepcopy(self._problem.prior)
+
+    @property
+    def log_posterior(self) -> float:
+        """log-likelihood + log-prior (up to a constant) at these params: what was maximised."""
+        return self.last.log_likelihood
+
+    @property
+    def status(self) -> Status:
+        """How it ended; `status.sentence` says it in words."""
+        return self.last.status
+
+    @property
+    def reason(self) -> str:
+        """Why, if degenerate."""
+        return self.last.reason
+
+    @property
+    def evaluations(self) -> int:
+        """Of the EM map, over the final run."""
+        return self.last.evaluations
+
+    @property
+    def n(self) -> float:
+        """The total weight of the rows of which something was seen."""
+        return self._estimate.n
+
+    @property
+    def unseen(self) -> float:
+        """The total weight of the rows of which nothing was seen: they count for nothing."""
+        return self._estimate.unseen
+
+    @property
+    def names(self) -> list[str]:
+        """A label for every scalar, in the order of `estimates`."""
+        return list(self._problem.names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of the data."""
+        return self._problem.columns
+
+    @property
+    def converged(self) -> bool:
+        """Whether the projected distance to the limit came within the tolerance."""
+        return self._estimate.converged
+
+    @property
+    def message(self) -> str:
+        """How the fit ended, in words."""
+        return self._estimate.message
+
+    @property
+    def shown(self) -> np.ndarray:
+        """(S,) indices of the scalars a report shows: a covariance once, not twice."""
+        return self._estimate.shown
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of positive weight."""
+        return len(self._problem.weights)
+
+    @property
+    def half_seen(self) -> Tally:
+        """How much was half seen: column → kind ("missing", "right-censored", ...) → number of observations."""
+        return {column: dict(kinds) for column, kinds in self._estimate.half_seen.items()}
+
+    @property
+    def free_parameters(self) -> int:
+        """Number of free parameters."""
+        return self._problem.space.size
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, −2ℓ + 2p (smaller is better)."""
+        return aic(self._estimate)
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, −2ℓ + p log n (smaller is better)."""
+        return bic(self._estimate)
+
+    @property
+    def estimates(self) -> np.ndarray:
+        """(P,) every scalar, in the order of `names`."""
+        return sealed(self._estimate.values)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What there is to know of how the data were read (which texts were taken as missing), and of the model."""
-        return (*self._problem.notes, *self.model.notes)
+        return self._estimate.notes
 
     @property
     def unfollowed(self) -> dict[str, str]:
         """label → why, of the scalars whose profile could not be followed, so far as it was asked for."""
-        return dict(self._optimum.unfollowed)
+        return dict(self._estimate.unfollowed)
 
     @property
     def labels(self) -> list[Label]:
@@ -61,21 +189,6 @@ class Fit(Estimates):
     def links(self) -> np.ndarray:
         """(P,) per scalar, the scale its interval is formed on: "identity", "log" or "logit"."""
         return self._problem.space.links
-
-    def sorted(self, by: str, *, descending: bool = False) -> "Fit":
-        """The same fit with its components put in order, which likelihood leaves open.
-
-        **Arguments:** `by`: a parameter of which every component has one number ("mean", "weights"), or one of several
-        ("mean[waiting]"); `descending`: largest first.
-        **Raises:** `ModelError` for a model without components that could change places; `ParameterError` for
-        something that they do not have.
-        **Example:**
-            >>> import latens as lt
-            >>> fit = lt.fit(lt.Mixture(lt.Poisson(), 2), [9, 8, 1, 0, 2, 9])
-            >>> fit.sorted(by="rate", descending=True).params["rate"].round(2).tolist()
-            [8.57, 0.99]
-        """
-        return replace(self, last=in_order(self.last, by, descending=descending))
 
     @property
     def trace(self) -> np.ndarray:
@@ -92,12 +205,162 @@ class Fit(Estimates):
         """(steps,) how many extrapolated points were dropped before each."""
         return frozen([passed.rejected for passed in self.path])
 
-    def _rows(self, data: Any) -> tuple[Problem, np.ndarray]:
-        """The rows asked about, and the estimates in free coordinates there."""
-        rows = self._problem if data is None else self._problem.elsewhere(data)
-        return rows, self._problem.carried(self.last.free, rows)
+    def sorted(self, by: str, *, descending: bool = False) -> "Fit":
+        """The same fit with its components put in order, which likelihood leaves open.
 
-    @double
+        **Arguments:** `by`: a parameter of which every component has one number ("mean", "weights"), or one of several
+        ("mean[waiting]"); `descending`: largest first.
+        **Raises:** `ModelError` for a model without components that could change places; `ParameterError` for
+        something that they do not have.
+        **Example:**
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.Mixture(lt.Poisson(), 2), [9, 8, 1, 0, 2, 9])
+            >>> fit.sorted(by="rate", descending=True).params["rate"].round(2).tolist()
+            [8.57, 0.99]
+        """
+        return replace(self, last=in_order(self.last, by, descending=descending))
+
+    def information(self) -> Information:
+        """Complete, observed and missing information about the free scalars, in their own units.
+
+            observed = complete − missing,   rate = complete⁻¹ · missing
+
+        **Returns:** an `Information`: `labels`, `complete`, `observed`, `missing`, `rate` (p, p),
+        `fraction_missing`, `fractions`, `condition_number`.
+        **Raises:** `InferenceError` with the reason where they would mean nothing: not converged, on the
+        boundary, not identified, a saddle.
+        **Example:** 5 deaths of 8 exposed, when one more was not seen:
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.IID(lt.Exponential()), [5.0, float("nan")])
+            >>> lt_information = fit.information()
+            >>> [round(float(v[0, 0]), 2) for v in (lt_information.complete, lt_information.missing)]
+            [50.0, 25.0]
+            >>> round(lt_information.fraction_missing, 4)
+            0.5
+
+        **Source:** Orchard & Woodbury (1972), Proc. 6th Berkeley Symp. 1, 697.
+        """
+        return self._estimate.scalar_information()
+
+    @property
+    def held(self) -> dict[str, str]:
+        """label → why this scalar has no standard error: on the boundary, not identified, not free.
+
+        The others have theirs, conditional on the estimates of what is held.
+
+        **Example:** a category that was never seen:
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.IID(lt.Categorical(3)), [0, 1, 1, 0, 1])
+            >>> list(fit.held), fit.standard_errors()["probabilities"].round(3).tolist()
+            (['probabilities[2]'], [0.219, 0.219, nan])
+        """
+        return self._estimate.reasons
+
+    def errors(self, method: str | AbstractMethod = "observed") -> Errors:
+        """Covariance by one method, with what there is to say about it (`notes`) and bootstrap `replicates`.
+
+        **Arguments:** `method`: "observed" (default), "louis", "oakes", "sem", "sem-exact", "opg",
+        "sandwich", "bootstrap", "parametric-bootstrap", or an object such as
+        `lt.Bootstrap(replicates=1000, seed=1)` or `lt.Sandwich(clusters=...)`.
+        **Raises:** `InferenceError` where it cannot be trusted, or would take too long; the message says
+        why and what to do. `ParameterError` for an unknown method.
+        """
+        return errors_by(method, self._estimate)
+
+    def covariance(self, method: str | AbstractMethod = "observed") -> np.ndarray:
+        """(P, P) covariance of every scalar in the order of `names`, NaN where `held`; `method` as in `errors`."""
+        return self.errors(method).covariance
+
+    def standard_errors(self, method: str | AbstractMethod = "observed") -> dict[str, np.ndarray]:
+        """name → standard errors, shaped like the parameters, NaN where `held`; `method` as in `errors`.
+
+        **Raises:** `InferenceError` where none can be trusted; the message says why.
+        """
+        return self._problem.space.unflat(np.sqrt(np.diag(self.covariance(method))))
+
+    def intervals(self, level: float = 0.95, method: str | AbstractMethod = "observed") -> np.ndarray:
+        """(P, 2) lower and upper ends for every scalar in the order of `names`; as `confidence_intervals`."""
+        return intervals_by(method, self._estimate, level)
+
+    def confidence_intervals(
+        self, level: float = 0.95, method: str | AbstractMethod = "observed"
+    ) -> dict[str, np.ndarray]:
+        """name → (..., 2) lower and upper ends, shaped like the parameters with one more axis.
+
+        Wald intervals are formed on each parameter's free scale (log, logit) and mapped back, so that
+        positive stays positive; a bootstrap's are percentiles; "profile" follows the likelihood itself. They are
+        NaN where `held`, but "profile" reaches in from a boundary.
+
+        **Arguments:** `level` in (0, 1); `method` as in `errors`, or "profile".
+        **Raises:** `ParameterError` for a level outside (0, 1); as `errors`.
+        **Example:**
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.IID(lt.Poisson()), [2, 4, 3, 7])
+            >>> fit.confidence_intervals(0.9, method="profile")["rate"].round(2).tolist()
+            [2.57, 5.88]
+        """
+        ends = self.intervals(level, method)
+        low, high = self._problem.space.unflat(ends[:, 0]), self._problem.space.unflat(ends[:, 1])
+        return {name: np.stack([low[name], high[name]], -1) for name in low}
+
+    def derive(
+        self, function: Callable[[Params], Any], method: str | AbstractMethod = "observed", scale: str | None = None
+    ) -> Derived:
+        """Any function of the parameters, with its standard error by the delta method.
+
+            se² = ∇g V ∇gᵀ
+
+        Intervals keep to the range of the function: they are formed on a scale and mapped back.
+
+        **Arguments:** `function`: dict of parameters → a number or an array, written with `jax.numpy`; `method` as in
+        `errors`; `scale`: "identity", "log", "logit" or "cloglog" (of a probability: log −log(1 − g)); None
+        (default) for the one of the range that the function shows over the parameter space.
+        **Returns:** a `Derived`: `estimate`, `standard_error`, `interval(level)`, `interval(level, method="profile")`.
+        **Raises:** `InferenceError` if it is not differentiable or not finite at the estimate, or leans on a scalar
+        that is `held`; `ParameterError` for an unknown scale, or one that the estimate is outside of.
+        **Example:** the mean of an exponential lifetime:
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.IID(lt.Exponential()), [2.0, 4.0, 9.0])
+            >>> mean = fit.derive(lambda params: 1 / params["rate"])
+            >>> round(float(mean.estimate), 3), round(float(mean.standard_error), 3)
+            (5.0, 2.887)
+
+        **Source:** Rao (1973), Linear Statistical Inference, §6a.2.
+        """
+        return derive(function, self._estimate, method_for(method).once(self._estimate), scale)
+
+    def wald_test(self, hypothesis: Any, value: Any = 0.0, method: str | AbstractMethod = "observed") -> Test:
+        """Wald's test that parameters, or functions of them, have given values.
+
+        **Arguments:** `hypothesis`: the name of a parameter or scalar ("mean", "mean[0]"), a dict of names →
+        values, or a function of the parameters; `value`: what it should be.
+        **Raises:** `ParameterError` for an unknown name or wrong shape; as `errors` and `derive`.
+        **Example:** whether two means are equal:
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.Mixture(lt.Normal(variance=1.0), 2), [-2.0, -1.5, -2.5, 1.0, 2.0, 3.0, 2.0])
+            >>> bool(fit.wald_test(lambda p: p["mean"][0] - p["mean"][1]).p_value < 0.01)
+            True
+
+        **Source:** Wald (1943), Trans. AMS 54, 426.
+        """
+        function, wanted = contrast_of(hypothesis, value, self.names, self._problem.space)
+        return wald_test(self.derive(function, method, "identity"), wanted)
+
+    def likelihood_ratio(self, other: "Fit", *, replicates: int = 0, seed: int = 0) -> Test:
+        """Test of the smaller of two nested models against the larger.
+
+            2(ℓ₁ − ℓ₀), against χ² or, with `replicates`, against data sets drawn from the smaller model
+
+        The bootstrap is the right test for numbers of components, where χ² does not hold.
+
+        **Arguments:** `other`: a fit to the same data; `replicates`: of the parametric bootstrap, 0 for χ².
+        **Raises:** `DataError` for other data; `InferenceError` where χ² does not hold.
+        **Source:** McLachlan (1987), Appl. Stat. 36, 318 (bootstrap).
+        """
+        if not isinstance(other, Fit):
+            raise ParameterError(f"likelihood_ratio takes another fit, got {other!r}")
+        return likelihood_ratio(self._estimate, other._estimate, replicates, seed)
+
     def posterior(self, data: Any = None) -> Any:
         """What is known of the hidden part of each row, given what was seen of it.
 
@@ -107,8 +370,7 @@ class Fit(Estimates):
         **Arguments:** `data`: rows as in `lt.fit`; None for the rows of the fit (of positive weight).
         **Raises:** `DataError`.
         """
-        rows, free = self._rows(data)
-        return rows.each(posteriors, free)
+        return self._estimate.posterior(data)
 
     @property
     def entropy(self) -> float:
@@ -116,11 +378,9 @@ class Fit(Estimates):
 
         **Raises:** `ModelError` if the model hides no label.
         """
-        if self.model.hidden is None:
+        if self._estimate.entropy is None:
             raise ModelError(f"{type(self.model).__name__} hides no label")
-        p = self.posterior()
-        weights = np.where(self._problem.informative, self._problem.weights, 0.0)
-        return float((weights[:, None] * p * -np.log(np.where(p > 0, p, 1.0))).sum()) + 0.0
+        return self._estimate.entropy
 
     def predict(self, data: Any = None) -> np.ndarray:
         """(n,) the most probable hidden value of each row, as an index into `model.hidden`.
@@ -134,7 +394,7 @@ class Fit(Estimates):
     @double
     def log_density(self, data: Any = None) -> np.ndarray:
         """(n,) log-likelihood of each row."""
-        rows, free = self._rows(data)
+        rows, free = self._estimate.rows(data)
         return np.asarray(rows.each(evidences, free) + rows.row_jacobian)
 
     def impute(self, data: Any, draws: int = 0, seed: int = 0) -> Imputation:
@@ -158,7 +418,7 @@ class Fit(Estimates):
 
         **Source:** Little & Rubin (2019), Statistical Analysis with Missing Data, §10.2, §11.2.
         """
-        return impute(self._optimum, data, draws, seed)
+        return impute(self._estimate, data, draws, seed)
 
     def conditional(self, given: dict[str, Any]) -> Conditional:
         """The distribution of the other columns given these, as in regression by a mixture.
@@ -170,7 +430,7 @@ class Fit(Estimates):
         **Raises:** `DataError` for a column that is not there.
         **Source:** Ghahramani & Jordan (1994), NIPS 6, 120, §4.
         """
-        return conditional(self._optimum, given)
+        return conditional(self._estimate, given)
 
     @double
     def sample(self, n: int, seed: int = 0) -> Any:
@@ -188,9 +448,9 @@ class Fit(Estimates):
 
     def summary(self, method: str | AbstractMethod = "observed") -> str:
         """The report as plain text: what `print(fit)` shows, with standard errors by `method`."""
-        from latens.report.text import render
+        from latens.report.text import render  # rich is slow to load
 
-        return render(self, method)
+        return render(self._estimate, self.starts, method)
 
     def __str__(self) -> str:
         return self.summary()
@@ -200,6 +460,4 @@ class Fit(Estimates):
 
     def to_dict(self, method: str | AbstractMethod = "observed") -> dict[str, Any]:
         """Everything in the report as plain Python values, ready for JSON (no NaN, no infinity)."""
-        from latens.report.record import record
-
-        return record(self, method)
+        return record(self._estimate, self.starts, method) | {"trace": self.trace.tolist()}

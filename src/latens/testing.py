@@ -22,7 +22,8 @@ from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError, ModelError
 from latens.families.exponential import AbstractExponentialFamily
-from latens.inference.errors import Louis, Oakes, Observed, Optimum
+from latens.inference.errors import Louis, Oakes, Observed
+from latens.inference.estimate import Estimate
 from latens.inference.sem import ExactSEM
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import once
@@ -49,9 +50,8 @@ def check_family(
     """
     space = Space(family.constraints)
     params = {n: jnp.asarray(v) for n, v in space.check(params, "params").items()}
-    _law(
-        "estimate(mean(params)) gives back params", space.flat(family.estimate(family.mean(params))), space.flat(params)
-    )
+    back = space.flat(family.estimate(family.mean(params)))
+    _law("estimate(mean(params)) gives back params", back, space.flat(params))
     example = None if like is None else jnp.asarray(like, dtype=float)
     keys = jax.random.split(jax.random.key(seed), draws)
     ys = jax.vmap(family.sample, (None, 0, None))(params, keys, example)
@@ -67,11 +67,8 @@ def check_family(
     unseen = Partial(ys[0], jnp.asarray(False))
     value, gradient = jax.value_and_grad(family.log_kernel)(here, unseen)
     filled = counts[0] * jnp.concatenate([jnp.ones(1), family.mean(params)])
-    _law(
-        "an unseen datum has evidence 1 and the family's mean as its statistic",
-        jnp.r_[value, gradient],
-        jnp.r_[0.0, filled],
-    )
+    law = "an unseen datum has evidence 1 and the family's mean as its statistic"
+    _law(law, jnp.r_[value, gradient], jnp.r_[0.0, filled])
     totals = jnp.asarray(np.concatenate([[counts.sum()], statistics.sum(0)]))
     best = space.free(family.maximise(totals))
     slope = jax.grad(lambda u: family.potential(space.params(u)) @ totals)(best)
@@ -134,8 +131,8 @@ def check_model(model: AbstractModel, data: Any, start: Params, *, weights: Any 
     if last.status is not Status.CONVERGED:
         raise ModelError(f"plain EM did not converge from this start: {last.status.sentence}")
     try:
-        _rate(Optimum(last))
-        _covariances(Optimum(last))
+        _rate(Estimate(last))
+        _covariances(Estimate(last))
     except InferenceError as error:
         raise ModelError(f"there are no standard errors at the limit from this start: {error}") from error
 
@@ -210,12 +207,8 @@ def _stationary(problem: Problem, free: np.ndarray) -> None:
         if level < _q(problem, free, free)[0] - 1e-9 * (1 + abs(level)):
             raise ModelError("law broken: the M-step raises Q")
         return
-    _law(
-        "the M-step is stationary on Q (does estimate maximise <φ, stats>?)",
-        slope / problem.n,
-        np.zeros_like(slope),
-        1e-7,
-    )
+    law = "the M-step is stationary on Q (does estimate maximise <φ, stats>?)"
+    _law(law, slope / problem.n, np.zeros_like(slope), 1e-7)
 
 
 def _sums(problem: Problem, free: np.ndarray, seed: int) -> None:
@@ -259,33 +252,33 @@ def _no_recompilation(problem: Problem, free: np.ndarray) -> None:
         raise ModelError("law broken: a second call does not compile again (keep arrays out of static fields)")
 
 
-def _rate(optimum: Optimum) -> None:
-    problem, found = optimum.problem, optimum.information
+def _rate(estimate: Estimate) -> None:
+    problem, found = estimate.problem, estimate.information
     steps = 1e-2 / np.sqrt(np.diag(found.complete))
 
     def image(moves: np.ndarray) -> np.ndarray:
-        moved: np.ndarray = problem.step(optimum.at.free + found.directions @ moves).free - optimum.at.free
+        moved: np.ndarray = problem.step(estimate.at.free + found.directions @ moves).free - estimate.at.free
         return found.coordinates @ moved
 
     rate = _differences(image, np.zeros(len(steps)), steps)
     _law("the rate of EM is complete⁻¹ · missing information", rate, found.rate, 1e-5)
 
 
-def _covariances(optimum: Optimum) -> None:
-    information = optimum.information
-    covariance = np.nan_to_num(optimum.errors(Observed()).covariance)
+def _covariances(estimate: Estimate) -> None:
+    information = estimate.information
+    covariance = np.nan_to_num(Observed().once(estimate).covariance)
     units = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
     scale = np.sqrt(np.diag(information.observed))
 
     def score(moves: np.ndarray) -> np.ndarray:
-        here = optimum.at.free + information.directions @ moves
-        return information.directions.T @ _ell(optimum.problem, here)[1]
+        here = estimate.at.free + information.directions @ moves
+        return information.directions.T @ _ell(estimate.problem, here)[1]
 
     curvature = -_differences(score, np.zeros(len(scale)), 1e-2 / scale)
     each = np.outer(scale, scale)
     _law("the information is −∇²ℓ", curvature / each, information.observed / each, 1e-6)
     for method in (Louis(), Oakes(), ExactSEM()):
-        found = np.nan_to_num(optimum.errors(method).covariance)
+        found = np.nan_to_num(method.once(estimate).covariance)
         law = f"the covariance by the method '{method.name}' is the inverse observed information"
         _law(law, found / np.outer(units, units), covariance / np.outer(units, units), 1e-6)
 

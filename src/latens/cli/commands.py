@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from latens.cli.planning import (
     put,
     run,
 )
+from latens.errors import DataError
 
 COMPONENTS = click.option("--components", type=int, help="Number of components of a mixture.")
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -46,21 +48,20 @@ def demo(name: str | None) -> int:
     """List the shipped examples, or run the one called NAME beside its published numbers."""
     files = {path.stem: path for path in sorted(EXAMPLES.glob("*.toml"))}
     if name is None:
-        import tomllib
-
         for stem, path in files.items():
             click.echo(f"{stem:<16}{tomllib.loads(path.read_text(encoding='utf-8'))['title']}")
         click.echo("\nRun one with: latens demo NAME")
         return 0
     if name not in files:
         raise click.UsageError(f"there is no example {name!r}; there are {', '.join(files)}")
+    from latens.inference.estimate import Estimate
     from latens.modelfile import load
     from latens.report.text import render, wrapped
 
     plan = load(files[name])
     click.echo(f"{plan.title}\n{wrapped(plan.about)}\n")
     done = run(plan, {}, progress=False)
-    click.echo(render(done, published=plan.published))
+    click.echo(render(Estimate(done.last), done.starts, published=plan.published))
     click.echo(wrapped(f"Published: {plan.source}"))
     return 0 if done.converged else 1
 
@@ -94,7 +95,6 @@ def compare(models: tuple[Path, ...], data: Path | None, json_to: str | None, qu
     latens compare one.toml two.toml --data faithful.csv
     """
     from latens.comparison import compare as compared
-    from latens.errors import DataError
 
     names = [path.stem if sum(p.stem == path.stem for p in models) == 1 else str(path) for path in models]
     if len(set(names)) < len(names):
@@ -127,7 +127,6 @@ def choose(
     latens choose counts.csv --family poisson --columns deaths --weights days --criterion icl
     """
     from latens.comparison import choose as chosen
-    from latens.errors import DataError
     from latens.inference.methods import method_for
     from latens.models.mixture import Mixture
 
@@ -149,8 +148,6 @@ def choose(
 
 
 def _sizes(text: str) -> list[int]:
-    from latens.errors import DataError
-
     try:
         found: list[int] = []
         for part in text.split(","):

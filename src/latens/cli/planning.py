@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from latens.errors import DataError
 
 if TYPE_CHECKING:
     from latens.modelfile import Plan
@@ -31,7 +34,7 @@ FITTING = (
     click.option("--starts", type=int, help="How many starts to try (default: 10 to 30 for a mixture)."),
     click.option("--seed", type=int, help="Seed of the starts (default: 0)."),
     click.option("--prior", type=float, help="Weight of a prior, in observations like all rows taken together."),
-    click.option("--accelerate", help="auto (default), plain, squarem, anderson, daarem, quasi-newton or parabolic."),
+    click.option("--accelerate", help="auto (default), plain, squarem, anderson, daarem or quasi-newton."),
     click.option("--tolerance", type=float, help="Stop this many standard errors from the limit (default: 1e-6)."),
     click.option("--max-steps", type=int, help="Most steps of EM (default: 10000)."),
 )
@@ -61,7 +64,6 @@ def options(*groups: Command | tuple[Command, ...]) -> Callable[[Command], Comma
 
 def plan_of(source: Path, data: Path | None, flags: dict[str, Any]) -> Plan:
     """A plan from a model file, or from a data file and the options that describe a model."""
-    from latens.errors import DataError
     from latens.modelfile import load, plan
 
     describing = ("family", "components", "columns", "covariance", "shared", "weights")
@@ -99,8 +101,6 @@ def run(plan: Plan, flags: dict[str, Any], *, progress: bool) -> Fit:
 
 def fit_options(plan: Plan, flags: dict[str, Any]) -> dict[str, Any]:
     """Options of `lt.fit`."""
-    from dataclasses import replace
-
     from latens.engine.stop import Stop
     from latens.modelfile import accelerator
 
@@ -132,8 +132,6 @@ def put(report: Callable[[], str], record: Callable[[], dict[str, Any]], json_to
 
 
 def _write(path: Path, text: str) -> None:
-    from latens.errors import DataError
-
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -53,18 +53,16 @@ def impute(
     """
     import polars as pl
 
-    from latens.data.files import write_frame
-
     plan, done = _fitted(source, data, flags)
     given, frame = _asked(plan, done, rows)
     found = done.impute(given, draws=draws, seed=flags.get("seed") or 0)
     if draws:
         each = [_beside(frame, drawn).with_columns(draw=pl.lit(b)) for b, drawn in enumerate(found.draws, 1)]
-        write_frame(pl.concat([part.select("draw", pl.exclude("draw")) for part in each]), out)
+        _write(None, pl.concat([part.select("draw", pl.exclude("draw")) for part in each]), out)
     else:
-        write_frame(_beside(frame, found.values), out)
+        _write(frame, found.values, out)
     if deviations is not None:
-        write_frame(pl.DataFrame(found.errors), deviations)
+        _write(None, found.errors, deviations)
     return _ended(done)
 
 
@@ -77,8 +75,6 @@ def predict(source: Path, data: Path | None, rows: Path | None, out: str, **flag
     latens predict faithful.csv --components 2 --out labels.csv
     latens predict model.toml --rows new.csv
     """
-    from latens.data.files import write_frame
-
     plan, done = _fitted(source, data, flags)
     given, frame = _asked(plan, done, rows)
     asked = None if plan.file is None and rows is None else given
@@ -86,7 +82,7 @@ def predict(source: Path, data: Path | None, rows: Path | None, out: str, **flag
     names = done.model.hidden
     assert names is not None
     found = {"label": [names[j] for j in label], **{f"probability[{n}]": chances[:, j] for j, n in enumerate(names)}}
-    write_frame(_beside(frame if asked is not None else None, found), out)
+    _write(frame if asked is not None else None, found, out)
     return _ended(done)
 
 
@@ -100,12 +96,10 @@ def simulate(source: Path, data: Path | None, number: int, out: str, **flags: An
     \b
     latens simulate faithful.csv --components 2 --number 1000 --seed 1 --out new.csv
     """
-    from latens.data.files import write_frame
     from latens.data.shapes import as_columns
 
     _, done = _fitted(source, data, flags)
-    drawn = as_columns(done.sample(number, seed=flags.get("seed") or 0), done.columns)
-    write_frame(_beside(None, drawn), out)
+    _write(None, as_columns(done.sample(number, seed=flags.get("seed") or 0), done.columns), out)
     return _ended(done)
 
 
@@ -131,6 +125,12 @@ def _beside(frame: Any, columns: Any) -> Any:
 
     found = pl.DataFrame(columns)
     return found if frame is None else frame.with_columns(found)
+
+
+def _write(frame: Any, columns: Any, out: str) -> None:
+    from latens.data.files import write_frame
+
+    write_frame(_beside(frame, columns), out)
 
 
 def _ended(done: Fit) -> int:

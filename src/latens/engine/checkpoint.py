@@ -26,19 +26,8 @@ from latens.errors import DataError, ModelError, ParameterError
 
 SECONDS = 10.0  # from one save to the next
 FORMAT = 5
-PLAIN: tuple[str, ...] = (
-    "extrapolated",
-    "level",
-    "peak",
-    "length",
-    "short",
-    "evaluations",
-    "rejected",
-    "steps",
-    "below",
-    "falls",
-)
-PLAIN += ("stale", "stuck", "grew", "leap", "feet")
+COUNTS = ("evaluations", "rejected", "steps", "below", "falls", "stale", "stuck", "leap")
+PLAIN = (*COUNTS, "extrapolated", "level", "peak", "length", "short", "grew", "feet")
 ARRAYS = ("point", "image", "home", "marks")
 BEST = ("log_likelihood", "step", "evaluations", "rejected", "accelerated", "distance", "reason")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
-from latens.engine.loop import Iterate, run
+from latens.engine.loop import Run, drive, exhaust
 from latens.engine.maps import AbstractMap, Step
 from latens.engine.status import Status
 from latens.engine.stop import Stop
@@ -187,19 +187,8 @@ def accelerate(
     **Source:** Varadhan & Roland (2008), Scand. J. Stat. 35, 335.
     """
     given = Given(function, start, objective, project)
-    points: list[Iterate] = []
-    steps = run(given, given.start, accelerate or Auto(), stop or Stop())
-    try:
-        for reached in steps:
-            if points and reached.step == points[-1].step:
-                points[-1] = reached
-            else:
-                points.append(reached)
-    except KeyboardInterrupt:
-        if not points:
-            raise
-        points[-1] = points[-1].ended(Status.INTERRUPTED)
-    last = points[-1]
+    under_way = Run(given, given.start, accelerate or Auto(), stop or Stop())
+    last = exhaust(under_way, drive(under_way))
     if last.status is Status.DEGENERATE:
         warnings.warn(f"lt.accelerate: {last.reason}", RuntimeWarning, stacklevel=2)
     return FixedPoint(
@@ -209,6 +198,6 @@ def accelerate(
         last.rejected,
         last.status,
         last.reason,
-        np.array([point.log_likelihood for point in points]),
-        np.array([point.accelerated for point in points]),
+        np.array([passed.log_likelihood for passed in under_way.path]),
+        np.array([passed.accelerated for passed in under_way.path]),
     )

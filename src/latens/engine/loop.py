@@ -1,5 +1,6 @@
 """The one loop. Everything that iterates EM goes through here."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -286,6 +287,18 @@ class Run:
 def run(given: AbstractMap, start: np.ndarray, accelerate: AbstractAccelerator, stop: Stop) -> Iterator[Iterate]:
     """Iterate a map from free coordinates; the last `Iterate` has a status that is not `RUNNING`."""
     return drive(Run(given, start, accelerate, stop))
+
+
+def exhaust(under_way: Run, steps: Iterator[Iterate]) -> Iterate:
+    """Where a run ends by these steps of it; Ctrl-C ends it at the best so far."""
+    try:
+        deque(steps, maxlen=0)
+    except KeyboardInterrupt:
+        if under_way.best is None:
+            raise
+        return under_way.best.ended(Status.INTERRUPTED)
+    assert under_way.best is not None
+    return under_way.best
 
 
 def drive(under_way: Run) -> Iterator[Iterate]:

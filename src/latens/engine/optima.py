@@ -1,6 +1,6 @@
 """Which ends of many runs are one maximum: told apart in standard errors, up to relabelling."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
@@ -30,12 +30,12 @@ class Optimum:
     places: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Maximum:
-    """Finished ends of one log-likelihood, the first of each place."""
+    """Finished ends of one log-likelihood, the first of each place, and how many came there."""
 
-    ends: tuple[Iterate, ...]
-    reached: int
+    ends: list[Iterate]
+    reached: int = 1
 
 
 class Optima:
@@ -79,20 +79,21 @@ class Optima:
         return run.best
 
     def _joined(self, end: Iterate) -> bool:
-        for i, maximum in enumerate(self.maxima):
+        for maximum in self.maxima:
             if any(self._one(known, end) for known in maximum.ends):
-                self.maxima[i] = replace(maximum, reached=maximum.reached + 1)
+                maximum.reached += 1
                 return True
         return False
 
     def _enter(self, end: Iterate) -> None:
         """A place that was not known: of its own log-likelihood, or of one that is."""
         level = LEVEL + 10 * self.problem.slack(end.log_likelihood)
-        for i, maximum in enumerate(self.maxima):
+        for maximum in self.maxima:
             if abs(maximum.ends[0].log_likelihood - end.log_likelihood) <= level:
-                self.maxima[i] = _Maximum((*maximum.ends, end), maximum.reached + 1)
+                maximum.ends.append(end)
+                maximum.reached += 1
                 return
-        self.maxima.append(_Maximum((end,), 1))
+        self.maxima.append(_Maximum([end]))
 
     def _one(self, known: Iterate, end: Iterate) -> bool:
         if abs(known.log_likelihood - end.log_likelihood) > LOW + 10 * self.problem.slack(end.log_likelihood):

@@ -1,7 +1,6 @@
 """Short runs from many points: side by side, some accelerated evaluations of the EM map at a time, or one by one."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
@@ -9,7 +8,7 @@ from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator, Plain
 from latens.engine.blocks import cores
 from latens.engine.loop import Run
-from latens.engine.maps import AbstractMap, Step
+from latens.engine.maps import Step
 from latens.engine.problem import Problem
 from latens.engine.status import Status
 from latens.errors import LatensError, ModelError
@@ -19,8 +18,8 @@ MANY = 1_000_000
 BURST = 12  # evaluations in one call
 
 
-class Climbs(AbstractMap):
-    """Short runs of a problem: its own EM map, a step at a time, for each point by itself."""
+class Climbs:
+    """Short runs of a problem, each by steps of its own."""
 
     accelerate: AbstractAccelerator = Auto()
     each = BURST  # steps that are as long as one call of `Bursts`
@@ -36,38 +35,13 @@ class Climbs(AbstractMap):
     def prepare(self, points: list[np.ndarray]) -> None:
         """Before the first of them begin."""
 
-    def step(self, free: np.ndarray) -> Step:
-        return self.problem.step(free)
-
     def steps(self, points: list[np.ndarray]) -> list[Step]:
         """From several points."""
-        return [self.step(point) for point in points]
-
-    @property
-    def rounding(self) -> float:
-        return self.problem.rounding
-
-    def params(self, free: np.ndarray) -> Any:
-        return self.problem.params(free)
-
-    def unusable(self, free: np.ndarray, step: Step) -> Exception:
-        return self.problem.unusable(free, step)
-
-    def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
-        return self.problem.ailment(free, health)
-
-    def doubt(self, free: np.ndarray) -> str:
-        return self.problem.doubt(free)
-
-    def fallen(self, best: float, free: np.ndarray, step: Step) -> tuple[Status, str] | Exception:
-        return self.problem.fallen(best, free, step)
-
-    def slack(self, best: float) -> float:
-        return self.problem.slack(best)
+        return [self.problem.step(point) for point in points]
 
 
 class Bursts(Climbs):
-    """Twelve evaluations of the EM map as one map: the log-likelihood never falls along it either."""
+    """Twelve evaluations of the EM map as one step: the log-likelihood never falls along those either."""
 
     accelerate = Plain()
     each = 1
@@ -79,9 +53,6 @@ class Bursts(Climbs):
     def prepare(self, points: list[np.ndarray]) -> None:
         self.problem.settle(points)
         self.problem.spared()
-
-    def step(self, free: np.ndarray) -> Step:
-        return self.steps([free])[0]
 
     def steps(self, points: list[np.ndarray]) -> list[Step]:
         found = self.problem.burst(points, BURST)
@@ -105,7 +76,7 @@ def race(climbs: Climbs, runs: list[Run]) -> LatensError | None:
     size = climbs.together
     groups = [runs[i : i + size] for i in range(0, len(runs), size)]
     if len(groups) > 1:  # two threads would compile the same program
-        climbs.step(runs[0].point)
+        climbs.steps([runs[0].point])
     with one_thread_each(), ThreadPoolExecutor(min(cores(), len(groups))) as pool:
         found = list(pool.map(lambda group: _side_by_side(climbs, group), groups))
     return next((error for error in found if error is not None), None)

@@ -127,7 +127,7 @@ class _Field:
         self.tried += len(points)
         if points and not self.runs:
             self.climbs.prepare(points)
-        runs = [Run(self.climbs, point, self.climbs.accelerate, self._stop(0)) for point in points]
+        runs = [Run(self.pilot, point, self.climbs.accelerate, self._stop(0)) for point in points]
         self._race(runs)
         self.runs += [r for r in runs if r.best is not None]
 

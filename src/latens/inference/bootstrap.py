@@ -1,10 +1,9 @@
 """Bootstrap: the fit repeated on other data, drawn from the rows or from the model."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +14,8 @@ from latens.engine.problem import Problem
 from latens.engine.status import Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError, LatensError, ParameterError
-from latens.inference.errors import AbstractMethod, Errors, Optimum
+from latens.inference.errors import AbstractMethod, Errors
+from latens.inference.estimate import Estimate
 from latens.inference.information import held_by, masked
 from latens.inference.simulation import simulate
 from latens.numerics.asked import whole
@@ -48,50 +48,48 @@ class AbstractBootstrap(AbstractMethod):
             )
 
     @abstractmethod
-    def draw(self, optimum: Optimum, replicate: int) -> Problem:
+    def draw(self, estimate: Estimate, replicate: int) -> Problem:
         """New data for one replicate."""
 
-    def evaluations(self, optimum: Optimum) -> float:
-        return float(self.replicates * max(optimum.at.evaluations, 10))
+    def evaluations(self, estimate: Estimate) -> float:
+        return float(self.replicates * max(estimate.at.evaluations, 10))
 
-    def errors(self, optimum: Optimum) -> Errors:
-        found = [each for each in self._each(lambda b: self._refit(optimum, b)) if each is not None]
+    def errors(self, estimate: Estimate) -> Errors:
+        with ThreadPoolExecutor(cores()) as pool:
+            each = list(pool.map(lambda b: self._refit(estimate, b), range(self.replicates)))
+        found = [values for values in each if values is not None]
         lost = self.replicates - len(found)
         if lost > self.replicates / 2:
             raise InferenceError(
                 f"method '{self.name}': {lost} of {self.replicates} replicates degenerated or did not converge: the "
                 "model asks more than such data can tell; fit a smaller one"
             )
-        replicates = aligned(optimum, np.stack(found))
+        replicates = aligned(estimate, np.stack(found))
         notes = [f"{len(found)} replicates"]
         if lost:
             notes.append(f"{lost} left out that degenerated or did not converge")
-        covariance, held = np.atleast_2d(np.cov(replicates.T)), optimum.held
+        covariance, held = np.atleast_2d(np.cov(replicates.T)), estimate.held
         return Errors(self.name, masked(covariance, held), tuple(notes), covariance, held, replicates)
 
-    def intervals(self, optimum: Optimum, level: float) -> np.ndarray:
-        found = optimum.errors(self)
-        optimum.check_some(found.held)
+    def intervals(self, estimate: Estimate, level: float) -> np.ndarray:
+        found = self.once(estimate)
+        estimate.check_some(found.held)
         assert found.replicates is not None
         ends = np.quantile(found.replicates, [(1 - level) / 2, (1 + level) / 2], axis=0).T
         return np.where(held_by(found.held, len(ends))[:, None], np.nan, ends)
 
-    def _each(self, work: Callable[[int], np.ndarray | None]) -> list[np.ndarray | None]:
-        with ThreadPoolExecutor(cores()) as pool:
-            return list(pool.map(work, range(self.replicates)))
-
-    def _refit(self, optimum: Optimum, replicate: int) -> np.ndarray | None:
+    def _refit(self, estimate: Estimate, replicate: int) -> np.ndarray | None:
         """(P,) the estimates on new data, or None."""
         try:
-            problem = self.draw(optimum, replicate)
-            *_, last = run(problem, problem.free(optimum.at.params), Auto(), CLOSE)
+            problem = self.draw(estimate, replicate)
+            *_, last = run(problem, problem.free(estimate.at.params), Auto(), CLOSE)
         except LatensError:
             if replicate == 0:
                 raise  # what stops the first would stop all: a model that cannot be sampled
             return None
         if last.status is not Status.CONVERGED:
             return None
-        return Optimum(last).values
+        return Estimate(last).values
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +102,8 @@ class Bootstrap(AbstractBootstrap):
     name: ClassVar[str] = "bootstrap"
 
     @double
-    def draw(self, optimum: Optimum, replicate: int) -> Problem:
-        problem = optimum.problem
+    def draw(self, estimate: Estimate, replicate: int) -> Problem:
+        problem = estimate.problem
         rng = np.random.default_rng([self.seed, replicate])
         counts = rng.multinomial(max(round(problem.n), 1), problem.weights / problem.n)
         return problem.reweighted(counts.astype(float))
@@ -121,29 +119,24 @@ class ParametricBootstrap(AbstractBootstrap):
     name: ClassVar[str] = "parametric-bootstrap"
 
     @double
-    def draw(self, optimum: Optimum, replicate: int) -> Problem:
-        problem = optimum.problem
-        rng = np.random.default_rng([self.seed, replicate])
-        seed = int(rng.integers(2**31))
-        return Problem(
-            problem.given,
-            simulate(problem, optimum.at.params, rows_like(problem), seed, unseen=True),
-            prior=problem.prior,
-        )
+    def draw(self, estimate: Estimate, replicate: int) -> Problem:
+        seed = int(np.random.default_rng([self.seed, replicate]).integers(2**31))
+        return Problem(estimate.model, drawn(estimate, seed), prior=estimate.problem.prior)
 
 
-def rows_like(problem: Problem) -> np.ndarray:
-    """(n,) which row each of n new ones is like: every row as often as its weight says."""
-    whole = np.round(problem.weights)
-    if np.array_equal(whole, problem.weights):
-        return np.repeat(np.arange(len(whole)), whole.astype(int))
-    shares = np.random.default_rng(0).multinomial(max(round(problem.n), 1), problem.weights / problem.n)
-    return np.repeat(np.arange(len(shares)), shares)
+def drawn(estimate: Estimate, seed: int) -> Any:
+    """New data from the fitted model: for every row as many as its weight says, unseen where it was."""
+    problem = estimate.problem
+    number = np.round(problem.weights)
+    if not np.array_equal(number, problem.weights):
+        number = np.random.default_rng(0).multinomial(max(round(problem.n), 1), problem.weights / problem.n)
+    rows = np.repeat(np.arange(len(number)), number.astype(int))
+    return simulate(problem, estimate.at.params, rows, seed, unseen=True)
 
 
-def aligned(optimum: Optimum, replicates: np.ndarray) -> np.ndarray:
+def aligned(estimate: Estimate, replicates: np.ndarray) -> np.ndarray:
     """(B, P) replicates with the components of each in the order of the fit's."""
-    space, names = optimum.problem.space, optimum.problem.exchangeable
+    space, names = estimate.problem.space, estimate.problem.exchangeable
     if not names:
         return replicates
     k = space.shapes[names[0]][0]
@@ -153,7 +146,7 @@ def aligned(optimum: Optimum, replicates: np.ndarray) -> np.ndarray:
         return np.concatenate([params[n].reshape(k, -1) for n in names], 1)
 
     # the median deviation: most replicates keep the labels, having begun at the fit
-    here, there = rows(optimum.values), np.stack([rows(r) for r in replicates])
+    here, there = rows(estimate.values), np.stack([rows(r) for r in replicates])
     spread = np.median(np.abs(there - here), 0)
     weight = 1 / np.maximum(spread, 1e-12 * (1 + np.abs(here)))
     for b, found in enumerate(there):

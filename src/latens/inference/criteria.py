@@ -1,24 +1,29 @@
 """Information criteria: smaller is better."""
 
-from collections.abc import Callable
 from math import log
 
-Criterion = Callable[[float, int, float, float | None], float | None]
+from latens.inference.estimate import Estimate
 
-
-def _bic(ell: float, p: int, n: float) -> float:
-    return -2 * ell + p * log(n)
-
-
-CRITERIA: dict[str, Criterion] = {
-    "aic": lambda ell, p, n, entropy: -2 * ell + 2 * p,
-    "aicc": lambda ell, p, n, entropy: -2 * ell + 2 * p * n / (n - p - 1) if n > p + 1 else None,
-    "bic": lambda ell, p, n, entropy: _bic(ell, p, n),
-    "caic": lambda ell, p, n, entropy: _bic(ell, p, n) + p,
-    "sabic": lambda ell, p, n, entropy: -2 * ell + p * log((n + 2) / 24),
-    "icl": lambda ell, p, n, entropy: None if entropy is None else _bic(ell, p, n) + 2 * entropy,
-}
-"""Name → criterion of (log-likelihood, free parameters, total weight, entropy of hidden labels or None)."""
-
-HEADINGS = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "CAIC", "sabic": "SABIC", "icl": "ICL"}
+CRITERIA = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "CAIC", "sabic": "SABIC", "icl": "ICL"}
 """Name → what it is called."""
+
+
+def aic(estimate: Estimate) -> float:
+    return -2 * estimate.log_likelihood + 2 * estimate.free_parameters
+
+
+def bic(estimate: Estimate) -> float:
+    return -2 * estimate.log_likelihood + estimate.free_parameters * log(estimate.n)
+
+
+def criteria(estimate: Estimate) -> dict[str, float | None]:
+    """Name → value; None where a model has no such number."""
+    n, p = estimate.n, estimate.free_parameters
+    return {
+        "aic": aic(estimate),
+        "aicc": -2 * estimate.log_likelihood + 2 * p * n / (n - p - 1) if n > p + 1 else None,
+        "bic": bic(estimate),
+        "caic": bic(estimate) + p,
+        "sabic": -2 * estimate.log_likelihood + p * log((n + 2) / 24),
+        "icl": None if estimate.entropy is None else bic(estimate) + 2 * estimate.entropy,
+    }

@@ -1,6 +1,6 @@
-"""Functions of the parameters, and hypotheses about them, by the delta method."""
+"""Functions of the parameters, by the delta method."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.errors import InferenceError, ParameterError
-from latens.inference.errors import Errors, Optimum
+from latens.inference.errors import Errors
+from latens.inference.estimate import Estimate
 from latens.inference.intervals import LINKS, quantile, wald
 from latens.inference.profile import Entry, Wanted, profiled
 from latens.numerics.compiling import once
 from latens.numerics.constraints import EDGE
 from latens.numerics.memory import Sealed
 from latens.numerics.precision import double
-from latens.numerics.space import Params, Space
+from latens.numerics.space import Params
 from latens.numerics.special import TINY
 
 Function = Callable[[Params], Any]
@@ -78,24 +79,24 @@ class Derived(Sealed):
 
 
 @double
-def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | None) -> Derived:
+def derive(function: Function, estimate: Estimate, errors: Errors, scale: str | None) -> Derived:
     """Value and delta-method covariance of a function of the parameters; see `Fit.derive`."""
     if scale is not None and scale not in LINKS:
         raise ParameterError(f"derive: unknown scale {scale!r}; there are {', '.join(LINKS)}")
-    shapes = optimum.problem.space.shapes
+    shapes = estimate.problem.space.shapes
 
     def of(vector: jax.Array) -> jax.Array:
         cuts = np.cumsum([int(np.prod(s)) for s in shapes.values()])[:-1]
         parts = jnp.split(vector, cuts)
         return jnp.asarray(function({n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}))
 
-    flat = jnp.asarray(optimum.values)
+    flat = jnp.asarray(estimate.values)
 
     def slope_at(vector: np.ndarray) -> np.ndarray:
         return np.asarray(jax.jacrev(lambda v: jnp.ravel(of(v)))(jnp.asarray(vector)))
 
     try:
-        slope = slope_at(optimum.values)
+        slope = slope_at(estimate.values)
         value = np.asarray(of(flat), dtype=float)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError) as error:
         first = str(error).strip().splitlines()[0]
@@ -114,11 +115,11 @@ def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | No
             "estimate (a step such as round or argmax, or a maximum of it?), so the delta method says nothing; use a "
             "smooth function"
         )
-    _check_told(slope, optimum, errors)
-    _check_slope(slope, slope_at, optimum, errors)
+    _check_told(slope, estimate, errors)
+    _check_slope(slope, slope_at, estimate, errors)
     found = slope @ errors.kept @ slope.T
     deviation = np.sqrt(np.diag(found)).reshape(value.shape)
-    scales = np.full(value.shape, scale) if scale else _scales(function, optimum, value)
+    scales = np.full(value.shape, scale) if scale else _scales(function, estimate, value)
     _check_range(value, scales)
 
     def profile(level: float) -> np.ndarray:
@@ -129,10 +130,10 @@ def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | No
                 "derive a logarithm of it, or of what it is less than 1"
             )
         names = [f"entry {i} of the function" if value.ndim else "the function" for i in range(value.size)]
-        scalars = [Entry(optimum.problem.frame, np.asarray(i), function) for i in range(value.size)]
+        scalars = [Entry(estimate.problem.frame, np.asarray(i), function) for i in range(value.size)]
         wanted = zip(scalars, names, value.ravel(), deviation.ravel(), scales.ravel(), strict=True)
         try:
-            return profiled(optimum, [Wanted(*each) for each in wanted], level)[0]
+            return profiled(estimate, [Wanted(*each) for each in wanted], level)[0]
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
             raise InferenceError(
                 "interval: along a profile the function is compiled, so it may not look at values: write jnp.where for "
@@ -142,9 +143,9 @@ def derive(function: Function, optimum: Optimum, errors: Errors, scale: str | No
     return Derived(value, deviation, found, scales, profile)
 
 
-def _check_told(slope: np.ndarray, optimum: Optimum, errors: Errors) -> None:
+def _check_told(slope: np.ndarray, estimate: Estimate, errors: Errors) -> None:
     """Raise `InferenceError` if an entry with this derivative (m, P) leans on what is held."""
-    names = optimum.problem.names
+    names = estimate.problem.names
     for each in errors.held:
         terms = slope * each.move
         size = np.abs(terms).sum(1)
@@ -162,11 +163,11 @@ def _check_told(slope: np.ndarray, optimum: Optimum, errors: Errors) -> None:
 
 
 def _check_slope(
-    slope: np.ndarray, slope_at: Callable[[np.ndarray], np.ndarray], optimum: Optimum, errors: Errors
+    slope: np.ndarray, slope_at: Callable[[np.ndarray], np.ndarray], estimate: Estimate, errors: Errors
 ) -> None:
     """At a stationary point of a function its slope is rounding: a hair's breadth away it is far steeper."""
     sizes = np.sqrt(np.maximum(np.diag(errors.kept), 0.0))
-    away = slope_at(optimum.values + HAIR * sizes * np.random.default_rng(0).standard_normal(len(sizes)))
+    away = slope_at(estimate.values + HAIR * sizes * np.random.default_rng(0).standard_normal(len(sizes)))
     flat = np.abs(slope) @ sizes < np.abs(away) @ sizes / STEEPER
     if flat.any():
         raise InferenceError(
@@ -176,14 +177,14 @@ def _check_slope(
 
 
 @double
-def _scales(function: Function, optimum: Optimum, value: np.ndarray) -> np.ndarray:
+def _scales(function: Function, estimate: Estimate, value: np.ndarray) -> np.ndarray:
     """Per entry, the scale of its range as far as points of the parameter space show it, near and very far."""
-    rng, centre = np.random.default_rng(0), optimum.at.free
+    rng, centre = np.random.default_rng(0), estimate.at.free
     near_and_far = 10.0 ** rng.uniform(-2, 6, size=(POINTS, 1)) * (1 + np.abs(centre))
     points = centre + near_and_far * rng.normal(size=(POINTS, len(centre)))
 
     def there(u: jax.Array) -> jax.Array:
-        return jnp.asarray(function(optimum.problem.outside(u)))
+        return jnp.asarray(function(estimate.problem.outside(u)))
 
     try:
         found = once(lambda us: jax.lax.map(there, us))(jnp.asarray(points))
@@ -202,26 +203,3 @@ def _check_range(values: np.ndarray, scales: np.ndarray) -> None:
             f"derive: the function is {values[wrong][0]:.6g}, which the scale '{scales[wrong][0]}' has no place for; "
             "leave scale out, or give another"
         )
-
-
-def contrast_of(
-    hypothesis: str | Mapping[str, Any] | Function, value: Any, names: list[str], space: Space
-) -> tuple[Function, Any]:
-    """What a hypothesis says as (function of the parameters, value it should have)."""
-    if callable(hypothesis):
-        return hypothesis, value
-    given = {hypothesis: value} if isinstance(hypothesis, str) else dict(hypothesis)
-    shapes = space.shapes
-    for name, wanted in given.items():
-        if name not in shapes and name not in names:
-            raise ParameterError(f"wald_test: there is no parameter '{name}'; there are {', '.join(shapes)}")
-        shape = shapes.get(name, ())
-        if np.shape(wanted) not in ((), shape):
-            raise ParameterError(f"wald_test: '{name}' has shape {shape}, the value given {np.shape(wanted)}")
-
-    def function(params: Params) -> jax.Array:
-        flat = space.flat(params)
-        return jnp.concatenate([jnp.ravel(params[n]) if n in shapes else flat[names.index(n)][None] for n in given])
-
-    target = [np.ravel(np.broadcast_to(v, shapes.get(n, ()))) for n, v in given.items()]
-    return function, np.concatenate(target)

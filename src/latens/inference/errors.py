@@ -3,99 +3,22 @@
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import inf
 from typing import ClassVar
 
 import numpy as np
 from jax import Array
 
-from latens.engine.loop import Iterate
-from latens.engine.problem import Problem
 from latens.errors import InferenceError
 from latens.inference.complete import complete_data
-from latens.inference.information import FreeInformation, Held, held_by, masked
-from latens.inference.intervals import quantile, wald
-from latens.inference.trust import check_converged, nothing_left, trusted
+from latens.inference.estimate import Estimate
+from latens.inference.information import FreeInformation, Held, masked
+from latens.inference.intervals import wald
+from latens.inference.trust import check_converged
 from latens.numerics.memory import Sealed
 from latens.numerics.precision import double
 
 SQUARES = 8  # matrices of p × p numbers that the informations hold at once
-
-
-@dataclass(frozen=True)
-class Optimum:
-    """The end of a fit, with what several methods ask of it worked out once."""
-
-    at: Iterate
-
-    @cached_property
-    def unfollowed(self) -> dict[str, str]:
-        """Name → why, of the scalars whose profile could not be followed when it was asked for."""
-        return {}
-
-    @property
-    def problem(self) -> Problem:
-        """The data bound to the model, reckoned from the fit where that takes care."""
-        return self._problem
-
-    @cached_property
-    def _problem(self) -> Problem:
-        found: Problem = self.at.problem.about(self.at.free)
-        return found
-
-    @cached_property
-    def values(self) -> np.ndarray:
-        """(P,) every reported scalar."""
-        params = self.problem.params(self.at.free)
-        return np.concatenate([np.reshape(params[n], -1) for n in self.problem.space.shapes])
-
-    @cached_property
-    def _trusted(self) -> FreeInformation:
-        return trusted(self.at)
-
-    @property
-    def information(self) -> FreeInformation:
-        """In directions of the free coordinates; `InferenceError` where it means nothing, or none is left."""
-        found = self._trusted
-        if found.held and not found.labels:
-            raise nothing_left(found.held, self.problem.names)
-        return found
-
-    @property
-    def held(self) -> tuple[Held, ...]:
-        """What has no standard error; nothing where the information cannot tell."""
-        try:
-            return self._trusted.held
-        except InferenceError:
-            return ()
-
-    def check_some(self, held: tuple[Held, ...]) -> None:
-        """Raise `InferenceError` with the reasons if every scalar is held."""
-        if held and held_by(held, len(self.values)).all():
-            raise nothing_left(held, self.problem.names)
-
-    @cached_property
-    def _done(self) -> dict["AbstractMethod", "Errors"]:
-        return {}
-
-    def errors(self, method: "AbstractMethod") -> "Errors":
-        """By one method, once."""
-        if method not in self._done:
-            method.check_cost(self)
-            self._done[method] = method.errors(self)
-        return self._done[method]
-
-    def intervals(self, method: "AbstractMethod", level: float) -> np.ndarray:
-        """(P, 2) by one method."""
-        quantile(level)
-        method.check_cost(self)
-        return method.intervals(self, level)
-
-    @cached_property
-    def operations(self) -> float:
-        """Of one evaluation of the EM map."""
-        return self.at.problem.operations
 
 
 @dataclass(frozen=True)
@@ -127,26 +50,34 @@ class AbstractMethod(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def errors(self, optimum: Optimum) -> Errors:
+    def errors(self, optimum: Estimate) -> Errors:
         """Covariance of all reported scalars; raises `InferenceError`."""
+
+    def once(self, optimum: Estimate) -> Errors:
+        """The same, worked out once for an estimate, if it does not cost more than is allowed."""
+        if self not in optimum.done:
+            self.check_cost(optimum)
+            optimum.done[self] = self.errors(optimum)
+        found: Errors = optimum.done[self]
+        return found
 
     def found(self, information: FreeInformation, covariance: np.ndarray, *notes: str) -> Errors:
         """From the covariance (m, m) in the directions of the information."""
         kept = information.delta(covariance)
         return Errors(self.name, masked(kept, information.held), notes, kept, information.held)
 
-    def evaluations(self, optimum: Optimum) -> float:
+    def evaluations(self, optimum: Estimate) -> float:
         """How many evaluations of the EM map it costs, about."""
         return float(len(optimum.at.free))
 
-    def intervals(self, optimum: Optimum, level: float) -> np.ndarray:
+    def intervals(self, optimum: Estimate, level: float) -> np.ndarray:
         """(P, 2) lower and upper ends."""
-        found = optimum.errors(self)
+        found = self.once(optimum)
         optimum.check_some(found.held)
         errors = np.sqrt(np.diag(found.covariance))
         return wald(optimum.values, errors, optimum.problem.space.links, level)
 
-    def check_cost(self, optimum: Optimum) -> None:
+    def check_cost(self, optimum: Estimate) -> None:
         """Raise `InferenceError` with the cost if it is more than `operations`, or than the memory."""
         check_converged(optimum.at)
         gigabytes = 8 * SQUARES * len(optimum.at.free) ** 2 / 1e9
@@ -184,7 +115,7 @@ class Observed(AbstractMethod):
 
     name: ClassVar[str] = "observed"
 
-    def errors(self, optimum: Optimum) -> Errors:
+    def errors(self, optimum: Estimate) -> Errors:
         information = optimum.information
         return self.found(information, np.linalg.inv(information.observed))
 
@@ -201,7 +132,7 @@ class Louis(AbstractMethod):
     name: ClassVar[str] = "louis"
 
     @double
-    def errors(self, optimum: Optimum) -> Errors:
+    def errors(self, optimum: Estimate) -> Errors:
         information = optimum.information
         complete, missing = complete_data(optimum.problem, optimum.at.free).louis()
         return self.found(information, inverse(information.reduced(complete - missing), self.name))
@@ -219,7 +150,7 @@ class Oakes(AbstractMethod):
     name: ClassVar[str] = "oakes"
 
     @double
-    def errors(self, optimum: Optimum) -> Errors:
+    def errors(self, optimum: Estimate) -> Errors:
         information = optimum.information
         cross = complete_data(optimum.problem, optimum.at.free).cross()
         return self.found(information, inverse(information.complete - information.reduced(cross), self.name))

@@ -15,7 +15,8 @@ from latens.engine.emmap import posteriors
 from latens.engine.problem import Problem
 from latens.errors import DataError
 from latens.families.expected import Chances, Moments
-from latens.inference.errors import Optimum, inverse
+from latens.inference.errors import inverse
+from latens.inference.estimate import Estimate
 from latens.inference.trust import grouped
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
@@ -69,7 +70,7 @@ def _is_expected(leaf: Any) -> bool:
     return isinstance(leaf, Moments | Chances)
 
 
-class Rows:
+class Incomplete:
     """The rows asked about: as the E-step sees them, and as the user does."""
 
     def __init__(self, problem: Problem, data: Any) -> None:
@@ -97,27 +98,27 @@ class Rows:
 
 
 @double
-def impute(optimum: Optimum, data: Any, draws: int, seed: int) -> Imputation:
+def impute(estimate: Estimate, data: Any, draws: int, seed: int) -> Imputation:
     """See `Fit.impute`."""
     whole(draws, "impute: draws", 0)
     whole(seed, "impute: seed", 0)
-    rows, columns = Rows(optimum.problem, data), optimum.problem.columns
+    rows, columns = Incomplete(estimate.problem, data), estimate.problem.columns
     names = rows.model.labels(columns)
-    _, found = rows.expected(optimum.at.free)
+    _, found = rows.expected(estimate.at.free)
     values = jax.tree.map(lambda e: np.asarray(e.value), found, is_leaf=_is_expected)
     errors = jax.tree.map(lambda e: np.asarray(e.deviation), found, is_leaf=_is_expected)
     completed, notes = [], []
     if draws:
         # proper in Rubin's sense: the params are drawn too, so that draws vary as much as is unknown
-        information = optimum.information
+        information = estimate.information
         spread = information.directions @ np.linalg.cholesky(inverse(information.observed, "observed"))
         for b in range(draws):
             rng = np.random.default_rng([seed, b])
-            free = optimum.at.free + spread @ rng.normal(size=spread.shape[1])
+            free = estimate.at.free + spread @ rng.normal(size=spread.shape[1])
             completed.append(alike(data, rows.draw(free, int(rng.integers(2**31))), columns, names))
         notes = [
             f"{names} not drawn but held at the estimate: {reason}"
-            for names, reason in grouped((h for h in information.held if h.move.any()), optimum.problem.names)
+            for names, reason in grouped((h for h in information.held if h.move.any()), estimate.problem.names)
         ]
     filled, deviations = alike(data, values, columns, names), alike(data, errors, columns)
     return Imputation(filled, deviations, tuple(completed), tuple(notes))
@@ -134,18 +135,18 @@ def _known(column: Any, name: str) -> Any:
 
 
 @double
-def conditional(optimum: Optimum, given: dict[str, Any]) -> Conditional:
+def conditional(estimate: Estimate, given: dict[str, Any]) -> Conditional:
     """See `Fit.conditional`."""
-    columns, named = optimum.problem.columns, columns_of(given) or {}
+    columns, named = estimate.problem.columns, columns_of(given) or {}
     unknown = [name for name in named if name not in columns]
     if unknown or not named:
         what = f"there is no column '{unknown[0]}'" if unknown else "no column is given"
         raise DataError(f"conditional: {what}; the columns are {', '.join(columns)}")
     known = {name: _known(column, name) for name, column in named.items()}
     n = len(next(iter(known.values())))
-    rows = Rows(optimum.problem, {c: known.get(c, np.full(n, np.nan)) for c in columns})
-    weights, found = rows.expected(optimum.at.free)
-    if optimum.problem.given.hidden is None:
+    rows = Incomplete(estimate.problem, {c: known.get(c, np.full(n, np.nan)) for c in columns})
+    weights, found = rows.expected(estimate.at.free)
+    if estimate.problem.given.hidden is None:
         weights = np.ones((n, 1))
     wanted = [c for c in columns if c not in known]
     if not isinstance(found, dict):

@@ -18,7 +18,8 @@ from latens.engine.status import UNFOUND, Status
 from latens.engine.stop import Stop
 from latens.errors import InferenceError
 from latens.families.frame import AbstractFrame
-from latens.inference.errors import AbstractMethod, Errors, Optimum
+from latens.inference.errors import AbstractMethod, Errors
+from latens.inference.estimate import Estimate
 from latens.inference.information import Held, Information, information
 from latens.inference.intervals import LINKS, from_link, quantile, to_link
 from latens.inference.trust import CLOSE, FIXED, nothing_left
@@ -147,18 +148,18 @@ class Profile(AbstractMethod):
 
     name: ClassVar[str] = "profile"
 
-    def evaluations(self, optimum: Optimum) -> float:
+    def evaluations(self, optimum: Estimate) -> float:
         # about 7 runs for each end; the M-step of a pulled model is a Newton iteration
         ends = 2 * int(optimum.problem.space.distinct.sum())
         return 7.0 * ends * max(optimum.at.evaluations, 10)
 
-    def errors(self, optimum: Optimum) -> Errors:
+    def errors(self, optimum: Estimate) -> Errors:
         raise InferenceError(
             "method 'profile' gives intervals, not standard errors: use fit.confidence_intervals(method='profile')"
         )
 
     @double
-    def intervals(self, optimum: Optimum, level: float) -> np.ndarray:
+    def intervals(self, optimum: Estimate, level: float) -> np.ndarray:
         problem = optimum.problem
         found = information(problem, optimum.at.free)
         moving = (found.jacobian != 0).any(1)
@@ -193,7 +194,7 @@ class Wanted:
 
 
 @double
-def profiled(optimum: Optimum, wanted: Sequence[Wanted], level: float) -> tuple[np.ndarray, dict[str, str]]:
+def profiled(optimum: Estimate, wanted: Sequence[Wanted], level: float) -> tuple[np.ndarray, dict[str, str]]:
     """(m, 2) the ends of the profile-likelihood intervals of scalars, NaN where one cannot be followed; and why.
 
     **Raises:** `InferenceError` if none can, or the fit turns out not to be the maximum.
@@ -232,7 +233,7 @@ def _spreads(information: Information) -> np.ndarray:
 
 
 @double
-def _end(optimum: Optimum, wanted: Wanted, side: float, z: float) -> float:
+def _end(optimum: Estimate, wanted: Wanted, side: float, z: float) -> float:
     """One end of the interval of one scalar."""
     problem, links = optimum.problem, np.array([wanted.link])
     centre, slope = to_link(np.array([wanted.value]), links)

@@ -8,7 +8,8 @@ import numpy as np
 
 from latens.errors import DataError, InferenceError, counted
 from latens.inference.derivatives import cluster_scores, outer_product
-from latens.inference.errors import AbstractMethod, Errors, Optimum, inverse
+from latens.inference.errors import AbstractMethod, Errors, inverse
+from latens.inference.estimate import Estimate
 from latens.numerics.precision import double
 
 
@@ -22,7 +23,7 @@ class OPG(AbstractMethod):
     name: ClassVar[str] = "opg"
 
     @double
-    def errors(self, optimum: Optimum) -> Errors:
+    def errors(self, optimum: Estimate) -> Errors:
         information = optimum.information
         return self.found(information, inverse(information.reduced(_products(optimum)), self.name))
 
@@ -43,7 +44,7 @@ class Sandwich(AbstractMethod):
     name: ClassVar[str] = "sandwich"
 
     @double
-    def errors(self, optimum: Optimum) -> Errors:
+    def errors(self, optimum: Estimate) -> Errors:
         information = optimum.information
         bread = inverse(information.observed, self.name)
         if self.clusters is None:
@@ -58,7 +59,7 @@ class Sandwich(AbstractMethod):
             notes += ("no more clusters than free parameters: the covariance is singular",)
         return self.found(information, bread @ meat @ bread, *notes)
 
-    def _labels(self, optimum: Optimum) -> tuple[np.ndarray, int]:
+    def _labels(self, optimum: Estimate) -> tuple[np.ndarray, int]:
         given, problem = np.asarray(self.clusters), optimum.problem
         if given.shape != (problem.rows_read,):
             raise DataError(
@@ -71,6 +72,6 @@ class Sandwich(AbstractMethod):
         return labels, len(kinds)
 
 
-def _products(optimum: Optimum) -> np.ndarray:
+def _products(optimum: Estimate) -> np.ndarray:
     problem, point = optimum.problem, jnp.asarray(optimum.at.free)
     return np.asarray(problem.rows.add(outer_product, problem.model, point, width=len(point)))

@@ -10,7 +10,8 @@ from latens.engine.loop import run
 from latens.engine.stop import Stop
 from latens.errors import InferenceError
 from latens.inference.complete import complete_data
-from latens.inference.errors import AbstractMethod, Errors, Optimum
+from latens.inference.errors import AbstractMethod, Errors
+from latens.inference.estimate import Estimate
 from latens.inference.information import FreeInformation
 from latens.numerics.precision import double
 
@@ -36,10 +37,10 @@ class SEM(AbstractMethod):
     tolerance: float = 1e-9
     name: ClassVar[str] = "sem"
 
-    def evaluations(self, optimum: Optimum) -> float:
+    def evaluations(self, optimum: Estimate) -> float:
         return 16.0 * len(optimum.at.free)
 
-    def errors(self, optimum: Optimum) -> Errors:
+    def errors(self, optimum: Estimate) -> Errors:
         information = optimum.information
         scale = 1 / np.sqrt(np.diag(information.complete))
         path = self._path(optimum, scale)
@@ -57,14 +58,14 @@ class SEM(AbstractMethod):
             f"elements of the rate matrix steady to {worst:.1g}",
         )
 
-    def _path(self, optimum: Optimum, scale: np.ndarray) -> np.ndarray:
+    def _path(self, optimum: Estimate, scale: np.ndarray) -> np.ndarray:
         """(T, m) distances θ⁽ᵗ⁾ − θ* of a plain run from half a complete-data standard error away."""
         information = optimum.information
         beside = optimum.at.free + 0.5 * information.directions @ scale
         steps = run(optimum.problem, beside, Plain(), Stop(tolerance=0, max_steps=PATH))
         return (np.stack([step.free for step in steps]) - optimum.at.free) @ information.coordinates.T
 
-    def _column(self, optimum: Optimum, path: np.ndarray, i: int, scale: np.ndarray) -> tuple[np.ndarray, float]:
+    def _column(self, optimum: Estimate, path: np.ndarray, i: int, scale: np.ndarray) -> tuple[np.ndarray, float]:
         """(∂M/∂θ_i in complete-data standard errors (m,), how steady it is)."""
         information = optimum.information
         limit = optimum.problem.step(optimum.at.free).free
@@ -109,7 +110,7 @@ class ExactSEM(AbstractMethod):
     name: ClassVar[str] = "sem-exact"
 
     @double
-    def errors(self, optimum: Optimum) -> Errors:
+    def errors(self, optimum: Estimate) -> Errors:
         information = optimum.information
         scale = 1 / np.sqrt(np.diag(information.complete))
         rate = complete_data(optimum.problem, optimum.at.free).rate()

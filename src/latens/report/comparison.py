@@ -1,34 +1,32 @@
 """The table of several fits side by side."""
 
-from __future__ import annotations
-
 from io import StringIO
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from latens.inference.criteria import HEADINGS
-
-if TYPE_CHECKING:
-    from latens.comparison import Comparison
+from latens.engine.status import Status
+from latens.inference.criteria import CRITERIA
 
 WIDTH = 160
 
 
-def render_comparison(comparison: Comparison) -> str:
-    """One line per fit; `*` marks the best by each criterion."""
+Row = dict[str, float | None]  # column → number
+
+
+def render_comparison(rows: dict[str, Row], best: dict[str, str], ends: dict[str, Status]) -> str:
+    """One line per fit, by name; `*` marks the `best` by each criterion."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model")
-    heads = list(next(iter(comparison.table.values())))
+    heads = list(next(iter(rows.values())))
     for head in heads:
-        table.add_column(HEADINGS.get(head, head.replace("_", " ")), justify="right", no_wrap=True)
-    for name, row in comparison.table.items():
-        cells = [_cell(row[head], best=comparison.best.get(head) == name) for head in heads]
-        status = "" if comparison.fits[name].converged else f" ({comparison.fits[name].status.value})"
-        table.add_row(Text(name + status), *cells)
+        table.add_column(CRITERIA.get(head, head.replace("_", " ")), justify="right", no_wrap=True)
+    for name, row in rows.items():
+        cells = [_cell(row[head], best=best.get(head) == name) for head in heads]
+        ended = "" if ends[name] is Status.CONVERGED else f" ({ends[name].value})"
+        table.add_row(Text(name + ended), *cells)
     out = StringIO()
     Console(file=out, width=WIDTH, highlight=False, color_system=None, force_terminal=False).print(table)
     lines = [line.rstrip() for line in out.getvalue().splitlines()]

@@ -1,65 +1,63 @@
 """A fit as plain Python values."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import asdict
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from latens.engine.starts import Met
 from latens.errors import InferenceError
-from latens.inference.methods import method_for
+from latens.inference.criteria import aic, bic
+from latens.inference.errors import AbstractMethod
+from latens.inference.estimate import Estimate
+from latens.inference.methods import errors_by, intervals_by, method_for
 
-if TYPE_CHECKING:
-    from latens.inference.errors import AbstractMethod
-    from latens.result import Fit
 
-
-def record(fit: Fit, method: str | AbstractMethod = "observed") -> dict[str, Any]:
+def record(estimate: Estimate, starts: Met | None, method: str | AbstractMethod = "observed") -> dict[str, Any]:
     """What the report shows, ready for JSON: no NaN, no infinity, None where there is no number."""
-    starts = None if fit.starts is None else asdict(fit.starts)
+    prior = estimate.problem.prior
     return {
-        "model": fit.model.title,
-        "n": fit.n,
-        "unseen": fit.unseen,
-        "status": fit.status.value,
-        "converged": fit.converged,
-        "message": fit.message,
-        "log_likelihood": fit.log_likelihood,
-        "prior": None if fit.prior is None else {"weight": fit.prior.weight, "log_posterior": fit.log_posterior},
-        "free_parameters": fit.free_parameters,
-        "aic": fit.aic,
-        "bic": fit.bic,
-        "evaluations": fit.evaluations,
-        "half_seen": fit.half_seen,
-        "starts": starts,
-        "params": {name: value.tolist() for name, value in fit.params.items()},
-        **_uncertainty(fit, method),
-        "trace": fit.trace.tolist(),
+        "model": estimate.model.title,
+        "n": estimate.n,
+        "unseen": estimate.unseen,
+        "status": estimate.at.status.value,
+        "converged": estimate.converged,
+        "message": estimate.message,
+        "log_likelihood": estimate.log_likelihood,
+        "prior": None if prior is None else {"weight": prior.weight, "log_posterior": estimate.at.log_likelihood},
+        "free_parameters": estimate.free_parameters,
+        "aic": aic(estimate),
+        "bic": bic(estimate),
+        "evaluations": estimate.at.evaluations,
+        "half_seen": {column: dict(kinds) for column, kinds in estimate.half_seen.items()},
+        "starts": None if starts is None else asdict(starts),
+        "params": {name: value.tolist() for name, value in estimate.at.params.items()},
+        **_uncertainty(estimate, method),
     }
 
 
-def _uncertainty(fit: Fit, method: str | AbstractMethod) -> dict[str, Any]:
+def _uncertainty(estimate: Estimate, method: str | AbstractMethod) -> dict[str, Any]:
     found: dict[str, Any] = {
         "method": method_for(method).name,
         "standard_errors": None,
         "standard_errors_reason": None,
         "intervals": None,
         "held": {},
-        "notes": list(fit.notes),
+        "notes": list(estimate.notes),
         "fraction_missing": None,
     }
     try:
-        named = zip(fit.names, fit.intervals(method=method).tolist(), strict=True)
+        named = zip(estimate.problem.names, intervals_by(method, estimate).tolist(), strict=True)
         found["intervals"] = {name: [v if isfinite(v) else None for v in pair] for name, pair in named}
-        errors = fit.standard_errors(method)
+        by = errors_by(method, estimate)
+        errors = estimate.problem.space.unflat(np.sqrt(np.diag(by.covariance)))
         found["standard_errors"] = {n: np.where(np.isnan(v), np.array(None), v).tolist() for n, v in errors.items()}
-        found["held"] = fit.held
-        found["notes"] += fit.errors(method).notes
+        found["held"] = estimate.reasons
+        found["notes"] += by.notes
     except InferenceError as error:
         found["standard_errors_reason"] = str(error)
     with suppress(InferenceError):
-        found["fraction_missing"] = fit.information().fraction_missing
+        found["fraction_missing"] = estimate.scalar_information().fraction_missing
     return found

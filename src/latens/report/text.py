@@ -1,11 +1,8 @@
 """The printed report: what `print(fit)` shows."""
 
-from __future__ import annotations
-
 import textwrap
 from contextlib import suppress
 from io import StringIO
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
@@ -13,18 +10,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from latens.engine.optima import Optimum
+from latens.engine.prior import Prior
+from latens.engine.starts import Met
 from latens.errors import InferenceError, counted
-from latens.inference.methods import method_for
+from latens.inference.criteria import aic, bic
+from latens.inference.errors import AbstractMethod
+from latens.inference.estimate import Estimate
+from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.numerics.space import Label
 from latens.report.numbers import alone, between, with_error
 
-if TYPE_CHECKING:
-    from latens.engine.optima import Optimum
-    from latens.engine.starts import Met
-    from latens.inference.errors import AbstractMethod
-    from latens.result import Fit
-
-Uncertainty = tuple["np.ndarray | None", "np.ndarray | None", "np.ndarray | None"]
+Uncertainty = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 
 MOST_ROWS = 60
 MOST_COLUMNS = 12
@@ -33,41 +30,47 @@ WIDTH = 96
 TABLE_WIDTH = 160  # a row of a table is never broken
 
 
-def render(fit: Fit, method: str | AbstractMethod = "observed", *, published: dict[str, str] | None = None) -> str:
+def render(
+    estimate: Estimate,
+    starts: Met | None,
+    method: str | AbstractMethod = "observed",
+    *,
+    published: dict[str, str] | None = None,
+) -> str:
     """The report as plain text; `published` adds a column of numbers to compare with, by label."""
     errors = intervals = missing = None
     reason = ""
     try:
-        intervals = fit.intervals(method=method)
+        intervals = intervals_by(method, estimate)
         if method_for(method).name != "profile":
-            errors = np.sqrt(np.diag(fit.covariance(method)))
+            errors = np.sqrt(np.diag(errors_by(method, estimate).covariance))
     except InferenceError as error:
         intervals, reason = None, str(error)
     if intervals is not None:
         with suppress(InferenceError):  # a bootstrap or a profile may serve where the informations do not
-            missing = fit.information().fractions
+            missing = estimate.scalar_information().fractions
     out = StringIO()
     console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
-    console.print(Text(wrapped(f"{fit.model.title}    {counted(fit.n, 'observation')}")))
-    held = _held(fit, intervals if errors is None else errors)
-    console.print(_table(fit, (errors, intervals, missing), held, published))
-    if len(fit.shown) > MOST_ROWS:
-        console.print(Text(f"... and {len(fit.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n"))
-    for line in [*_facts(fit), *_reasons(held)]:
+    console.print(Text(wrapped(f"{estimate.model.title}    {counted(estimate.n, 'observation')}")))
+    held = _held(estimate, intervals if errors is None else errors)
+    console.print(_table(estimate, (errors, intervals, missing), held, published))
+    if len(estimate.shown) > MOST_ROWS:
+        console.print(Text(f"... and {len(estimate.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n"))
+    for line in [*_facts(estimate, starts), *_reasons(held)]:
         console.print(Text(line))
     if intervals is None:
         console.print(Text(_wrapped("Standard errors", f"not given: {reason}.")))
     else:
-        console.print(Text(_wrapped("Intervals" if errors is None else "Standard errors", _by(fit, method))))
+        console.print(Text(_wrapped("Intervals" if errors is None else "Standard errors", _by(estimate, method))))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _held(fit: Fit, uncertainty: np.ndarray | None) -> dict[int, str]:
+def _held(estimate: Estimate, uncertainty: np.ndarray | None) -> dict[int, str]:
     """Index → reason, of the scalars for which there is none."""
     if uncertainty is None:
         return {}
-    reasons = fit.held | fit.unfollowed
-    return {i: reasons.get(fit.names[i], "") for i in fit.shown if np.isnan(uncertainty[i]).any()}
+    reasons = estimate.reasons | estimate.unfollowed
+    return {i: reasons.get(estimate.problem.names[i], "") for i in estimate.shown if np.isnan(uncertainty[i]).any()}
 
 
 def _reasons(held: dict[int, str]) -> list[str]:
@@ -75,7 +78,9 @@ def _reasons(held: dict[int, str]) -> list[str]:
     return [_wrapped(f"Held ({n})", f"{reason}.") for n, reason in enumerate(dict.fromkeys(held.values()), 1)]
 
 
-def _table(fit: Fit, uncertainty: Uncertainty, held: dict[int, str], published: dict[str, str] | None) -> Table:
+def _table(
+    estimate: Estimate, uncertainty: Uncertainty, held: dict[int, str], published: dict[str, str] | None
+) -> Table:
     errors, intervals, missing = uncertainty
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("parameter")
@@ -86,15 +91,15 @@ def _table(fit: Fit, uncertainty: Uncertainty, held: dict[int, str], published: 
     heads += ["published"] if published is not None else []
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
-    values, numbers = fit.estimates, {reason: n for n, reason in enumerate(dict.fromkeys(held.values()), 1)}
-    roots = deviation_names(fit)
-    for i in fit.shown[:MOST_ROWS]:
+    values, numbers = estimate.values, {reason: n for n, reason in enumerate(dict.fromkeys(held.values()), 1)}
+    roots = _deviations(estimate)
+    for i in estimate.shown[:MOST_ROWS]:
         mark = f"held ({numbers[held[i]]})" if i in held else ""
         error = None if errors is None else float(errors[i])
         interval = None if intervals is None else intervals[i]
         share = [] if missing is None else ["" if np.isnan(missing[i]) else f"{max(missing[i], 0.0):.1%}"]
-        told = [] if published is None else [published.get(fit.names[i], "")]
-        table.add_row(Text(fit.names[i]), *_numbers(values[i], error, interval, mark), *share, *told)
+        told = [] if published is None else [published.get(estimate.problem.names[i], "")]
+        table.add_row(Text(estimate.problem.names[i]), *_numbers(values[i], error, interval, mark), *share, *told)
         if i in roots:
             root = values[i] ** 0.5  # by the delta method
             row = _numbers(root, error and error / (2 * root), interval if interval is None else interval**0.5, mark)
@@ -110,64 +115,66 @@ def _numbers(value: float, error: float | None, interval: np.ndarray | None, mar
     return cells if interval is None else [*cells, mark or between(*interval)]
 
 
-def deviation_names(fit: Fit) -> dict[int, str]:
+def _deviations(estimate: Estimate) -> dict[int, str]:
     """Index of a variance → what its root, the standard deviation, is called."""
     found = {}
-    for i in fit.shown:
-        name, entry = fit.labels[i]
-        if name in fit.model.variances and fit.links[i] == "log":
+    for i in estimate.shown:
+        name, entry = estimate.problem.labels[i]
+        if name in estimate.model.variances and estimate.problem.space.links[i] == "log":
             *column, kind = name.split(".")
             found[int(i)] = str(Label(".".join([*column, "sd"]), entry[:-1] if kind == "covariance" else entry))
     return found
 
 
-def _by(fit: Fit, method: str | AbstractMethod) -> str:
+def _by(estimate: Estimate, method: str | AbstractMethod) -> str:
     """The method, and what it noted."""
     chosen = method_for(method)
-    notes = () if chosen.name == "profile" else fit.errors(chosen).notes
+    notes = () if chosen.name == "profile" else errors_by(chosen, estimate).notes
     return "; ".join([f"by the method '{chosen.name}'", *notes]) + "."
 
 
-def _facts(fit: Fit) -> list[str]:
-    free = counted(fit.free_parameters, "free parameter")
+def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
+    free = counted(estimate.free_parameters, "free parameter")
+    spent = counted(estimate.at.evaluations, "evaluation") + " of the EM map"
+    criteria = f"AIC {aic(estimate):.3f}    BIC {bic(estimate):.3f}"
+    after = " after the short runs" if starts is not None else ""
     lines = [
-        f"Log-likelihood  {fit.log_likelihood:.6f}    {free}    AIC {fit.aic:.3f}    BIC {fit.bic:.3f}",
-        _wrapped("Status", f"{fit.message} {_evaluations(fit)}."),
+        f"Log-likelihood  {estimate.log_likelihood:.6f}    {free}    {criteria}",
+        _wrapped("Status", f"{estimate.message} {spent}{after}."),
     ]
-    if fit.prior is not None:
-        lines.append(_wrapped("Prior", _prior(fit)))
-    if fit.half_seen:
-        lines.append(_wrapped("Half seen", _half_seen(fit)))
-    if fit.notes:
-        lines.append(_wrapped("Note", "; ".join(fit.notes) + "."))
-    if fit.starts is not None:
-        height = "log-likelihood" if fit.prior is None else "log-posterior"
-        lines.append(_wrapped("Starts", _starts(fit.starts, int(fit.last.problem.informative.sum()), height)))
+    if estimate.problem.prior is not None:
+        lines.append(_wrapped("Prior", _prior(estimate.problem.prior, estimate.at.log_likelihood)))
+    if estimate.half_seen:
+        lines.append(_wrapped("Half seen", _half_seen(estimate)))
+    if estimate.notes:
+        lines.append(_wrapped("Note", "; ".join(estimate.notes) + "."))
+    if starts is not None:
+        height = "log-likelihood" if estimate.problem.prior is None else "log-posterior"
+        lines.append(_wrapped("Starts", _starts(starts, int(estimate.problem.informative.sum()), height)))
     return lines
 
 
-def _prior(fit: Fit) -> str:
-    assert fit.prior is not None
-    like = "all rows taken together" if fit.prior.params is None else "params that were given"
+def _prior(prior: Prior, height: float) -> str:
+    like = "all rows taken together" if prior.params is None else "params that were given"
     return (
-        f"worth {counted(fit.prior.weight, 'observation')} like {like}: the estimates are maximum a posteriori "
-        f"(MAP), log-posterior {fit.log_posterior:.6f} up to a constant; log-likelihood and criteria are of the data "
+        f"worth {counted(prior.weight, 'observation')} like {like}: the estimates are maximum a posteriori "
+        f"(MAP), log-posterior {height:.6f} up to a constant; log-likelihood and criteria are of the data "
         "alone."
     )
 
 
-def _half_seen(fit: Fit) -> str:
+def _half_seen(estimate: Estimate) -> str:
     """Of every column, how much was not seen exactly; the columns with most first."""
-    whole = fit.n + fit.unseen
-    sums = sorted(fit.half_seen.items(), key=lambda item: -sum(item[1].values()))
+    sums = sorted(estimate.half_seen.items(), key=lambda item: -sum(item[1].values()))
+    whole = estimate.problem.n
     parts = [
         f"{name}: " + ", ".join(f"{number:g} {kind} ({number / whole:.0%})" for kind, number in kinds.items())
         for name, kinds in sums[:MOST_COLUMNS]
     ]
     more = len(sums) - len(parts)
     rest = f"; and {counted(more, 'more column')}" if more else ""
-    gone = counted(fit.unseen, "row, which counts", "rows, which count")
-    none = f" Nothing was seen of {gone} for nothing." if fit.unseen else ""
+    gone = counted(estimate.unseen, "row, which counts", "rows, which count")
+    none = f" Nothing was seen of {gone} for nothing." if estimate.unseen else ""
     return "; ".join(parts) + rest + "." + none
 
 
@@ -186,11 +193,6 @@ def _starts(met: Met, rows: int, height: str) -> str:
 def _optimum(found: Optimum) -> str:
     places = f", at {found.places} places" if found.places > 1 else ""
     return f"{found.log_likelihood:.3f} ({counted(found.reached, 'time')}{places})"
-
-
-def _evaluations(fit: Fit) -> str:
-    after = " after the short runs" if fit.starts is not None else ""
-    return f"{counted(fit.evaluations, 'evaluation')} of the EM map{after}"
 
 
 def wrapped(text: str) -> str:

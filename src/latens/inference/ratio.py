@@ -1,34 +1,33 @@
 """Likelihood-ratio tests, by χ² or by parametric bootstrap."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 
 from latens.engine.blocks import cores
+from latens.engine.problem import Problem
 from latens.engine.same import same_data
+from latens.engine.solve import solve
+from latens.engine.status import Status
 from latens.errors import DataError, InferenceError, LatensError, ParameterError
-from latens.estimates import Estimates
-from latens.fitting import fit
-from latens.inference.bootstrap import rows_like
-from latens.inference.simulation import simulate
-from latens.inference.tests import Test
-from latens.models.base import AbstractModel
+from latens.inference.bootstrap import drawn
+from latens.inference.estimate import Estimate
+from latens.inference.wald import Test, chi_squared
 
 
-def likelihood_ratio(one: Estimates, other: Estimates, replicates: int, seed: int) -> Test:
+def likelihood_ratio(one: Estimate, other: Estimate, replicates: int, seed: int) -> Test:
     """2(ℓ₁ − ℓ₀) of two nested models, of which the one with fewer parameters is the hypothesis.
 
     By bootstrap, both models are fitted to each data set drawn from the smaller one, each from its
     parameters and from its usual starts, and p = (1 + #{larger or equal}) / (1 + replicates).
     """
     for each in (one, other):
-        if not isinstance(each, Estimates):
-            raise ParameterError(f"likelihood_ratio takes another fit, got {each!r}")
-        if each.prior is not None:
+        if each.problem.prior is not None:
             raise InferenceError("likelihood_ratio: a fit with a prior is not at the maximum of its likelihood")
         if not each.converged:
             raise InferenceError(f"likelihood_ratio: the fit of {each.model.title} has not converged")
-    if not same_data(one.last.problem, other.last.problem):
+    if not same_data(one.problem, other.problem):
         raise DataError("likelihood_ratio: the two fits are of different data")
     small, large = sorted((one, other), key=lambda each: each.free_parameters)
     df = large.free_parameters - small.free_parameters
@@ -47,9 +46,7 @@ def likelihood_ratio(one: Estimates, other: Estimates, replicates: int, seed: in
                 f"χ² does not hold between {_labels(small)} and {_labels(large)} hidden values (the smaller model is "
                 "on the boundary of the larger): use the bootstrap, likelihood_ratio(other, replicates=99)"
             )
-        from scipy.special import chdtrc  # slow to load, and most runs test nothing
-
-        return Test(title, statistic, df, float(chdtrc(df, statistic)), "χ²")
+        return chi_squared(title, statistic, df)
     if replicates < 19:
         raise ParameterError(f"likelihood_ratio: replicates must be 0 or at least 19, got {replicates}")
 
@@ -66,26 +63,24 @@ def likelihood_ratio(one: Estimates, other: Estimates, replicates: int, seed: in
     return Test(title, statistic, None, p, f"parametric bootstrap, {len(kept)} replicates{lost}", kept)
 
 
-def _labels(each: Estimates) -> int:
+def _labels(each: Estimate) -> int:
     return len(each.model.hidden or ("",))
 
 
-def _statistic(small: Estimates, large: Estimates, seed: int) -> float:
+def _statistic(small: Estimate, large: Estimate, seed: int) -> float:
     """2(ℓ₁ − ℓ₀) on a data set drawn from the smaller model; NaN if either model cannot be fitted."""
-    problem = small.last.problem
-    data = simulate(problem, small.params, rows_like(problem), seed, unseen=True)
-    ends = [_best(each.model, data, each) for each in (small, large)]
+    data = drawn(small, seed)
+    ends = [_highest(data, each) for each in (small, large)]
     return 2 * (ends[1] - ends[0])
 
 
-def _best(model: AbstractModel, data: object, near: Estimates) -> float:
+def _highest(data: object, near: Estimate) -> float:
     """The highest log-likelihood of two ways to begin."""
     found = [np.nan]
-    for start in (near.params, None):
-        try:
-            done = fit(model, data, start=start)
-        except LatensError:
-            continue
-        if done.converged:
-            found.append(done.log_likelihood)
+    with suppress(LatensError):
+        problem = Problem(near.model, data)
+        for start in (near.at.params, None):
+            with suppress(LatensError):
+                last = solve(problem, start=start).last
+                found += [last.log_likelihood] if last.status is Status.CONVERGED else []
     return float(np.fmax.reduce(found))

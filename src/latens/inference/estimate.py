@@ -1,0 +1,162 @@
+"""The end of a run of EM, as inference looks at it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from latens.data.tally import Tally, tally
+from latens.engine.emmap import posteriors
+from latens.engine.loop import Iterate
+from latens.engine.problem import Problem
+from latens.engine.status import Status
+from latens.errors import InferenceError
+from latens.inference.information import FreeInformation, Held, Information, held_by
+from latens.inference.trust import nothing_left, trusted
+from latens.models.base import AbstractModel
+from latens.numerics.precision import double
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A point where a run ended, with its problem: all that inference and reports know of a fit.
+
+    What several of them ask is worked out here, once. How the run came there is not known; what users may ask of it
+    is `Fit`'s, which holds one of these.
+    """
+
+    at: Iterate
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The data bound to the model, reckoned from the point where that takes care."""
+        found: Problem = self.at.problem.about(self.at.free)
+        return found
+
+    @property
+    def model(self) -> AbstractModel:
+        return self.problem.given
+
+    @property
+    def free_parameters(self) -> int:
+        return self.problem.space.size
+
+    @property
+    def n(self) -> float:
+        """The total weight of the rows of which something was seen."""
+        return self.problem.observations
+
+    @property
+    def unseen(self) -> float:
+        """The total weight of the others."""
+        return self.problem.n - self.n
+
+    @cached_property
+    def log_likelihood(self) -> float:
+        """Of the data alone, where `at` has the prior in it, too."""
+        return self.at.log_likelihood - self.problem.log_prior(self.at.free)
+
+    @property
+    def converged(self) -> bool:
+        return self.at.status is Status.CONVERGED
+
+    @property
+    def message(self) -> str:
+        """How the run ended, in words."""
+        reason = self.at.reason
+        if self.converged and reason:
+            return f"Converged: {reason}."
+        return self.at.status.sentence + (f" Reason: {reason}." if reason else "")
+
+    @cached_property
+    def half_seen(self) -> Tally:
+        """Column → kind → how much of the data was half seen."""
+        return tally(self.problem.xs, self.problem.columns, self.problem.weights)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to know of how the data were read, and of the model."""
+        return (*self.problem.notes, *self.model.notes)
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """(P,) every reported scalar."""
+        params = self.problem.params(self.at.free)
+        return np.concatenate([np.reshape(params[n], -1) for n in self.problem.space.shapes])
+
+    @property
+    def shown(self) -> np.ndarray:
+        """(S,) indices of the scalars a report shows: a covariance once, not twice."""
+        return np.flatnonzero(self.problem.space.distinct)
+
+    def rows(self, data: Any) -> tuple[Problem, np.ndarray]:
+        """The rows asked about (None: those of the fit), and the point in free coordinates there."""
+        rows = self.at.problem if data is None else self.at.problem.elsewhere(data)
+        return rows, self.at.problem.carried(self.at.free, rows)
+
+    @double
+    def posterior(self, data: Any = None) -> Any:
+        """What is known of the hidden part of each row; see `Fit.posterior`."""
+        rows, free = self.rows(data)
+        return rows.each(posteriors, free)
+
+    @cached_property
+    def entropy(self) -> float | None:
+        """Of the hidden labels; None if the model hides none."""
+        if self.model.hidden is None:
+            return None
+        p = self.posterior()
+        weights = np.where(self.problem.informative, self.problem.weights, 0.0)
+        return float((weights[:, None] * p * -np.log(np.where(p > 0, p, 1.0))).sum()) + 0.0
+
+    @cached_property
+    def _trusted(self) -> FreeInformation:
+        return trusted(self.at)
+
+    @property
+    def information(self) -> FreeInformation:
+        """In directions of the free coordinates; `InferenceError` where it means nothing, or none is left."""
+        found = self._trusted
+        if found.held and not found.labels:
+            raise nothing_left(found.held, self.problem.names)
+        return found
+
+    def scalar_information(self) -> Information:
+        """About the free scalars, in their own units; see `Fit.information`."""
+        self.check_some(self.information.held)
+        return self.information.about(self.problem.space.independent, self.problem.names)
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What has no standard error; nothing where the information cannot tell."""
+        try:
+            return self._trusted.held
+        except InferenceError:
+            return ()
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Name → why, of the scalars that are held."""
+        found = {i: each.reason for each in self.held[::-1] for i in np.flatnonzero(each.scalars)}
+        return {self.problem.names[i]: found[i] for i in sorted(found)}
+
+    def check_some(self, held: tuple[Held, ...]) -> None:
+        """Raise `InferenceError` with the reasons if every scalar is held."""
+        if held and held_by(held, len(self.values)).all():
+            raise nothing_left(held, self.problem.names)
+
+    @cached_property
+    def unfollowed(self) -> dict[str, str]:
+        """Name → why, of the scalars whose profile could not be followed when it was asked for."""
+        return {}
+
+    @cached_property
+    def done(self) -> dict[Any, Any]:
+        """Method → what it found."""
+        return {}
+
+    @cached_property
+    def operations(self) -> float:
+        """Of one evaluation of the EM map."""
+        return self.at.problem.operations
