@@ -177,13 +177,16 @@ def choose(
 
 def _split_start(small: Fit, large: Fit) -> dict[str, np.ndarray] | None:
     """The best end of short runs from the smaller fit with one of its components split in two."""
-    names, problem = large.last.problem.exchangeable, large.last.problem
-    if not names or names != small.model.exchangeable or not small.converged:
+    problem = large.last.problem
+    axes = problem.symmetry.axes
+    if not axes or axes != small.last.problem.symmetry.axes or not small.converged:
         return None
-    had, has = small.params[names[0]].shape[0], large.params[names[0]].shape[0]
+    if any(each != (0,) for each in axes.values()):
+        return None
+    had, has = (len(each.params[next(iter(axes))]) for each in (small, large))
     if has != had + 1:
         return None
-    ends = [_short_run(problem, small.params, names, c) for c in range(had)]
+    ends = [_short_run(problem, small.params, list(axes), c) for c in range(had)]
     sound = [end for end in ends if end is not None]
     return max(sound, key=lambda end: end.log_likelihood).params if sound else None
 

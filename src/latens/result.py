@@ -11,11 +11,11 @@ import numpy as np
 from latens.data.tally import Tally
 from latens.engine.emmap import evidences
 from latens.engine.loop import Iterate, Passed
-from latens.engine.order import in_order
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.starts import Met
 from latens.engine.status import Status
+from latens.engine.symmetry import in_order
 from latens.errors import ModelError, ParameterError
 from latens.inference.criteria import aic, bic
 from latens.inference.derived import Derived, derive

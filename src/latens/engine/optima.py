@@ -10,8 +10,6 @@ from latens.engine.loop import Iterate, Run, drive
 from latens.engine.problem import Problem
 from latens.engine.status import Status
 from latens.engine.stop import Stop
-from latens.numerics.matching import matching
-from latens.numerics.space import Params
 
 APART = 0.3  # standard errors of the complete data between two points that are not one maximum
 LOW = APART**2 / 2  # so near to a maximum, the log-likelihood is no farther below it
@@ -98,7 +96,7 @@ class Optima:
     def _one(self, known: Iterate, end: Iterate) -> bool:
         if abs(known.log_likelihood - end.log_likelihood) > LOW + 10 * self.problem.slack(end.log_likelihood):
             return False
-        here, there = known.params, _relabelled(self.problem.exchangeable, known.params, end.params)
+        here, there = known.params, self.problem.symmetry.nearest(known.params, end.params)
         if all(_close(here[name], there[name]) for name in here):
             return True
         return self._distance(known.free, self.problem.free(there)) <= APART
@@ -107,21 +105,6 @@ class Optima:
         """√(2 (Q(here | here) − Q(there | here))): to second order, in standard errors of the complete data."""
         lost = self.problem.surrogate(here, here) - self.problem.surrogate(there, here)
         return sqrt(2 * max(lost, 0.0)) if np.isfinite(lost) else inf
-
-
-def _relabelled(exchangeable: tuple[str, ...], here: Params, there: Params) -> Params:
-    """The params `there` with what is exchangeable in the order that agrees best with `here`."""
-    labelled = [name for name in here if name in exchangeable]
-    if not labelled:
-        return there
-    k = len(here[labelled[0]])
-    cost = np.zeros((k, k))
-    for name in labelled:
-        a, b = (np.reshape(params[name], (k, -1)) for params in (here, there))
-        span = np.ptp([a, b], axis=(0, 1)) + 1e-12 * np.abs(a).max(0) + 1e-300
-        cost += (((a[:, None] - b[None]) / span) ** 2).sum(-1)
-    order = matching(cost)
-    return {name: there[name][order] if name in labelled else there[name] for name in there}
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:

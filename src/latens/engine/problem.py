@@ -28,6 +28,7 @@ from latens.engine.reading import bind
 from latens.engine.rows import AbstractRows, RowsInMemory
 from latens.engine.status import Status
 from latens.engine.stop import noise
+from latens.engine.symmetry import Symmetry, symmetry_of
 from latens.engine.trial import tried
 from latens.errors import DataError, LatensError, ModelError, ParameterError, listed
 from latens.families.frame import AbstractFrame
@@ -94,7 +95,7 @@ class Problem(AbstractEvaluation):
         self._chart = Chart(self.space.constraints.values())
         told = read.labels
         alike = (told is None or told.all()) and not enough  # labels, or params of a prior, tell components apart
-        self.exchangeable = model.exchangeable if alike else ()
+        self.symmetry = symmetry_of(model) if alike else Symmetry({})
         self._store(model.labelled(model.observe(self.frame.apply(read.xs)), told))
         self.informative = read.informative
         before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)

@@ -19,7 +19,6 @@ from latens.inference.estimate import Estimate
 from latens.inference.information import held_by, masked
 from latens.inference.simulation import simulate
 from latens.numerics.asked import whole
-from latens.numerics.matching import matching
 from latens.numerics.precision import double
 
 CLOSE = Stop(tolerance=1e-4, max_steps=5000)
@@ -135,25 +134,16 @@ def drawn(estimate: Estimate, seed: int) -> Any:
 
 
 def aligned(estimate: Estimate, replicates: np.ndarray) -> np.ndarray:
-    """(B, P) replicates with the components of each in the order of the fit's."""
-    space, names = estimate.problem.space, estimate.problem.exchangeable
-    if not names:
+    """(B, P) replicates with the components of each in the order of the fit's, and its signs."""
+    space, symmetry = estimate.problem.space, estimate.problem.symmetry
+    if not (symmetry.axes or symmetry.signs):
         return replicates
-    k = space.shapes[names[0]][0]
-
-    def rows(vector: np.ndarray) -> np.ndarray:
-        params = space.unflat(vector)
-        return np.concatenate([params[n].reshape(k, -1) for n in names], 1)
-
-    # the median deviation: most replicates keep the labels, having begun at the fit
-    here, there = rows(estimate.values), np.stack([rows(r) for r in replicates])
-    spread = np.median(np.abs(there - here), 0)
-    weight = 1 / np.maximum(spread, 1e-12 * (1 + np.abs(here)))
-    for b, found in enumerate(there):
-        cost = (np.abs(found[None] - here[:, None]) * weight[:, None]).sum(-1)
-        order = matching(cost)
-        if (order != np.arange(k)).any():
-            params = space.unflat(replicates[b])
-            changed = params | {n: params[n][order] for n in names}
-            replicates[b] = np.concatenate([changed[n].reshape(-1) for n in space.shapes])
-    return replicates
+    here, there = space.unflat(estimate.values), [space.unflat(each) for each in replicates]
+    spread = None
+    if symmetry.axes:
+        # the median deviation: most replicates keep the labels, having begun at the fit
+        own = symmetry.of_labels(here)
+        away = np.median([np.abs(symmetry.of_labels(each) - own) for each in there], 0)
+        spread = np.maximum(away, 1e-12 * (1 + np.abs(own)))
+    found = [symmetry.nearest(here, each, spread) for each in there]
+    return np.stack([np.concatenate([each[name].reshape(-1) for name in space.shapes]) for each in found])

@@ -1,7 +1,7 @@
 """What a model is, and everything that follows from its three functions."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -211,8 +211,13 @@ class AbstractModel(Module):
         raise ModelError(f"{type(self).__name__} hides no label that labels= could tell")
 
     @property
-    def exchangeable(self) -> tuple[str, ...]:
-        """Parameters whose first axis is a label that could be any permutation of itself."""
+    def exchangeable(self) -> Sequence[str] | Mapping[str, tuple[int, ...]]:
+        """Parameters whose first axis is a label that could be any permutation of itself; or parameter → such axes."""
+        return ()
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """Parameters that could all change their signs, such as the loadings of a factor."""
         return ()
 
     @property

@@ -30,9 +30,10 @@ class Latent(AbstractModel):
     `jax.numpy`; `support`: the values of z, an array with one value per entry of its first axis;
     `parameters`: name → `Real(shape)`, `Positive(shape)`, `Unit(shape)`, `Simplex(k)` or
     `PositiveDefinite(d)`; `exchangeable`: names of parameters whose first axis is a label that could be any
-    permutation of itself, so that relabelled maxima count as one; `names`: parameter → the names of its entries, or a
-    tuple of names for each of its axes, for reports; `sample(params, key, like)`: one row drawn, shaped like the row
-    `like` of the data, whose covariates it may take over: for `fit.sample` and parametric bootstraps.
+    permutation of itself, so that relabelled maxima count as one, or name → such axes (of transitions, (0, 1));
+    `names`: parameter → the names of its entries, or a tuple of names for each of its axes, for reports;
+    `sample(params, key, like)`: one row drawn, shaped like the row `like` of the data, whose covariates it may take
+    over: for `fit.sample` and parametric bootstraps.
     **Data:** an array or a dict of columns; `x` is one row of it, NaN where a cell is missing. `labels=` of a fit are
     numbers of values of the support.
     **Raises:** `ModelError` for an empty support, a parameter without a constraint, and where `log_joint` fails.
@@ -55,7 +56,7 @@ class Latent(AbstractModel):
     support: np.ndarray
     names: tuple[str, ...]
     kinds: tuple[AbstractConstraint, ...]
-    alike: tuple[str, ...]
+    alike: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
     entries: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = eqx.field(static=True)
     sampler: Callable[..., Any] | None = eqx.field(static=True)
 
@@ -65,7 +66,7 @@ class Latent(AbstractModel):
         support: Any,
         parameters: Mapping[str, AbstractConstraint],
         *,
-        exchangeable: str | Sequence[str] = (),
+        exchangeable: str | Sequence[str] | Mapping[str, Sequence[int]] = (),
         names: Mapping[str, Sequence[Any]] | None = None,
         sample: Callable[..., Any] | None = None,
     ) -> None:
@@ -75,7 +76,9 @@ class Latent(AbstractModel):
         if np.asarray(support).dtype.kind not in "biuf":
             raise ModelError(f"Latent: the support must be numbers, such as [0, 1], got {support!r}")
         self.support = frozen(support)
-        self.alike = (exchangeable,) if isinstance(exchangeable, str) else tuple(exchangeable)
+        alike = [exchangeable] if isinstance(exchangeable, str) else exchangeable
+        labels = alike if isinstance(alike, Mapping) else dict.fromkeys(alike, (0,))
+        self.alike = tuple((str(name), tuple(map(int, each))) for name, each in labels.items())
         self.entries = tuple((name, _by_axis(given)) for name, given in (names or {}).items())
         self.names, self.kinds = tuple(map(str, parameters)), tuple(parameters.values())
         if not callable(log_joint):
@@ -85,12 +88,13 @@ class Latent(AbstractModel):
         for name, constraint in parameters.items():
             if not isinstance(constraint, AbstractConstraint):
                 raise ModelError(f"Latent: parameter '{name}' needs a constraint like lt.Real(), got {constraint!r}")
-        for name in (*self.alike, *dict(self.entries)):
+        for name in (*dict(self.alike), *dict(self.entries)):
             if name not in self.names:
                 raise ModelError(f"Latent: there is no parameter '{name}'; there are {', '.join(self.names)}")
         shapes = {name: self.constraints[name].shape for name in self.names}
-        if len({shapes[name][:1] for name in self.alike}) > 1 or any(not shapes[n] for n in self.alike):
-            told = ", ".join(f"'{name}' {shapes[name]}" for name in self.alike)
+        lengths = [shapes[n][axis] if axis < len(shapes[n]) else None for n, each in self.alike for axis in each]
+        if len(set(lengths)) > 1 or None in lengths:
+            told = ", ".join(f"'{name}' {shapes[name]}" for name, _ in self.alike)
             raise ModelError(f"Latent: exchangeable parameters need a first axis of one length; they are {told}")
         for name, axes in self.entries:
             if shapes[name][len(shapes[name]) - len(axes) :] != tuple(map(len, axes)):
@@ -133,8 +137,8 @@ class Latent(AbstractModel):
         return tuple(str(z) for z in self.support)
 
     @property
-    def exchangeable(self) -> tuple[str, ...]:
-        return self.alike
+    def exchangeable(self) -> dict[str, tuple[int, ...]]:
+        return dict(self.alike)
 
     def labelled(self, xs: Any, labels: np.ndarray | None) -> Any:
         return xs if labels is None else Labelled(xs, labels)

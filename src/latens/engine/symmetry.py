@@ -1,0 +1,80 @@
+"""What a likelihood leaves open: the order of labels, and signs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from latens.engine.loop import Iterate
+from latens.errors import ModelError, ParameterError, listed
+from latens.models.base import AbstractModel
+from latens.numerics.matching import matching
+from latens.numerics.precision import double
+from latens.numerics.space import Label, Params
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """`axes`: parameter → those of its axes that are the label; `signs`: parameters that change sign together."""
+
+    axes: Mapping[str, tuple[int, ...]]
+    signs: tuple[str, ...] = ()
+
+    def of_labels(self, params: Params) -> np.ndarray:
+        """(k, m) the numbers that go with each label: of a matrix of transitions, that of staying."""
+        found = []
+        for name, axes in self.axes.items():
+            value = np.moveaxis(np.asarray(params[name]), axes, range(len(axes)))
+            for _ in axes[1:]:
+                value = np.moveaxis(np.diagonal(value), -1, 0)
+            found.append(value.reshape(len(value), -1))
+        return np.concatenate(found, 1)
+
+    def permuted(self, params: Params, order: np.ndarray) -> Params:
+        """The same with label i for what was label `order[i]`."""
+        changed = dict(params)
+        for name, axes in self.axes.items():
+            for axis in axes:
+                changed[name] = np.take(changed[name], order, axis)
+        return changed
+
+    def nearest(self, here: Params, there: Params, spread: np.ndarray | None = None) -> Params:
+        """The params `there` with the labels and signs that agree best with `here`.
+
+        Distances are in units of `spread`, like `of_labels` or (m,); None: of the range over all labels of both.
+        """
+        if sum(np.vdot(here[name], there[name]) for name in self.signs) < 0:
+            there = there | {name: -there[name] for name in self.signs}
+        if not self.axes:
+            return there
+        a, b = self.of_labels(here), self.of_labels(there)
+        if spread is None:
+            spread = np.ptp([a, b], axis=(0, 1)) + 1e-12 * np.abs(a).max(0) + 1e-300
+        apart = np.abs(a[:, None] - b[None]) / np.broadcast_to(spread, a.shape)[:, None]
+        return self.permuted(there, matching(apart.sum(-1)))
+
+
+def symmetry_of(model: AbstractModel) -> Symmetry:
+    """That of a model: names alone have the label for first axis."""
+    given = model.exchangeable
+    return Symmetry(given if isinstance(given, Mapping) else dict.fromkeys(given, (0,)), model.signs)
+
+
+@double
+def in_order(at: Iterate, by: str, *, descending: bool) -> Iterate:
+    """The same point with its components in the order of one of their numbers; see `Fit.sorted`."""
+    problem, axes = at.problem, at.problem.symmetry.axes
+    if not axes:
+        raise ModelError(
+            "sorted: the model has no components that could change places (or labels, a prior or known weights tell "
+            "them apart)"
+        )
+    values = np.asarray(problem.space.flat(at.params))
+    columns: dict[str, list[float]] = {}
+    for label, value in zip(problem.labels, values, strict=True):
+        if axes.get(label.name) == (0,):
+            columns.setdefault(str(Label(label.name, label.entry[1:])), []).append(float(value))
+    if by not in columns:
+        raise ParameterError(f"sorted: by must be one of {listed(list(columns))}; got {by!r}")
+    order = np.argsort(columns[by], kind="stable")[:: -1 if descending else 1]
+    return replace(at, free=problem.free(problem.symmetry.permuted(at.params, order), "sorted"))
