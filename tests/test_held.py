@@ -235,8 +235,8 @@ class Idle(lt.AbstractModel):
     def row_potentials(self, params, x, at):
         return self.model.row_potentials(params, x, at)
 
-    def row_evidence(self, potentials, x):
-        return self.model.row_evidence(potentials, x)
+    def evidence(self, params, x):
+        return self.model.evidence(params, x)
 
     def estimate(self, stats):
         found = self.model.estimate(stats)

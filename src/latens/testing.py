@@ -175,8 +175,8 @@ def _rows(problem: Problem) -> list[tuple[Any, jax.Array]]:
 @once
 def _score(model: AbstractModel, free: jax.Array, rows: Any) -> tuple[jax.Array, jax.Array]:
     def ell(u: jax.Array) -> jax.Array:
-        potentials = model.potentials(Space(model.constraints).params(u))
-        return jnp.stack([weighted(jax.vmap(model.log_evidence, (None, 0))(potentials, xs), w) for xs, w in rows]).sum()
+        params = Space(model.constraints).params(u)
+        return jnp.stack([weighted(jax.vmap(model.evidence, (None, 0))(params, xs), w) for xs, w in rows]).sum()
 
     return jax.value_and_grad(ell)(free)
 

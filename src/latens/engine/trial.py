@@ -18,7 +18,7 @@ NOT_JAX = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionE
 
 @jax.jit
 def _evidence(model: AbstractModel, free: Any, x: Any) -> Any:
-    return model.log_evidence(model.potentials(Space(model.constraints).params(free)), x)
+    return model.evidence(Space(model.constraints).params(free), x)
 
 
 def tried(model: AbstractModel, xs: Any) -> None:

@@ -112,8 +112,11 @@ class OwnPotentials(AbstractComplete):
         return np.asarray(self._sum(row_cross))
 
     def rate(self) -> np.ndarray:
-        # of the maximum of Q, which a Newton step comes to
-        return np.asarray(np.linalg.solve(self.informations()[0], self.cross()))
+        # of the maximum of Q, to which a Newton step comes; what Q does not depend on stays
+        complete = self.informations()[0]
+        alone = np.sqrt(np.where(np.diag(complete) > 0, np.diag(complete), 1.0))
+        inverse = np.linalg.pinv(complete / np.outer(alone, alone), hermitian=True)
+        return np.asarray(inverse @ (self.cross() / alone[:, None]) / alone[:, None])
 
 
 def complete_data(problem: Problem, free: np.ndarray) -> AbstractComplete:

@@ -77,7 +77,7 @@ def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
     def shifted(t: Array, x: Any) -> Array:
         at = space.params(free)
         here, change = jax.jvp(lambda u: model.row_potentials(space.params(u), x, at), (free,), (t,))
-        return model.row_evidence(jax.tree.map(jnp.add, here, change), x)
+        return model.log_evidence(jax.tree.map(jnp.add, here, change), x)
 
     def block(xs: Any, w: Array) -> Array:
         return jax.hessian(lambda t: weighted(per_row(lambda x: shifted(t, x), xs), w))(jnp.zeros_like(free))
@@ -115,8 +115,7 @@ def through(model: AbstractModel, free: Array, stats: Any, moves: Array, n: Arra
 def _block_scores(model: AbstractModel, free: Array, xs: Any) -> Array:
     """(rows, p) ∂ log f(x)/∂θ of the rows of one block, those of its groups end to end."""
     space = Space(model.constraints)
-    potentials, back = jax.vjp(lambda u: model.potentials(space.params(u)), free)
-    found: Array = per_row(lambda x: back(jax.grad(model.log_evidence)(potentials, x))[0], xs)
+    found: Array = per_row(lambda x: jax.grad(lambda u: model.evidence(space.params(u), x))(free), xs)
     return found.reshape(-1, len(free))
 
 

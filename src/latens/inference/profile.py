@@ -104,7 +104,7 @@ class Pulled(AbstractModel):
         return -0.5 * self.strength * (self.linked(params) - self.target) ** 2
 
     def potentials(self, params: Params) -> dict[str, Any]:
-        return {"model": self.model.potentials(params), "pull": self._pull(params)}
+        return {"model": self.model.potentials(params), "pull": self._pull(params)} if self.finite else params
 
     def about(self, params: Params) -> "Pulled":
         return eqx.tree_at(lambda pulled: pulled.model, self, self.model.about(params))
@@ -125,8 +125,8 @@ class Pulled(AbstractModel):
     def row_potentials(self, params: Params, x: Any, at: Params) -> dict[str, Any]:
         return {"model": self.model.row_potentials(params, x, at), "pull": self._pull(params)}
 
-    def row_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
-        return self.model.row_evidence(potentials["model"], x) + potentials["pull"]
+    def evidence(self, params: Params, x: Any) -> Array:
+        return self.model.evidence(params, x) + self._pull(params)
 
     def health(self, params: Params, n: Array) -> Array:
         return self.model.health(params, n)

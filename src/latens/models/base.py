@@ -40,7 +40,8 @@ class AbstractModel(Module):
 
     1. `constraints`: a dict, parameter name → `Real`, `Positive`, `Unit`, `Simplex`, ...
        (a tuple of scalar names may share one `Simplex`).
-    2. `potentials(params)`: φ, an array or any tree of arrays.
+    2. `potentials(params)`: φ, an array or any tree of arrays. Where no finite statistic serves all observations, as
+       with covariates, `row_potentials(params, x, at)` instead: those of ONE observation.
     3. `log_evidence(potentials, x)`: log ∫ h(y) exp<φ, S(y)> dy over the y that ONE observation x
        leaves possible: a scalar, written with `jax.numpy`. Its gradient in φ is the E-step.
     4. `estimate(stats)`: expected statistics, shaped like φ and summed over observations → the params
@@ -57,13 +58,13 @@ class AbstractModel(Module):
     def constraints(self) -> Constraints:
         """Parameter name (or tuple of names) → constraint."""
 
-    @abstractmethod
     def potentials(self, params: Params) -> Any:
-        """params → φ, a tree of arrays."""
+        """params → φ, a tree of arrays, where all observations share it; else the params themselves."""
+        return params
 
     @abstractmethod
     def log_evidence(self, potentials: Any, x: Any) -> Array:
-        """log-probability or density of ONE observation, a scalar."""
+        """log-probability or density of ONE observation, from its potentials: a scalar."""
 
     def estimate(self, stats: Any) -> Params | None:
         """Expected statistics → params; None means that there is no closed form."""
@@ -72,8 +73,8 @@ class AbstractModel(Module):
     # -- may be refined -----------------------------------------------------------------------------
 
     def log_evidences(self, potentials: Any, xs: Any) -> Array:
-        """`log_evidence` of the rows of a block: refine it only where that is faster."""
-        found: Array = per_row(lambda x: self.log_evidence(potentials, x), xs)
+        """The same of the rows of a block, from what `potentials` gives: refine it only where that is faster."""
+        found: Array = per_row(lambda x: (self.log_evidence if self.finite else self.evidence)(potentials, x), xs)
         return found
 
     @property
@@ -92,7 +93,7 @@ class AbstractModel(Module):
 
         If not, each row has potentials of its own, and the M-step passes over the rows.
         """
-        return True
+        return type(self).row_potentials is AbstractModel.row_potentials
 
     def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
         """φ of ONE observation, where rows have potentials of their own.
@@ -101,18 +102,19 @@ class AbstractModel(Module):
         """
         return self.potentials(params)
 
-    def row_evidence(self, potentials: Any, x: Any) -> Array:
-        """`log_evidence` from the potentials of that one observation."""
-        return self.log_evidence(potentials, x)
+    def evidence(self, params: Params, x: Any) -> Array:
+        """`log_evidence` of ONE observation at params: exact, where its own potentials are those of a quadrature."""
+        return self.log_evidence(self.row_potentials(params, x, params), x)
 
     def surrogate(self, params: Params, at: Params, x: Any) -> Array:
         """Q of ONE observation: E[log f(Y | params) given x, at], up to a term free of params."""
-        expected = jax.grad(self.row_evidence)(self.row_potentials(at, x, at), x)
+        expected = jax.grad(self.log_evidence)(self.row_potentials(at, x, at), x)
         return inner(self.row_potentials(params, x, at), expected)
 
     def posterior(self, potentials: Any, x: Any) -> Any:
-        """What is known of the hidden part of ONE observation: E[S given x], shaped like φ."""
-        return jax.grad(self.log_evidence)(potentials, x)
+        """What is known of the hidden part of ONE observation, from what `potentials` gives: E[S given x], like φ."""
+        own = potentials if self.finite else self.row_potentials(potentials, x, potentials)
+        return jax.grad(self.log_evidence)(own, x)
 
     @property
     def hidden(self) -> tuple[str, ...] | None:

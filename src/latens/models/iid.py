@@ -47,11 +47,14 @@ class IID(AbstractModel):
     def constraints(self) -> Constraints:
         return dict(self.family.constraints)
 
-    def potentials(self, params: Params) -> Array:
-        return self.family.potential(params)
+    def potentials(self, params: Params) -> Any:
+        return self.family.potential(params) if self.finite else params
 
-    def log_evidence(self, potentials: Array, x: Any) -> Array:
-        return self.family.log_kernel(potentials, x)
+    def log_evidence(self, potentials: Any, x: Any) -> Array:
+        return (self.family.log_kernel if self.finite else self.family.row_kernel)(potentials, x)
+
+    def evidence(self, params: Params, x: Any) -> Array:
+        return self.family.log_kernel(self.family.potential(params), x)
 
     def estimate(self, stats: Array) -> Params | None:
         return self.family.maximise(stats) if self.finite else None
@@ -61,10 +64,7 @@ class IID(AbstractModel):
         return self.family.linear
 
     def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
-        return self.family.row_potential(params, x, at)
-
-    def row_evidence(self, potentials: Any, x: Any) -> Array:
-        return self.family.row_kernel(potentials, x)
+        return self.potentials(params) if self.finite else self.family.row_potential(params, x, at)
 
     def suited(self, data: Any) -> "IID":
         return IID(self.family.suited(data))

@@ -104,17 +104,9 @@ class Latent(AbstractModel):
     def constraints(self) -> Constraints:
         return dict(zip(self.names, self.kinds, strict=True))
 
-    def potentials(self, params: Params) -> Params:
-        return params
-
-    def log_evidence(self, potentials: Params, x: Any) -> Array:
-        joint = self._joint(potentials, x)
+    def log_evidence(self, potentials: Array, x: Any) -> Array:
         # selected away, what has no share in the sum has none in its derivatives either, infinite ones included
-        return logsumexp(jnp.where(joint > jax.lax.stop_gradient(joint.max()) + NONE, joint, -jnp.inf))
-
-    @property
-    def finite(self) -> bool:
-        return False
+        return logsumexp(jnp.where(potentials > jax.lax.stop_gradient(potentials.max()) + NONE, potentials, -jnp.inf))
 
     def row_potentials(self, params: Params, x: Any, at: Params) -> Array:
         return self._joint(params, x)
@@ -124,9 +116,6 @@ class Latent(AbstractModel):
         row = without_labels(x)
         found = jax.vmap(lambda z: _scalar(self.log_joint(params, row, z)))(jnp.asarray(self.support))
         return jnp.where(x.allowed, found, -jnp.inf) if isinstance(x, Labelled) else found
-
-    def row_evidence(self, potentials: Array, x: Any) -> Array:
-        return logsumexp(potentials)
 
     def posterior(self, potentials: Params, x: Any) -> Array:
         """(values,) probability of each value of the support."""

@@ -98,15 +98,27 @@ class Mixture(AbstractModel):
         return free if self.known is not None else {"weights": Composition(self.components.k), **free}
 
     def potentials(self, params: Params) -> dict[str, Any]:
+        return self._shared(params) if self.finite else params
+
+    def _shared(self, params: Params) -> dict[str, Any]:
+        """Potentials that say what all rows are evidence of, exactly."""
         return {"weights": self._log_weights(params), "components": self.components.potentials(params)}
 
     def _log_weights(self, params: Params) -> Array:
         return safe_log(params["weights"] if self.known is None else jnp.asarray(self.known))
 
     def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
-        return logsumexp(potentials["weights"] + self._log_kernels(potentials, x))
+        if self.finite:
+            return logsumexp(potentials["weights"] + self._log_kernels(potentials, x))
+        own = self.components.row_kernels(potentials["components"], without_labels(x))
+        return logsumexp(potentials["weights"] + _allowed(own, x))
+
+    def evidence(self, params: Params, x: Any) -> Array:
+        shared = self._shared(params)
+        return logsumexp(shared["weights"] + self._log_kernels(shared, x))
 
     def log_evidences(self, potentials: dict[str, Any], xs: Any) -> Array:
+        potentials = potentials if self.finite else self._shared(potentials)
         # components first: what is done for all rows of a component then runs along them, in vector registers
         logs = per_row(lambda x: self._log_kernels(potentials, x), xs, 1)
         return logsumexp(jnp.expand_dims(potentials["weights"], range(1, logs.ndim)) + logs, 0)
@@ -124,12 +136,10 @@ class Mixture(AbstractModel):
         return self.components.linear
 
     def row_potentials(self, params: Params, x: Any, at: Params) -> dict[str, Any]:
+        if self.finite:
+            return self._shared(params)
         own = self.components.row_potentials(params, without_labels(x), at)
         return {"weights": self._log_weights(params), "components": own}
-
-    def row_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
-        logs = potentials["weights"] + self.components.row_kernels(potentials["components"], without_labels(x))
-        return logsumexp(_allowed(logs, x))
 
     def maximise(self, stats: dict[str, Any]) -> Params:
         """The M-step, exact if the components' is."""
@@ -150,7 +160,7 @@ class Mixture(AbstractModel):
 
     def posterior(self, potentials: dict[str, Any], x: Any) -> Array:
         """(k,) probability of each component."""
-        given: Array = jax.grad(self.log_evidence)(potentials, x)["weights"]
+        given: Array = super().posterior(potentials, x)["weights"]
         return given
 
     @property
