@@ -11,8 +11,7 @@ import numpy as np
 from jax import Array
 
 from latens.cells import complete_like, without_labels
-from latens.data.sets import ungroup
-from latens.data.table import frequencies, ordered
+from latens.data.table import frequencies, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.blocks import Load

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.data.column import numbers
+from latens.cells.column import numbers
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.frame import AbstractFrame, Identity
