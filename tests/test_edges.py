@@ -111,7 +111,7 @@ def times(data, unit):
 
 def other_units(case, _):
     given = case.data if case.name in HALVES else np.asarray(case.data)
-    seen, usual = np.sum(given.exact if case.name in HALVES else ~np.isnan(given)), fitted(case)
+    seen, usual = np.sum(given.seen if case.name in HALVES else ~np.isnan(given)), fitted(case)
     for unit in (1e-6, 1e6):
         scaled = {n: np.asarray(v) * unit ** (n.endswith("scale") - n.endswith("rate")) for n, v in case.start.items()}
         moved = fitted(case, times(given, unit), start=scaled)

@@ -9,7 +9,7 @@ import pytest
 
 import latens as lt
 from latens.engine.emmap import one_step
-from latens.models import cells as module
+from latens.models import gene_counting as module
 
 HAPLOTYPES = [f"h{i}" for i in range(90)]
 PAIRS = np.array(list(combinations_with_replacement(range(90), 2)))

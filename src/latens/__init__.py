@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latens import testing as testing
+    from latens.cells.categories import one_of as one_of
+    from latens.cells.histograms import grouped as grouped
+    from latens.cells.intervals import interval as interval
+    from latens.cells.intervals import left_censored as left_censored
+    from latens.cells.intervals import right_censored as right_censored
     from latens.comparison import choose as choose
     from latens.comparison import compare as compare
-    from latens.data.bins import grouped as grouped
-    from latens.data.half_seen import interval as interval
-    from latens.data.half_seen import left_censored as left_censored
-    from latens.data.half_seen import one_of as one_of
-    from latens.data.half_seen import right_censored as right_censored
     from latens.data.text import read_cells as read_cells
     from latens.engine.accelerators.anderson import Anderson as Anderson
     from latens.engine.accelerators.auto import Auto as Auto
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from latens.inference.sem import ExactSEM as ExactSEM
     from latens.keeping import keep_programs as keep_programs
     from latens.models.base import AbstractModel as AbstractModel
-    from latens.models.cells import Cells as Cells
+    from latens.models.gene_counting import Cells as Cells
     from latens.models.hardy_weinberg import HardyWeinberg as HardyWeinberg
     from latens.models.iid import IID as IID
     from latens.models.latent import Latent as Latent
@@ -85,8 +85,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "data.bins": ["grouped"],
-    "data.half_seen": ["interval", "left_censored", "one_of", "right_censored"],
+    "cells.categories": ["one_of"],
+    "cells.histograms": ["grouped"],
+    "cells.intervals": ["interval", "left_censored", "right_censored"],
     "data.text": ["read_cells"],
     "engine.accelerators.anderson": ["Anderson"],
     "engine.accelerators.auto": ["Auto"],
@@ -124,7 +125,7 @@ _HOME = {
     "inference.sem": ["SEM", "ExactSEM"],
     "result": ["Fit"],
     "models.base": ["AbstractModel"],
-    "models.cells": ["Cells"],
+    "models.gene_counting": ["Cells"],
     "models.hardy_weinberg": ["HardyWeinberg"],
     "models.iid": ["IID"],
     "models.latent": ["Latent"],

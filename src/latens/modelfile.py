@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from latens.data.column import numbers
+from latens.cells import right_censored
+from latens.cells.column import numbers
 from latens.data.files import columns_in, is_there
-from latens.data.half_seen import right_censored
 from latens.data.schema import ARRAY, CELL, NUMBER, TABLE, TEXT, TEXTS, WHOLE, Kind, check, either, list_of, table_of
 from latens.data.text import Table, read_cells
 from latens.engine.accelerators.anderson import Anderson
@@ -20,7 +20,7 @@ from latens.engine.stop import Stop
 from latens.errors import DataError, LatensError, ModelError
 from latens.families.names import family_called
 from latens.models.base import AbstractModel
-from latens.models.cells import Cells
+from latens.models.gene_counting import Cells
 from latens.models.hardy_weinberg import HardyWeinberg
 from latens.models.iid import IID
 from latens.models.mixture import Mixture

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import Partial
+from latens.cells import Partial, taken
 from latens.engine.accelerators.base import Plain
 from latens.engine.blocks import CACHE, Load, flat
 from latens.engine.emmap import Care, expect, expect_shard, one_step, surrogate, update, weighted
@@ -29,7 +29,6 @@ from latens.models.base import AbstractModel
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
-from latens.sequences import taken
 
 
 @double

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from latens.data.column import numbers
-from latens.errors import DataError, counted
+from latens.cells import Interval, cells_of
+from latens.cells.column import numbers
+from latens.errors import DataError, counted, listed
 
 
 def columns_of(data: Any) -> dict[str, Any] | None:
@@ -116,6 +117,48 @@ def _finite(rows: np.ndarray, names: tuple[str, ...], *, open_ends: bool) -> tup
             "remove the row, or use NaN where nothing was seen"
         )
     return rows, names
+
+
+def rows_and_sets(data: Any, width: int, fields: Sequence[str] = ()) -> tuple[Any, tuple[str, ...]]:
+    """(n, width) float64 rows, or an `Interval` of such where a column is one; and the names of the columns."""
+    named = columns_of(data)
+    if named is None:
+        lower, upper = cells_of(data).ends_called("0")
+    else:
+        ends = {name: cells_of(column).ends_called(name) for name, column in named.items()}
+        lower, upper = ({name: both[side] for name, both in ends.items()} for side in (0, 1))
+        if all(low is top for low, top in ends.values()):
+            upper = lower
+    if lower is upper:
+        return matrix(lower, width, fields)
+    (low, names), (top, _) = (matrix(end, width, fields, open_ends=True) for end in (lower, upper))
+    gone = np.isnan(low)
+    return Interval(np.where(gone, -np.inf, low), np.where(gone, np.inf, top)), names
+
+
+def only_column(data: Any, what: str) -> tuple[str, Any]:
+    """The name and the content of data that are one column, however they are handed over; else a `DataError`."""
+    named = columns_of(data)
+    if named is None:
+        return "0", data
+    if len(named) != 1:
+        raise DataError(
+            f"{what} takes 1 column, the data have {counted(len(named), 'column')} ({listed(list(named))}): give one, "
+            "or each its own family, lt.Product({column: family, ...})"
+        )
+    return next(iter(named.items()))
+
+
+def ungroup(data: Any, *, whole: bool) -> tuple[Any, np.ndarray | None]:
+    """A histogram, perhaps of `whole` numbers, as its bins and their counts; other data as they are."""
+    if not isinstance(data, Mapping):
+        column, counts = cells_of(data).ungrouped(whole=whole)
+        return column, counts
+    each = {name: cells_of(column).ungrouped(whole=whole) for name, column in data.items()}
+    grouped = [counts for _, counts in each.values() if counts is not None]
+    if grouped and len(data) > 1:
+        raise DataError("a histogram is data for a model of one column")
+    return ({name: column for name, (column, _) in each.items()}, grouped[0]) if grouped else (data, None)
 
 
 def frequencies(weights: Any, n: int) -> np.ndarray:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from latens.cells import OneOf, beyond
-from latens.data.column import absent, cells, numbers
-from latens.data.half_seen import interval
+from latens.cells import OneOf, beyond, interval
+from latens.cells.column import absent, as_array, numbers
 from latens.data.table import columns_of
 from latens.errors import DataError
 
@@ -67,7 +66,7 @@ def table_of(columns: Mapping[str, Any], where: str = "", hint: str = "", notes:
 
 def column_of(column: Any, name: str, where: str = "", hint: str = "", blanks: Counter[str] | None = None) -> Any:
     """One column: an array if it is of numbers, else what its texts say; counts the texts taken as missing."""
-    values = cells(column)
+    values = as_array(column)
     if not (values.dtype.kind == "U" or (values.dtype.kind == "O" and any(isinstance(v, str) for v in values.flat))):
         return numbers(values, name)
     if values.ndim == 2 and values.shape[1] == 1:

@@ -1,6 +1,7 @@
 """Rows cut into blocks that fit the cache, blocks dealt to shards."""
 
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -8,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Patterned
-from latens.sequences import Sequences
+from latens.cells import are_cells, cells_of, lengths_of, padded
 
 CACHE = 1 << 17  # doubles a block may occupy together with its statistics: about half an L2 cache
 ROW = 100  # products that take as long as what every row takes whatever its potentials
@@ -64,13 +64,13 @@ def cores() -> int:
 
 def deal(xs: Any, weights: np.ndarray, load: Load) -> Deal:
     """All rows as shards; rows that share a pattern of unseen cells are put together, and sequences of like lengths."""
-    leaves = jax.tree.leaves(xs, is_leaf=_shapes_blocks)
-    uneven = next((leaf for leaf in leaves if isinstance(leaf, Sequences)), None)
-    if uneven is not None:
-        return _by_length(xs, weights, load, uneven.lengths)
+    lengths = lengths_of(xs)
+    if lengths is not None:
+        return _by_length(xs, weights, load, lengths)
     n = len(weights)
     size, shards = load.size, load.shards(n)
-    seen = next((np.asarray(leaf.seen) for leaf in leaves if isinstance(leaf, Patterned)), None)
+    patterns = (cells_of(leaf).patterns for leaf in jax.tree.leaves(xs, is_leaf=are_cells))
+    seen = next((np.asarray(pattern) for pattern in patterns if pattern is not None), None)
     if seen is None:
         size = min(size, n)
         spans = _spans(-(-n // size), shards)
@@ -96,10 +96,6 @@ def deal(xs: Any, weights: np.ndarray, load: Load) -> Deal:
     return Deal([_grouped(xs, weights, rows, filled, height, span) for span in spans], slots)
 
 
-def _shapes_blocks(leaf: Any) -> bool:
-    return isinstance(leaf, Patterned | Sequences)
-
-
 def _by_length(xs: Any, weights: np.ndarray, load: Load, lengths: np.ndarray) -> Deal:
     """Sequences of like lengths together, each group padded to the longest in it."""
     shards: list[Shard] = []
@@ -107,12 +103,7 @@ def _by_length(xs: Any, weights: np.ndarray, load: Load, lengths: np.ndarray) ->
     edges = widths(lengths)
     for shorter, width in zip((-1, *edges), edges, strict=False):
         rows = np.flatnonzero((lengths > shorter) & (lengths <= width))
-        padded = jax.tree.map(
-            lambda leaf: leaf.padded(rows, width) if isinstance(leaf, Sequences) else leaf[rows],  # noqa: B023
-            xs,
-            is_leaf=_shapes_blocks,
-        )
-        found = deal(padded, weights[rows], load.of(max(width, 1)))
+        found = deal(padded(xs, rows, width), weights[rows], load.of(max(width, 1)))
         slots[rows] = laid + np.arange(len(rows))
         shards, laid = shards + found.shards, laid + sum(shard.weights.size for shard in found.shards)
     return Deal(shards, slots)
@@ -178,14 +169,14 @@ def _grouped(xs: Any, weights: np.ndarray, rows: np.ndarray, filled: np.ndarray,
     shape = (-1, height, rows.shape[1])
 
     def cut(leaf: Any) -> Any:
-        if isinstance(leaf, Patterned):
-            seen = np.asarray(leaf.seen)[part[:, 0]]
-            return Patterned(cut(leaf.value), jnp.asarray(seen.reshape(-1, height, seen.shape[1])))
+        if are_cells(leaf):
+            seen = np.asarray(leaf.patterns)[part[:, 0]]
+            return replace(leaf, value=cut(leaf.value), seen=jnp.asarray(seen.reshape(-1, height, seen.shape[1])))
         taken = np.asarray(leaf)[part.ravel()]
         return jnp.asarray(taken.reshape(*shape, *taken.shape[1:]))
 
     w = np.where(filled.reshape(rows.shape)[span.start * height : span.stop * height], weights[part], 0.0)
-    return Shard(jax.tree.map(cut, xs, is_leaf=_shapes_blocks), jnp.asarray(w.reshape(shape)))
+    return Shard(jax.tree.map(cut, xs, is_leaf=are_cells), jnp.asarray(w.reshape(shape)))
 
 
 def flat(shard: Shard) -> Any:
@@ -193,13 +184,15 @@ def flat(shard: Shard) -> Any:
     depth = shard.weights.ndim
 
     def lay(leaf: Any) -> Any:
-        if isinstance(leaf, Patterned):
-            size = shard.weights.shape[-1] if leaf.seen.ndim == depth else 1
-            seen = jnp.repeat(leaf.seen.reshape(-1, leaf.seen.shape[-1]), size, 0)
-            return Patterned(lay(leaf.value), seen)
-        return leaf.reshape(-1, *leaf.shape[depth:])
+        if not are_cells(leaf):
+            return leaf.reshape(-1, *leaf.shape[depth:])
+        if leaf.patterns is None:
+            return jax.tree.map(lay, leaf)
+        size = shard.weights.shape[-1] if leaf.seen.ndim == depth else 1
+        seen = jnp.repeat(leaf.seen.reshape(-1, leaf.seen.shape[-1]), size, 0)
+        return replace(leaf, value=lay(leaf.value), seen=seen)
 
-    return jax.tree.map(lay, shard.xs, is_leaf=_shapes_blocks)
+    return jax.tree.map(lay, shard.xs, is_leaf=are_cells)
 
 
 def rows_of(dealt: Deal) -> Any:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from latens.cells import complete_like
+from latens.cells import are_cells, cells_of
 from latens.errors import ModelError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
@@ -54,7 +54,7 @@ class Prior:
         else:
             params = frame.enter(jax.tree.map(jnp.asarray, space.check(self.params, "prior")))
         share = jnp.asarray(weights / weights.sum())
-        like = jax.tree.map(lambda leaf: jnp.tensordot(share, leaf, 1), complete_like(xs))
+        like = jax.tree.map(lambda leaf: cells_of(leaf).on_average(share), xs, is_leaf=are_cells)
         return Seen(jnp.asarray(self.weight), params, like)
 
 

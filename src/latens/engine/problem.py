@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import complete_like, without_labels
-from latens.data.sets import ungroup
-from latens.data.table import frequencies, ordered
+from latens.cells import complete_like, lengths_of, rows_in, without_labels
+from latens.data.table import frequencies, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.blocks import Load
@@ -38,7 +37,6 @@ from latens.numerics.chart import Chart
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Label, Params, Space
-from latens.sequences import rows_in, steps_in
 
 
 @once
@@ -197,7 +195,7 @@ class Problem(AbstractEvaluation):
     @property
     def observations(self) -> float:
         """The total weight of rows of which something was seen."""
-        steps = steps_in(self.xs)
+        steps = lengths_of(self.xs)
         return float(self.weights @ (self.informative if steps is None else self.informative * steps))
 
     @property

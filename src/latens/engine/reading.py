@@ -5,15 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from latens.cells import OneOf
-from latens.data.categories import allowed
-from latens.data.half_seen import one_of
-from latens.data.sets import ungroup
-from latens.data.table import frequencies
+from latens.cells import one_of, rows_in, taken
+from latens.data.table import frequencies, ungroup
 from latens.data.tally import unseen
 from latens.errors import DataError, ModelError, counted
 from latens.models.base import AbstractModel
-from latens.sequences import rows_in, taken
 
 
 class Bound(NamedTuple):
@@ -55,12 +51,12 @@ def _told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:
     hidden = model.hidden
     if hidden is None or isinstance(labels, str):
         raise ModelError(f"{type(model).__name__} hides no label that labels= could tell")
-    sets = labels if isinstance(labels, OneOf) else one_of(labels)
+    sets = one_of(labels)
     if len(sets) != n:
         raise DataError(
             f"{counted(len(sets), 'label')} for {counted(n, 'row')}: give one for each, None where it is not known"
         )
-    return allowed(sets, len(hidden), "labels")
+    return sets.allowed(len(hidden), "labels")
 
 
 def _check_leaves(model: AbstractModel) -> None:

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.cells import lengths_of, taken
 from latens.engine.blocks import HELD, Deal, Load, Shard, cores, deal, finer, rows_of
 from latens.engine.repeats import repeats
 from latens.numerics.operations import operations
 from latens.numerics.precision import double
 from latens.numerics.threads import one_thread_each
-from latens.sequences import steps_in, taken
 
 SOME = 128  # rows that say what all cost
 Program = Callable[..., Any]
@@ -87,7 +87,7 @@ class RowsInMemory(AbstractRows):
     def __init__(self, xs: Any, weights: np.ndarray, load: Load) -> None:
         """`load` of a row."""
         self._n, self.load = len(weights), load
-        self._uneven = xs if steps_in(xs) is not None else None
+        self._uneven = xs if lengths_of(xs) is not None else None
         same = repeats(xs) if self._uneven is None else None
         if same is not None:
             xs, weights = taken(xs, same.first), np.bincount(same.which, weights)

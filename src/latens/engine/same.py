@@ -6,9 +6,9 @@ from zlib import crc32
 import jax
 import numpy as np
 
-from latens.cells import Labelled, Subset, is_half_seen, shown, without_labels
+from latens.cells import Subset, are_cells, as_read, labels_of, without_labels
 from latens.engine.problem import Problem
-from latens.models.cells import Cells
+from latens.models.gene_counting import Cells
 from latens.numerics.precision import double
 
 WAYS = 4  # functions of a row that are summed
@@ -84,26 +84,18 @@ def _columns(problem: Problem) -> list[Column]:
     rows = problem.frame.undo(without_labels(problem.xs))
     if isinstance(problem.given, Cells):
         rows = np.array([crc32(group.encode()) / 2**32 for group in problem.columns])[np.asarray(rows)]
-    leaves = jax.tree.leaves(rows, is_leaf=is_half_seen)
-    if isinstance(problem.xs, Labelled):
-        leaves.append(Subset(problem.xs.allowed))
+    leaves, labels = jax.tree.leaves(rows, is_leaf=are_cells), labels_of(problem.xs)
+    if labels is not None:
+        leaves.append(Subset(labels))
     n = len(problem.weights)
-    parts = [[np.reshape(part, (n, -1)).T for part in _sets(leaf)] for leaf in leaves]
+    parts = [[np.reshape(part, (n, -1)).T for part in _sets(as_read(leaf))] for leaf in leaves]
     return [Column(*each) for part in parts for each in zip(*part, strict=True)]
 
 
-def _sets(leaf: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sets(cells: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ends and gaps, shaped like the numbers."""
-    if isinstance(leaf, Subset):
-        allowed = np.asarray(leaf.allowed)
-        codes, unseen = np.arange(allowed.shape[1]), allowed.all(1)
-        first, last = allowed.argmax(1), codes[-1] - allowed[:, ::-1].argmax(1)
-        between = (codes > first[:, None]) & (codes < last[:, None]) & ~allowed
-        return np.where(unseen, 0.0, first), np.where(unseen, np.inf, last), between @ np.sqrt(codes + 2.0)
-    known = shown(leaf)
-    ends = [np.asarray(end, dtype=float) for end in (known if isinstance(known, tuple) else (known, known))]
-    lower, upper = (np.where(np.isnan(end), far, end) for end, far in zip(ends, (-np.inf, np.inf), strict=True))
+    lower, upper = (np.asarray(end, dtype=float) for end in cells.ends)
     # a logarithm makes 0 of an open end; rounding may leave a 0 just below
     bound = -DOUBLE * np.max(np.where(np.isfinite(upper), np.abs(upper), 0.0), 0, initial=0.0)
     positive = (np.isinf(lower) | (lower >= bound)).all(0) & (upper >= bound).all(0)
-    return np.where(positive & np.isinf(lower), 0.0, lower), upper, np.zeros_like(lower)
+    return np.where(positive & np.isinf(lower), 0.0, lower), upper, cells.gaps

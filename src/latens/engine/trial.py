@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from latens.cells import lengths_of, padded
 from latens.errors import LatensError, ModelError
 from latens.models.base import AbstractModel
 from latens.models.latent import Latent
 from latens.numerics.space import Space
-from latens.sequences import first_row
 
 BRANCH = (jax.errors.TracerBoolConversionError, jax.errors.TracerIntegerConversionError)
 NOT_JAX = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
@@ -25,7 +25,9 @@ def tried(model: AbstractModel, xs: Any) -> None:
     """Trace the evidence of one row; raises `ModelError` saying what in it cannot be."""
     name = "log_joint" if isinstance(model, Latent) else f"{type(model).__name__}.log_evidence"
     space = Space(model.constraints)
-    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype), first_row(xs))
+    lengths = lengths_of(xs)
+    some = padded(xs, np.zeros(1, int), 0 if lengths is None else int(lengths[0]))
+    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf)[1:], leaf.dtype), some)
 
     try:
         found = _evidence.eval_shape(model, jnp.zeros(space.size), row)  # traced once for models of a kind

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import numbers_in
+from latens.cells import cells_of
 from latens.families.base import AbstractFamily
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
@@ -73,7 +73,7 @@ class Beta(AbstractExponentialFamily):
         return _BetaAbout(jnp.where(mean < 0.5, short(mean), 1.0 - short(jnp.maximum(rest, EDGE))))
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        mean = weighted_mean(numbers_in(xs), weights)
+        mean = weighted_mean(cells_of(xs).numbers, weights)
         return BetaFrame(mean / (1.0 - mean))
 
     def framed(self, frame: AbstractFrame) -> AbstractFamily:

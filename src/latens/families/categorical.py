@@ -10,10 +10,9 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
-from latens.cells import Interval, OneOf, Partial, Subset
-from latens.data.categories import allowed, as_codes, categories, coded, told, values_of
-from latens.data.sets import only_column
-from latens.data.table import columns_of
+from latens.cells import cells_of
+from latens.data.categories import categories
+from latens.data.table import columns_of, only_column
 from latens.errors import DataError, ModelError, listed
 from latens.families.expected import Chances
 from latens.families.exponential import AbstractExponentialFamily
@@ -84,7 +83,7 @@ class Categorical(_Simplex):
         if self.names:
             return self
         name, column = only_column(data, "Categorical")
-        found = told(categories(column, name))
+        found = categories(column, name).told(name)
         if self.k is None:
             if len(found) < 2:
                 held = f"only '{found[0]}'" if found else "nothing"
@@ -119,11 +118,9 @@ class Categorical(_Simplex):
     def words(self) -> str:
         return f"a code from 0 to {self.number - 1}"
 
-    def log_kernel(self, potential: Array, x: Any) -> Array:
-        if not isinstance(x, Subset):
-            return super().log_kernel(potential, x)
-        each = potential[0] + potential[1:]
-        return logsumexp(jnp.where(x.allowed, each, -jnp.inf))
+    def subset_kernel(self, potential: Array, allowed: Array) -> Array:
+        """Of a datum that is one of some categories."""
+        return logsumexp(jnp.where(allowed, potential[0] + potential[1:], -jnp.inf))
 
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         codes = jnp.arange(self.number)
@@ -138,50 +135,13 @@ class Categorical(_Simplex):
 
     def _logits(self, params: Params, x: Any) -> Array:
         """(k,) log-probabilities of the categories that remain possible."""
-        codes = jnp.arange(self.number)
-        if isinstance(x, Subset):
-            possible = x.allowed
-        elif isinstance(x, Interval):
-            possible = (x.lower <= codes) & (codes <= x.upper)
-        else:
-            value = x.value if isinstance(x, Partial) else x
-            possible = (codes == value) | (~x.seen if isinstance(x, Partial) else False)
+        possible = cells_of(x).holds(jnp.arange(self.number))
         return jnp.where(possible, safe_log(params["probabilities"]), -jnp.inf)
-
-    def features(self, x: Any) -> Array:
-        if not isinstance(x, Subset):
-            return super().features(x)
-        return x.allowed / x.allowed.sum()
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         name, column = only_column(data, "Categorical")
-        column = categories(column, name)
-        if isinstance(column, OneOf):
-            sets = as_codes(column, self.names, f"column '{name}'")
-            if any(members and len(members) > 1 for members in sets.sets):
-                return Subset(allowed(sets, self.number, f"column '{name}'")), (name,)
-            return super().read({name: [next(iter(members), None) for members in (m or () for m in sets.sets)]})
-        if isinstance(column, Interval):
-            known = values_of(self.names)
-            codes = np.arange(self.number) if known is None else known
-            lower, upper = np.reshape(column.lower, (-1, 1)), np.reshape(column.upper, (-1, 1))
-            held = (lower <= codes) & (codes <= upper)
-            if not held.any(1).all():
-                row = int(np.argmin(held.any(1)))
-                ends = f"[{lower[row, 0]:g}, {upper[row, 0]:g}]"
-                raise DataError(f"row {row}, column '{name}': the interval {ends} holds no {self.words[2:]}")
-            return Subset(held), (name,)
-        return super().read({name: coded(np.ravel(column), self.names, name)})
-
-    def require(self, xs: Any, columns: Sequence[str]) -> None:
-        if isinstance(xs, Subset):
-            if xs.allowed.all():
-                raise DataError(f"column '{columns[0]}': nothing was seen, so nothing can be estimated from it")
-        else:
-            super().require(xs, columns)
-
-    def observe(self, xs: Any) -> Any:
-        return xs if isinstance(xs, Subset) else super().observe(xs)
+        codes = categories(column, name).coded(self.names, self.number, name)
+        return super().read({name: codes}) if cells_of(codes).ordered else (codes, (name,))
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.categorical(key, safe_log(params["probabilities"])).astype(float)

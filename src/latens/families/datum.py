@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import STAND_IN, Interval, Partial, observe
-from latens.data.sets import estimable, rows_and_sets
+from latens.cells import STAND_IN, Interval, Partial, as_read, cells_of
+from latens.data.table import rows_and_sets
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
@@ -66,13 +66,17 @@ class AbstractDatum(AbstractFamily):
     # -- derived ------------------------------------------------------------------------------------
 
     def log_kernel(self, potential: Array, x: Any) -> Array:
-        if isinstance(x, Partial):
-            seen, value = x.seen, x.value
-            return jnp.where(seen, self.exact_kernel(potential, value), self.whole_kernel(potential, value))
-        if not isinstance(x, Interval):
-            return self.exact_kernel(potential, x)
-        within = self.set_kernel(potential, *_opened(x, self.shape))
-        return jnp.where(jnp.all(x.exact), self.exact_kernel(potential, x.value), within)
+        found: Array = cells_of(x).log_kernel(self, potential)
+        return found
+
+    def missing_kernel(self, potential: Array, x: Partial) -> Array:
+        """Of a datum that was seen or not."""
+        return jnp.where(x.seen, self.exact_kernel(potential, x.value), self.whole_kernel(potential, x.value))
+
+    def interval_kernel(self, potential: Array, x: Interval) -> Array:
+        """Of a datum that lies between two ends, which may be equal."""
+        within = self.set_kernel(potential, *x.opened)
+        return jnp.where(jnp.all(x.seen), self.exact_kernel(potential, x.value), within)
 
     @abstractmethod
     def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
@@ -83,49 +87,24 @@ class AbstractDatum(AbstractFamily):
         """E[Y] and its variance, for a datum of the size of y."""
 
     def expected(self, params: Params, x: Any) -> Any:
-        if isinstance(x, Interval):
-            lower, upper = _opened(x, self.shape)
-            seen, value = x.exact, x.lower
-            mean, variance = self.set_moments(params, lower, upper)
-        elif isinstance(x, Partial):
-            seen, value = _first_only(x.seen, self.shape), x.value
-            mean, variance = self.whole_moments(params, x.value)
-        else:
-            return Moments(x, jnp.zeros_like(x))
-        return Moments(jnp.where(seen, value, mean), jnp.where(seen, 0.0, variance))
+        return Moments(*cells_of(x).moments(self, params))
 
     def fill(self, params: Params, key: Array, x: Any) -> Array:
-        if isinstance(x, Partial):
-            return jnp.where(x.seen, x.value, self.sample(params, key, x.value))
-        return jnp.where(x.exact, x.lower, self._inverted(params, key, x)) if isinstance(x, Interval) else x
-
-    def _inverted(self, params: Params, key: Array, x: Interval) -> Array:
-        """The y with P(lower ≤ Y ≤ y) a uniform share of P(lower ≤ Y ≤ upper), found by halving."""
-        lower, upper = _opened(x, self.shape)
-        potential = self.potential(params)
-        goal = self.set_kernel(potential, lower, upper) + jnp.log(jax.random.uniform(key))
-
-        def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
-            near, far = bracket
-            middle = 0.5 * (near + far)
-            # on a scale that resolves numbers of every size alike
-            reached = self.set_kernel(potential, lower, jnp.where(lower == upper, upper, jnp.sinh(middle)))
-            short = ~(reached >= goal)  # NaN left of the support, where there is nothing to integrate
-            return jnp.where(short, middle, near), jnp.where(short, far, middle)
-
-        begin = tuple(jnp.arcsinh(jnp.clip(end, -1e300, 1e300)) for end in (lower, upper))
-        found = jnp.clip(jnp.sinh(jax.lax.fori_loop(0, 70, halve, begin)[1]), lower, upper)
-        return jnp.round(found) if self.whole else found
+        return jnp.asarray(cells_of(x).fill(self, params, key))
 
     def features(self, x: Any) -> Array:
-        return self.features_of(x.middle if isinstance(x, Interval) else x.value if isinstance(x, Partial) else x)
+        return jnp.asarray(cells_of(x).features(self))
 
     def features_of(self, y: Array) -> Array:
         """(q,) features of one datum."""
         return jnp.ravel(y)
 
     def observe(self, xs: Any) -> Any:
-        return xs if isinstance(xs, Interval) else observe(xs)
+        return cells_of(xs).observed(self)
+
+    def unseen_as_cells(self, xs: np.ndarray) -> Any:
+        """Rows of which some are NaN as cells: here, a row was seen or it was not."""
+        return Partial(np.where(np.isnan(xs), STAND_IN, xs), ~np.isnan(xs if xs.ndim == 1 else xs[:, 0]))
 
     @double
     def _possible(self, xs: Any) -> np.ndarray:
@@ -138,19 +117,20 @@ class AbstractDatum(AbstractFamily):
         width = int(np.prod(self.shape, dtype=int))
         rows, names = rows_and_sets(data, width, self.fields)
         self._whole_rows(rows, names)
-        within = _to_whole(rows) if self.whole and isinstance(rows, Interval) else rows
+        lower, upper = cells_of(rows).ends
+        within = cells_of(rows).first_whole if self.whole else rows
         xs = jax.tree.map(lambda leaf: leaf[:, 0] if self.shape == () else leaf, within)
         bad = ~self._possible(xs)
         if bad.any():
             row = int(np.argmax(bad))
             where = f"column '{names[0]}'" if len(names) == 1 else f"columns {', '.join(names)}"
-            if isinstance(rows, Interval) and rows.lower[row, 0] != rows.upper[row, 0]:
-                ends = f"[{rows.lower[row, 0]:g}, {rows.upper[row, 0]:g}]"
+            if lower[row, 0] != upper[row, 0]:
+                ends = f"[{lower[row, 0]:g}, {upper[row, 0]:g}]"
                 raise DataError(
                     f"row {row}, {where}: the interval {ends} holds no value that {type(self).__name__} can take "
                     f"({self.words}); correct or remove the row"
                 )
-            value = ", ".join(f"{v:g}" for v in (rows.lower if isinstance(rows, Interval) else rows)[row])
+            value = ", ".join(f"{v:g}" for v in lower[row])
             raise DataError(
                 f"row {row}, {where}: {value} is not {self.words}, as {type(self).__name__} requires; "
                 "correct or remove the row"
@@ -159,14 +139,12 @@ class AbstractDatum(AbstractFamily):
 
     def _whole_rows(self, rows: Any, names: tuple[str, ...]) -> None:
         """Errors for data of which too little was seen."""
-        if isinstance(rows, Interval):
-            missing = np.isneginf(rows.lower) & np.isposinf(rows.upper)
-            half = rows.lower[:, 1:] != rows.upper[:, 1:]
-            if self.fields and half.any():
-                row, column = np.argwhere(half)[0]
-                raise DataError(f"row {row}, column '{names[column + 1]}': this must be known exactly")
-        else:
-            missing = np.isnan(rows)
+        cells = as_read(rows)
+        missing = np.asarray(cells.kinds["missing"])
+        half = ~(cells.seen | missing)[:, 1:] if self.fields and not cells.complete else np.zeros(0)
+        if half.any():
+            row, column = np.argwhere(half)[0]
+            raise DataError(f"row {row}, column '{names[column + 1]}': this must be known exactly")
         sizes = missing[:, 1:] if self.fields else missing
         partly = sizes.any(1)
         if self.takes_missing and not self.fields:
@@ -181,7 +159,7 @@ class AbstractDatum(AbstractFamily):
             )
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
-        estimable(jax.tree.map(lambda leaf: leaf.reshape(len(leaf), -1)[:, :1], xs), columns[:1])
+        cells_of(xs).require(columns[:1])
 
 
 class AboveZero(AbstractDatum):
@@ -195,38 +173,15 @@ class AboveZero(AbstractDatum):
         return "a number above 0"
 
 
-def _to_whole(rows: Interval) -> Interval:
-    """Intervals of counts by their first and last whole number: an end that is not among them, as of ">5", is said by
-    the last bit of a double, which a device may flush or round away."""
-    lower, upper = rows.lower.copy(), rows.upper.copy()
-    lower[:, 0], upper[:, 0] = np.ceil(lower[:, 0]), np.floor(upper[:, 0])
-    return Interval(lower, upper)
-
-
-def _opened(x: Interval, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """The ends, infinite where the datum is exact, so that integrals there and their gradients are finite.
-
-    Sizes (trials, exposure), which are always exact, stay.
-    """
-    exact = _first_only(x.exact, shape)
-    return jnp.where(exact, -jnp.inf, x.lower), jnp.where(exact, jnp.inf, x.upper)
-
-
-def _first_only(flags: Array, shape: tuple[int, ...]) -> Array:
-    """Flags of a datum that concern its first entry, if it has several."""
-    if shape == ():
-        return flags
-    return jnp.zeros(shape, dtype=bool).at[0].set(jnp.ravel(flags)[0])
-
-
 @by_size()
 def _supports(family: AbstractDatum, block: Any) -> Array:
     def possible(x: Any) -> Array:
-        if not isinstance(x, Interval):
+        cells = cells_of(x)
+        if cells.complete:
             gone = jnp.isnan(jnp.ravel(x)[0])
             return gone | family.support(jnp.where(jnp.isnan(x), STAND_IN, x))
         mass = family.log_kernel(family.potential(_anywhere(family)), x)
-        return jnp.where(jnp.all(x.exact), family.support(x.value), mass > -jnp.inf)
+        return jnp.where(jnp.all(cells.seen), family.support(cells.value), mass > -jnp.inf)
 
     return jax.vmap(possible)(block)
 

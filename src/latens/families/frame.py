@@ -5,7 +5,7 @@ coordinates; so each family names a map it is equivariant under, and the engine 
 """
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import STAND_IN, Interval, Partial, Patterned, Turned, complete_like
+from latens.cells import STAND_IN, as_read, cells_of
 from latens.numerics.memory import aligned, own
 from latens.numerics.space import Params
 
@@ -112,62 +112,30 @@ class Affine(AbstractFrame):
     def _forward(self, y: Any, matrix: Any) -> Any:
         return y @ matrix.T if matrix.ndim == 2 else y * matrix
 
+    def _moved(self, y: Any) -> Any:
+        return self._forward(y - self.shift, self.matrix)
+
     def apply(self, xs: Any) -> Any:
-        if isinstance(xs, Interval):
-            return Interval(self.apply(xs.lower), self.apply(xs.upper))
-        moved = aligned(xs)
-        for i in range(0, len(xs), ROWS):
-            moved[i : i + ROWS] = self._forward(xs[i : i + ROWS] - self.shift, self.matrix)
-        return moved
+        return cells_of(xs).mapped(lambda rows: by_blocks(self._moved, rows))
 
     def undo(self, xs: Any) -> Any:
-        if isinstance(xs, Partial | Patterned):
-            return type(xs)(self.undo(xs.value), xs.seen)
-        if isinstance(xs, Interval):
-            return Interval(self.undo(xs.lower), self.undo(xs.upper))
-        return self._forward(xs, self._inverse) + self.shift
+        return cells_of(xs).mapped(lambda z: self._forward(z, self._inverse) + self.shift)
 
     def unmixed(self, xs: Any) -> Any:
         return self.undo(xs)
 
     def move(self, x: Any) -> Any:
-        if isinstance(x, Interval):
-            return Interval(self.move(x.lower), self.move(x.upper))
-        if isinstance(x, Patterned) and self.matrix.ndim == 2:
-            return self._turned(x)[0]
-        if isinstance(x, Partial | Patterned):
-            return type(x)(self.move(x.value), x.seen)
-        return self._forward(x - self.shift, self.matrix)
+        cells = cells_of(x)
+        return cells.mixed(self.shift, self.matrix) if self.matrix.ndim == 2 else cells.mapped(self._moved)
 
     def log_slope(self, x: Any) -> Array:
-        if isinstance(x, Patterned) and self.matrix.ndim == 2:
-            return self._turned(x)[1]
-        diagonal = jnp.diag(self.matrix) if self.matrix.ndim == 2 else self.matrix
-        logs = jnp.broadcast_to(jnp.log(diagonal), jnp.shape(x.lower if isinstance(x, Interval) else complete_like(x)))
-        if isinstance(x, Interval):
-            return jnp.where(x.exact, logs, 0.0).sum()
-        return (jnp.where(x.seen, logs, 0.0) if isinstance(x, Partial | Patterned) else logs).sum()
-
-    def _turned(self, x: Patterned) -> tuple[Turned, Array]:
-        """The datum in coordinates of which the first are known, and the logarithm of its slope.
-
-        y − shift = B z, B the inverse of the matrix. With Bₛ the rows of B for the cells seen and Bₛᵀ = Q R, z is
-        Q (u, w), where Rᵀu = yₛ − shiftₛ is known and w was not seen. Q is orthogonal, so the digits that yₛ has are
-        kept, however collinear the columns are.
-        """
-        d = len(self.shift)
-        order = jnp.argsort(~x.seen, stable=True)
-        seen = x.seen[order]
-        back = jax.scipy.linalg.solve_triangular(self.matrix, jnp.eye(d), lower=True)
-        rows = jnp.where(seen[:, None], back[order], 0.0)
-        turn, factor = jnp.linalg.qr(rows.T, mode="complete")
-        factor = jnp.where(jnp.outer(seen, seen), factor, jnp.eye(d))
-        away = jnp.where(seen, (x.value - self.shift)[order], 0.0)
-        known = jax.scipy.linalg.solve_triangular(factor.T, away, lower=True)
-        return Turned(known, seen, turn), -jnp.log(jnp.abs(jnp.diag(factor))).sum()
+        cells = cells_of(x)
+        if self.matrix.ndim == 2:
+            return jnp.asarray(cells.mixed_slope(self.shift, self.matrix))
+        return jnp.where(cells.seen, jnp.broadcast_to(jnp.log(self.matrix), cells.shape), 0.0).sum()
 
     def suiting(self, xs: Any) -> AbstractFrame:
-        if self.matrix.ndim < 2 or isinstance(xs, Interval) or not np.isnan(xs).any():
+        if self.matrix.ndim < 2 or not np.isnan(xs).any():
             return self
         return Affine(self.shift, 1.0 / np.linalg.norm(np.linalg.inv(self.matrix), axis=1))
 
@@ -199,7 +167,8 @@ class Affine(AbstractFrame):
 
     def log_jacobian(self, xs: Any) -> np.ndarray | float:
         """Only what was seen exactly has a density, and so a Jacobian: Σ over those cells of log scale."""
-        exact = xs.exact if isinstance(xs, Interval) else ~np.isnan(xs)
+        cells = as_read(xs)
+        exact = np.broadcast_to(cells.seen, cells.shape)
         diagonal = np.diag(self.matrix) if self.matrix.ndim == 2 else self.matrix
         logs = np.broadcast_to(np.log(diagonal), exact.shape[1:])
         if exact.all():
@@ -224,3 +193,11 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """() of what was seen of values that are NaN where nothing was; a stand-in if that is all of them."""
     seen = ~np.isnan(values)
     return np.asarray(np.average(values[seen], weights=weights[seen]) if seen.any() else STAND_IN)
+
+
+def by_blocks(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """A function of rows, a few at a time, in memory that is not the caller's."""
+    moved = aligned(rows)
+    for i in range(0, len(rows), ROWS):
+        moved[i : i + ROWS] = function(rows[i : i + ROWS])
+    return moved

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, Partial, Patterned, Turned
+from latens.cells import Patterned, Turned, cells_of
 from latens.errors import DataError, counted
 from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
@@ -86,53 +86,52 @@ class FullNormal(AbstractGaussian):
         (c, h, precision), _ = jax.lax.scan(sweep, (c, h, precision), jnp.arange(self.d))
         return c, jnp.where(seen, h, 0.0), jnp.where(jnp.outer(seen, seen), precision, 0.0)
 
-    def log_kernel(self, potential: Array, x: Any) -> Array:
-        if isinstance(x, Turned):
-            turned = x.turn.T @ self._precision(potential[1:]) @ x.turn
-            c, h, precision = self._swept(potential[0], x.turn.T @ potential[1 : 1 + self.d], turned, x.seen)
-            return c + h @ x.value - 0.5 * x.value @ precision @ x.value
-        if not isinstance(x, Patterned):
-            return super().log_kernel(potential, x)
+    def turned_kernel(self, potential: Array, x: Turned) -> Array:
+        """Of a datum in coordinates of which the first were seen."""
+        turned = x.turn.T @ self._precision(potential[1:]) @ x.turn
+        c, h, precision = self._swept(potential[0], x.turn.T @ potential[1 : 1 + self.d], turned, x.seen)
+        return c + h @ x.value - 0.5 * x.value @ precision @ x.value
+
+    def patterned_kernel(self, potential: Array, x: Patterned) -> Array:
+        """Of a datum of which some cells were seen."""
         return self.marginal(potential, x.seen) @ self.complete(jnp.where(x.seen, x.value, 0.0))
 
     def _given(self, params: Params, x: Any) -> tuple[Array, Array]:
         """(d,) mean and (d, d) covariance given the cells seen: Σ − Σ_s (Σ_ss)⁻¹ Σ_s', 0 for those."""
         mean, covariance = params["mean"], params["covariance"]
-        seen = jnp.broadcast_to(x.seen, (self.d,)) if isinstance(x, Partial | Patterned) else jnp.ones(self.d, bool)
-        value = x.value if isinstance(x, Partial | Patterned) else x
+        seen = jnp.broadcast_to(x.seen, (self.d,))
         within = jnp.where(jnp.outer(seen, seen), covariance, jnp.eye(self.d))
         across = jnp.where(seen, covariance, 0.0)
         slope = jnp.linalg.solve(within, across.T).T
-        there = mean + slope @ jnp.where(seen, value - mean, 0.0)
-        return jnp.where(seen, value, there), covariance - slope @ across.T
+        there = mean + slope @ jnp.where(seen, x.value - mean, 0.0)
+        return jnp.where(seen, x.value, there), covariance - slope @ across.T
 
     def expected(self, params: Params, x: Any) -> Moments:
-        mean, covariance = self._given(params, x)
-        seen = x.seen if isinstance(x, Partial | Patterned) else True
-        return Moments(mean, jnp.where(seen, 0.0, jnp.diag(covariance)))
+        cells = cells_of(x)
+        mean, covariance = self._given(params, cells)
+        return Moments(mean, jnp.where(cells.seen, 0.0, jnp.diag(covariance)))
 
     def fill(self, params: Params, key: Array, x: Any) -> Array:
-        if not isinstance(x, Partial | Patterned):
-            return x
-        mean, covariance = self._given(params, x)
+        cells = cells_of(x)
+        if cells.complete:
+            return jnp.asarray(x)
+        mean, covariance = self._given(params, cells)
         values, vectors = jnp.linalg.eigh(covariance)  # singular along the cells seen
         draw = mean + vectors @ (jnp.sqrt(jnp.maximum(values, 0.0)) * jax.random.normal(key, (self.d,)))
-        return jnp.where(x.seen, x.value, draw)
+        return jnp.where(cells.seen, cells.value, draw)
 
-    def features(self, x: Any) -> Array:
-        return x.value if isinstance(x, Patterned) else super().features(x)
-
-    def observe(self, xs: np.ndarray) -> Any:
+    def unseen_as_cells(self, xs: np.ndarray) -> Any:
         seen = ~np.isnan(xs)
         if (seen == seen[:, :1]).all():
-            return super().observe(xs)
+            return super().unseen_as_cells(xs)
         return Patterned(standing_in(xs), seen)
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         rows, names = super().read(data)
-        if isinstance(rows, Interval):
-            unseen = np.isneginf(rows.lower) & np.isposinf(rows.upper)
-            row, j = np.argwhere(~rows.exact & ~unseen)[0]
+        kinds = cells_of(rows).kinds
+        half = np.any([flags for kind, flags in kinds.items() if kind != "missing"], 0)
+        if half.any():
+            row, j = np.argwhere(half)[0]
             raise DataError(
                 f"row {row}, column '{names[j]}': an interval; with a full covariance a cell is seen or missing, "
                 "since no closed form integrates several intervals at once; use covariance='diagonal', or a "
@@ -156,7 +155,7 @@ class FullNormal(AbstractGaussian):
 
     def log_densities(self, params: Params, rows: Any) -> np.ndarray:
         xs = self.observe(rows)
-        if not isinstance(xs, Patterned):
+        if cells_of(xs).patterns is None:
             return super().log_densities(params, rows)
         frame, inside = self.standard(params)
         within = Within(self, frame)

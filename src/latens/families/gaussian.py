@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.data.sets import estimable, rows_and_sets
+from latens.cells import cells_of
+from latens.data.table import rows_and_sets
 from latens.errors import ModelError
 from latens.families.exponential import AbstractExponentialFamily
 
@@ -47,7 +48,7 @@ class AbstractGaussian(AbstractExponentialFamily):
         return rows_and_sets(data, self.d)
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
-        estimable(xs, columns)
+        cells_of(xs).require(columns)
 
     def features_of(self, y: Array) -> Array:
         return y

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
-from latens.cells import numbers_in
+from latens.cells import cells_of
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.datum import AboveZero
@@ -76,7 +76,7 @@ class Exponential(AbstractExponentialFamily):
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         super().require(xs, columns)
-        values = numbers_in(xs)
+        values = cells_of(xs).numbers
         if not np.nan_to_num(values).any():
             raise DataError(
                 f"column '{columns[0]}': all values are 0, so the likelihood grows with the rate for ever; give "
@@ -149,7 +149,7 @@ class Gamma(AboveZero, AbstractExponentialFamily):
         return _GammaAbout(short(params["shape"] / params["rate"]))
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return GammaFrame(weighted_mean(numbers_in(xs), weights))
+        return GammaFrame(weighted_mean(cells_of(xs).numbers, weights))
 
     def framed(self, frame: AbstractFrame) -> AbstractFamily:
         return Reexpressed(self, frame) if isinstance(frame, GammaFrame) else self

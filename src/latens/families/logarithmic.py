@@ -6,9 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, Partial, complete_like
-from latens.families.frame import ROWS, AbstractFrame
-from latens.numerics.memory import aligned
+from latens.cells import as_read, cells_of
+from latens.families.frame import AbstractFrame, by_blocks
 from latens.numerics.space import Params
 from latens.numerics.special import positive_log
 
@@ -24,35 +23,24 @@ class Log(AbstractFrame):
     scale: Any  # ()
 
     def apply(self, xs: Any) -> Any:
-        if isinstance(xs, Interval):
-            return Interval(self.apply(xs.lower), self.apply(xs.upper))
-        moved = aligned(xs)
+        return cells_of(xs).mapped(lambda rows: by_blocks(self._precisely, rows))
+
+    def _precisely(self, rows: np.ndarray) -> np.ndarray:
         # where the logarithms hardly differ, those of a double do not tell them apart
         precise = np.longdouble if self.scale * abs(self.shift) > 1e3 else np.float64
         with np.errstate(divide="ignore", invalid="ignore"):
-            for i in range(0, len(xs), ROWS):
-                logs = np.log(np.where(xs[i : i + ROWS] <= 0, 0.0, xs[i : i + ROWS]).astype(precise))
-                moved[i : i + ROWS] = (logs - precise(self.shift)) * precise(self.scale)
-        return moved
+            logs = np.log(np.where(rows <= 0, 0.0, rows).astype(precise))
+            return np.asarray((logs - precise(self.shift)) * precise(self.scale))
 
     def undo(self, xs: Any) -> Any:
-        if isinstance(xs, Partial):
-            return Partial(self.undo(xs.value), xs.seen)
-        if isinstance(xs, Interval):
-            return Interval(self.undo(xs.lower), self.undo(xs.upper))
-        return jnp.exp(xs / self.scale + self.shift)
+        return cells_of(xs).mapped(lambda z: jnp.exp(z / self.scale + self.shift))
 
     def move(self, x: Any) -> Any:
-        if isinstance(x, Interval):
-            return Interval(self.move(x.lower), self.move(x.upper))
-        if isinstance(x, Partial):
-            return Partial(self.move(x.value), x.seen)
-        return (positive_log(x) - self.shift) * self.scale
+        return cells_of(x).mapped(lambda y: (positive_log(y) - self.shift) * self.scale)
 
     def log_slope(self, x: Any) -> Array:
-        slope = jnp.log(self.scale) - positive_log(complete_like(x))
-        seen = x.exact if isinstance(x, Interval) else x.seen if isinstance(x, Partial) else True
-        return jnp.where(seen, slope, 0.0)
+        cells = cells_of(x)
+        return jnp.where(cells.seen, jnp.log(self.scale) - positive_log(cells.value), 0.0)
 
     def enter(self, params: Params) -> Params:
         if "shape" in params:
@@ -69,8 +57,9 @@ class Log(AbstractFrame):
         return params | {"mean": mean, "variance": params["variance"] / self.scale**2}
 
     def log_jacobian(self, xs: Any) -> np.ndarray:
-        exact = xs.exact if isinstance(xs, Interval) else ~np.isnan(xs)
-        value = np.where(exact, xs.lower if isinstance(xs, Interval) else xs, 1.0)
+        cells = as_read(xs)
+        exact = np.broadcast_to(cells.seen, cells.shape)
+        value = np.where(exact, cells.ends[0], 1.0)
         return np.asarray(np.where(exact, np.log(self.scale) - np.log(value), 0.0))
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import ends_in
+from latens.cells import cells_of
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.datum import AboveZero
@@ -126,7 +126,7 @@ class Normal(AbstractExponentialFamily):
         return y[None]
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        values, weights = ends_in(xs, weights)
+        values, weights = cells_of(xs).ends_seen(weights)
         seen = ~np.isnan(values)
         if not seen.any():
             return Affine(np.asarray(0.0), np.asarray(1.0))
@@ -217,7 +217,7 @@ class LogNormal(AboveZero, AbstractExponentialFamily):
         return self.statistic(y)[:1]
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return log_frame(*ends_in(xs, weights))
+        return log_frame(*cells_of(xs).ends_seen(weights))
 
     def framed(self, frame: AbstractFrame) -> AbstractFamily:
         return Normal() if isinstance(frame, Log) else self

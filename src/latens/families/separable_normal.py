@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, Partial, as_interval, ends_in
+from latens.cells import Interval, Partial, between, cells_of
 from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
 from latens.families.frame import AbstractFrame, Affine
@@ -28,18 +28,24 @@ class AbstractSeparable(AbstractGaussian):
     def cells(self, natural: Array) -> tuple[Array, Array]:
         """The linear and the quadratic natural parameter of every cell: (d,), (d,)."""
 
-    def log_kernel(self, potential: Array, x: Any) -> Array:
-        if not isinstance(x, Partial | Interval):
-            return super().log_kernel(potential, x)
-        exact = jnp.broadcast_to(x.seen if isinstance(x, Partial) else x.exact, (self.d,))
+    def missing_kernel(self, potential: Array, x: Partial) -> Array:
+        seen = jnp.broadcast_to(x.seen, (self.d,))
+        return self._among(potential, x.value, seen, self._whole(*self.cells(potential[1:])))
+
+    def interval_kernel(self, potential: Array, x: Interval) -> Array:
         linear, square = self.cells(potential[1:])
-        whole = 0.5 * jnp.log(jnp.pi / -square) - linear**2 / (4 * square)
-        if isinstance(x, Interval):
-            variance = -0.5 / square
-            lower, upper = jnp.where(exact, -jnp.inf, x.lower), jnp.where(exact, jnp.inf, x.upper)
-            whole = whole + jnp.vectorize(scaled_mass)(lower, upper, linear * variance, variance)
-        shown = self.complete(jnp.where(exact, x.value, 0.0))
-        return potential @ shown + jnp.where(exact, 0.0, whole).sum()
+        whole, variance = self._whole(linear, square), -0.5 / square
+        lower, upper = jnp.where(x.seen, -jnp.inf, x.lower), jnp.where(x.seen, jnp.inf, x.upper)
+        within = jnp.vectorize(scaled_mass)(lower, upper, linear * variance, variance)
+        return self._among(potential, x.value, x.seen, whole + within)
+
+    @staticmethod
+    def _whole(linear: Array, square: Array) -> Array:
+        return 0.5 * jnp.log(jnp.pi / -square) - linear**2 / (4 * square)
+
+    def _among(self, potential: Array, value: Array, seen: Array, others: Array) -> Array:
+        """What the cells seen contribute, and these logarithms of integrals for the others."""
+        return potential @ self.complete(jnp.where(seen, value, 0.0)) + jnp.where(seen, 0.0, others).sum()
 
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
         inside = {"mean": np.zeros(self.d), "variance": np.ones(np.shape(params["variance"]))}
@@ -52,19 +58,12 @@ class AbstractSeparable(AbstractGaussian):
         return {name: jnp.broadcast_to(value, (self.d,)) for name, value in params.items()}
 
     def expected(self, params: Params, x: Any) -> Moments:
-        if not isinstance(x, Partial | Interval):
-            return super().expected(params, x)
-        return jax.vmap(Normal().expected)(self._each(params), x if isinstance(x, Interval) else as_interval(x))
+        return jax.vmap(Normal().expected)(self._each(params), between(x))
 
     def fill(self, params: Params, key: Array, x: Any) -> Array:
-        if not isinstance(x, Partial | Interval):
-            return x
-        keys = jax.random.split(key, self.d)
-        return jax.vmap(Normal().fill)(self._each(params), keys, x if isinstance(x, Interval) else as_interval(x))
+        return jax.vmap(Normal().fill)(self._each(params), jax.random.split(key, self.d), between(x))
 
-    def observe(self, xs: Any) -> Any:
-        if isinstance(xs, Interval) or not np.isnan(xs).any():
-            return xs
+    def unseen_as_cells(self, xs: np.ndarray) -> Partial:
         return Partial(standing_in(xs), ~np.isnan(xs))
 
 
@@ -108,7 +107,8 @@ class DiagonalNormal(AbstractSeparable):
         return params["variance"].min()
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        centre, scale, _, lack = moments(*ends_in(xs, weights), columns)
+        values, weights = cells_of(xs).ends_seen(weights)
+        centre, scale, _, lack = moments(values, weights, columns)
         return Affine(centre, 1.0 / scale, lack)
 
 
@@ -153,6 +153,7 @@ class SphericalNormal(AbstractSeparable):
         return params["variance"]
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        centre, scale, _, lack = moments(*ends_in(xs, weights), columns, constant_ok=True)
+        values, weights = cells_of(xs).ends_seen(weights)
+        centre, scale, _, lack = moments(values, weights, columns, constant_ok=True)
         # one scale for all columns: more would change what "spherical" means
         return Affine(centre, np.asarray(1.0 / np.sqrt(np.mean(scale**2))), lack)

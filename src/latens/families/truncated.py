@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Interval, Partial, as_interval, numbers_in
+from latens.cells import Interval, Partial, cells_of
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
 from latens.families.datum import AbstractDatum
@@ -128,14 +128,15 @@ class Truncated(AbstractDatum):
         # written so that a range far out in a tail keeps its digits: P(inside) is never 1 − P(outside)
         return masses[0], -inside - jnp.log1p(-jnp.expm1(whole - jax.lax.stop_gradient(whole)) * odds)
 
-    def log_kernel(self, potential: Array, x: Any) -> Array:
+    def missing_kernel(self, potential: Array, x: Partial) -> Array:
         inside, unseen = self._parts(potential)
-        if isinstance(x, Partial):
-            return jnp.where(x.seen, self.family.exact_kernel(potential, x.value), inside) + unseen
-        return self.family.log_kernel(potential, self._within(x)) + unseen
+        return jnp.where(x.seen, self.family.exact_kernel(potential, x.value), inside) + unseen
+
+    def interval_kernel(self, potential: Array, x: Interval) -> Array:
+        return self._parts(potential)[1] + self.family.interval_kernel(potential, self._within(x))
 
     def exact_kernel(self, potential: Array, y: Array) -> Array:
-        return self.family.exact_kernel(potential, y) + self._parts(potential)[1]
+        return self._parts(potential)[1] + self.family.exact_kernel(potential, y)
 
     def whole_kernel(self, potential: Array, y: Array) -> Array:
         inside, unseen = self._parts(potential)
@@ -164,11 +165,11 @@ class Truncated(AbstractDatum):
 
     def _within(self, x: Any) -> Any:
         """What the family sees of a datum: what lies in the range."""
-        if isinstance(x, Partial):
-            x = as_interval(x)
-        if not isinstance(x, Interval):
+        cells = cells_of(x)
+        if cells.complete:
             return x
-        return Interval(jnp.maximum(x.lower, self.lower), jnp.minimum(x.upper, self.upper))
+        lower, upper = cells.ends
+        return Interval(jnp.maximum(lower, self.lower), jnp.minimum(upper, self.upper))
 
     def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
         return self.family.set_moments(params, jnp.maximum(lower, self.lower), jnp.minimum(upper, self.upper))
@@ -201,8 +202,8 @@ class Truncated(AbstractDatum):
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         super().require(xs, columns)
-        values = numbers_in(xs)
-        if not isinstance(xs, Interval) and np.ptp(values[~np.isnan(values)]) == 0 and len(self.constraints) > 1:
+        values = np.concatenate(cells_of(xs).ends)
+        if np.ptp(values[~np.isnan(values)]) == 0 and len(self.constraints) > 1:
             raise DataError(f"column '{columns[0]}': all values are equal, so a truncated family cannot be estimated")
 
     def spread(self, params: Params) -> Array:

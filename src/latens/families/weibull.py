@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
-from latens.cells import Interval, Partial, as_interval, ends_in
+from latens.cells import cells_of
 from latens.families.base import AbstractFamily
 from latens.families.datum import AboveZero, AbstractDatum
 from latens.families.frame import AbstractFrame
@@ -24,6 +24,7 @@ from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, positive_log
 from latens.numerics.tails import gamma_mass
 
+FAR = (-np.inf, np.inf)
 HIGHEST = 700.0  # z beyond which eᶻ is near the end of a double: the density is 0 there
 
 
@@ -61,12 +62,10 @@ class AbstractWeibull(AbstractDatum):
 
     def row_potential(self, params: Params, x: Any, at: Params) -> Array:
         own, there = self.potential(params), jax.lax.stop_gradient(self.potential(at))
-        if not isinstance(x, Interval | Partial):
+        cells = cells_of(x)
+        if cells.complete:
             return self.exact_kernel(own, x)[None]
-        if isinstance(x, Partial):
-            x = as_interval(x)
-        lower = jnp.where(x.exact, -jnp.inf, self.log_of(x.lower))
-        upper = jnp.where(x.exact, jnp.inf, self.log_of(x.upper))
+        lower, upper = (jnp.where(cells.seen, far, self.log_of(end)) for far, end in zip(FAR, cells.ends, strict=True))
 
         def log_f(t: Array) -> Array:
             """Log-density of log y, which is log-concave with its top at log s."""
@@ -75,9 +74,9 @@ class AbstractWeibull(AbstractDatum):
 
         points, shares = nodes(log_f, lower, upper, there[1])
         only = jnp.where(jnp.arange(len(points)) == 0, 0.0, -jnp.inf)
-        value = self.log_of(x.value)
-        points = jnp.where(x.exact, value, points)
-        return _log_smallest(own, points) + jnp.where(x.exact, only + self.log_measure(value), shares)
+        value = self.log_of(cells.value)
+        points = jnp.where(cells.seen, value, points)
+        return _log_smallest(own, points) + jnp.where(cells.seen, only + self.log_measure(value), shares)
 
     def row_kernel(self, potential: Array, x: Any) -> Array:
         return logsumexp(potential)
@@ -141,7 +140,7 @@ class Weibull(AboveZero, AbstractWeibull):
         return LogNormal()
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return log_frame(*ends_in(xs, weights))
+        return log_frame(*cells_of(xs).ends_seen(weights))
 
     def framed(self, frame: AbstractFrame) -> AbstractFamily:
         return _LogWeibull() if isinstance(frame, Log) else self

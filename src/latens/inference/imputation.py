@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import OneOf, is_half_seen
-from latens.data.sets import ungroup
+from latens.cells import are_cells
 from latens.data.shapes import alike
-from latens.data.table import columns_of, ordered
+from latens.data.table import columns_of, ordered, ungroup
 from latens.engine.emmap import posteriors
 from latens.engine.problem import Problem
 from latens.errors import DataError
@@ -126,7 +125,7 @@ def impute(estimate: Estimate, data: Any, draws: int, seed: int) -> Imputation:
 
 def _known(column: Any, name: str) -> Any:
     """A column as a table of the model may hold it."""
-    if isinstance(column, OneOf) or is_half_seen(column):
+    if are_cells(column):
         return column
     entries = np.atleast_1d(np.asarray(column, dtype=object))
     if entries.ndim > 1:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import Interval, Labelled, Subset, is_half_seen, shown
+from latens.cells import are_cells, cells_of, labels_of, lengths_of, taken
 from latens.data.shapes import with_names
 from latens.engine.problem import Problem
 from latens.errors import InferenceError
@@ -22,16 +22,21 @@ def simulate(problem: Problem, params: Params, rows: np.ndarray, seed: int, *, u
     for and values are censored: nothing says where those that were seen would have been.
     """
     model = problem.given
-    if unseen and isinstance(problem.xs, Labelled):
+    if unseen and labels_of(problem.xs) is not None:
         raise InferenceError(
             "some labels are known, and the model does not say which rows come with one: new data like these "
             "cannot be drawn; draw rows instead (method='bootstrap')"
         )
     keys = jax.random.split(jax.random.key(seed), len(rows))
-    likes = jax.tree.map(lambda leaf: leaf[rows], problem.sizes)
-    draws = _draws(model, {name: jnp.asarray(v) for name, v in params.items()}, keys, likes)
+    likes, given = taken(problem.sizes, rows), {name: jnp.asarray(v) for name, v in params.items()}
+
+    def draw(keys: jax.Array, likes: Any) -> Any:
+        return _draws(model, given, keys, likes)
+
+    draws = draw(keys, likes) if lengths_of(likes) is None else likes.drawn(draw, keys)
     if unseen:
-        draws = jax.tree.map(_blank, jax.tree.map(lambda leaf: leaf[rows], problem.xs), draws, is_leaf=is_half_seen)
+        those = taken(problem.xs, rows)
+        draws = jax.tree.map(lambda x, draw: cells_of(x).blank(draw), those, draws, is_leaf=are_cells)
     found, names = model.collect(draws, problem.columns), model.labels(problem.columns)
     if isinstance(found, dict):
         return with_names(found, names)
@@ -41,13 +46,3 @@ def simulate(problem: Problem, params: Params, rows: np.ndarray, seed: int, *, u
 @jax.jit
 def _draws(model: Any, params: Params, keys: jax.Array, likes: Any) -> Any:
     return jax.vmap(model.sample, (None, 0, 0))(params, keys, likes)
-
-
-def _blank(x: Any, draw: jax.Array) -> jax.Array:
-    """The draw, NaN where the row was not seen."""
-    if isinstance(x, Interval | Subset):
-        raise InferenceError(
-            "some values are known only as intervals or sets, and the model does not say how they come to be: "
-            "new data like these cannot be drawn; draw rows instead (method='bootstrap')"
-        )
-    return jnp.where(jnp.isnan(shown(x)), jnp.nan, draw) if is_half_seen(x) else draw

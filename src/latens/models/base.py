@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.data.column import numbers
+from latens.cells import cells_of
+from latens.cells.column import numbers
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.models.rows import per_row
 from latens.numerics.modules import Module
 from latens.numerics.space import Constraints, Params, Space
-from latens.sequences import Sequences
 
 
 class Rows(NamedTuple):
@@ -131,8 +131,9 @@ class AbstractModel(Module):
 
     def read(self, data: Any) -> Rows:
         """Users' data → `Rows`: arrays, or dicts of arrays, one row per observation; NaN where a cell is missing."""
-        if isinstance(data, Sequences):
-            return Rows(data, data.columns)
+        given = cells_of(data)
+        if given.observations is not None:
+            return Rows(data, given.names)
         named = columns_of(data)
         columns = {"0": numbers(data, "0")} if named is None else {n: numbers(c, n) for n, c in named.items()}
         lengths = {len(leaf) if leaf.ndim else -1 for leaf in columns.values()}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Subset
+from latens.cells import cells_of
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame, Identity
@@ -69,7 +69,7 @@ class Different(AbstractComponents):
         try:
             read = [(family.whole, family.read(data)) for family in self.families]
             # ends of intervals as they are given, of which counts take the whole numbers, and sets if none takes ends
-            return min(read, key=lambda each: (isinstance(each[1][0], Subset), each[0]))[1]
+            return min(read, key=lambda each: (not cells_of(each[1][0]).ordered, each[0]))[1]
         except DataError as error:
             raise DataError(f"every component must be able to take every row: {error}") from None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 
 from latens.errors import ModelError, listed
-from latens.models.cells import Cells
+from latens.models.gene_counting import Cells
 
 
 def HardyWeinberg(alleles: str | Sequence[str], phenotypes: Mapping[str, str | Sequence[str]] | None = None) -> Cells:

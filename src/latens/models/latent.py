@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Labelled, without_labels
+from latens.cells import labelled, ruled_out, without_labels
 from latens.errors import ModelError
 from latens.models.base import AbstractModel
 from latens.numerics.constraints import AbstractConstraint
@@ -115,7 +115,7 @@ class Latent(AbstractModel):
         """(values,) log f(x, z | params) for each z, −∞ for those that a label rules out."""
         row = without_labels(x)
         found = jax.vmap(lambda z: _scalar(self.log_joint(params, row, z)))(jnp.asarray(self.support))
-        return jnp.where(x.allowed, found, -jnp.inf) if isinstance(x, Labelled) else found
+        return ruled_out(found, x)
 
     def posterior(self, potentials: Params, x: Any) -> Array:
         """(values,) probability of each value of the support."""
@@ -130,7 +130,7 @@ class Latent(AbstractModel):
         return dict(self.alike)
 
     def labelled(self, xs: Any, labels: np.ndarray | None) -> Any:
-        return xs if labels is None else Labelled(xs, labels)
+        return labelled(xs, labels)
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return dict(self.entries)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import Labelled, without_labels
+from latens.cells import labelled, labels_of, ruled_out, without_labels
 from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily, no_family
 from latens.families.expected import Chances, Moments
@@ -111,7 +111,7 @@ class Mixture(AbstractModel):
         if self.finite:
             return logsumexp(potentials["weights"] + self._log_kernels(potentials, x))
         own = self.components.row_kernels(potentials["components"], without_labels(x))
-        return logsumexp(potentials["weights"] + _allowed(own, x))
+        return logsumexp(potentials["weights"] + ruled_out(own, x))
 
     def evidence(self, params: Params, x: Any) -> Array:
         shared = self._shared(params)
@@ -125,7 +125,7 @@ class Mixture(AbstractModel):
 
     def _log_kernels(self, potentials: dict[str, Any], x: Any) -> Array:
         """(k,) log f_j(x), −inf for a component that the label rules out."""
-        return _allowed(self.components.log_kernels(potentials["components"], without_labels(x)), x)
+        return ruled_out(self.components.log_kernels(potentials["components"], without_labels(x)), x)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -213,8 +213,8 @@ class Mixture(AbstractModel):
         rows = without_labels(xs)
         features = _features(self, frame, rows)
         groups = partition(np.asarray(features), np.asarray(weights), self.components.k, rng, apart=apart)
-        if isinstance(xs, Labelled):
-            groups = guided(groups, np.asarray(xs.allowed))
+        if (labels := labels_of(xs)) is not None:
+            groups = guided(groups, np.asarray(labels))
         return from_groups(self, rows, jnp.asarray(groups * np.asarray(weights)[:, None]))
 
     def about(self, params: Params) -> "Mixture":
@@ -240,7 +240,7 @@ class Mixture(AbstractModel):
         return from_groups(self, without_labels(xs), jnp.repeat(weights[:, None] / k, k, 1))
 
     def labelled(self, xs: Any, labels: np.ndarray | None) -> Any:
-        return xs if labels is None else Labelled(xs, labels)
+        return labelled(xs, labels)
 
     @property
     def exchangeable(self) -> tuple[str, ...]:
@@ -298,11 +298,6 @@ class Mixture(AbstractModel):
         weights = params["weights"] if self.known is None else jnp.asarray(self.known)
         label = jax.random.categorical(first, jnp.log(weights))
         return jax.tree.map(lambda v: v[label], self.components.sample(params, second, without_labels(like)))
-
-
-def _allowed(logs: Array, x: Any) -> Array:
-    """(k,) −inf for a component that the label of the row rules out."""
-    return jnp.where(x.allowed, logs, -jnp.inf) if isinstance(x, Labelled) else logs
 
 
 @by_size()

@@ -23,7 +23,7 @@ def absent(value: Any) -> bool:
         return type(value).__name__ == "NAType"
 
 
-def cells(column: Any) -> np.ndarray:
+def as_array(column: Any) -> np.ndarray:
     """A column as an array: of its own type, or of objects, None where it has a mask."""
     if isinstance(column, np.ma.MaskedArray):
         found = column.data.astype(object)
@@ -37,7 +37,7 @@ def cells(column: Any) -> np.ndarray:
 
 def numbers(column: Any, name: str) -> np.ndarray:
     """A column as float64, NaN for every kind of missing cell, or a `DataError` naming what is no number."""
-    array = cells(column)
+    array = as_array(column)
     if array.dtype.kind in "Mm":
         raise DataError(f"column '{name}' holds {_time(array.dtype.kind == 'M')}")
     if array.dtype.kind == "c":

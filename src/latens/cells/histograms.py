@@ -1,22 +1,46 @@
 """Histograms as data."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
-from latens.cells import Interval, beyond
-from latens.data.column import numbers
-from latens.data.half_seen import interval
+from latens.cells.base import AbstractColumn
+from latens.cells.column import numbers
+from latens.cells.intervals import Interval, beyond, interval
 from latens.errors import DataError
 
+ONLY = "a histogram is data for a model of one column"
 
-@dataclass(frozen=True, eq=False)
-class Grouped:
+
+class Grouped(AbstractColumn):
     """A histogram, as `lt.grouped` makes it: the bins and how many values fell into each."""
 
     bins: Interval
     counts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.bins)
+
+    def ungrouped(self, *, whole: bool) -> tuple[Interval, np.ndarray]:
+        lower, upper = self.bins.ends
+        edges = upper[:-1]
+        twice = (edges == lower[1:]) & (edges == np.floor(edges))
+        if whole and twice.any():
+            raise DataError(
+                f"grouped: {edges[twice][0]:g} is a value that can occur, and both bins beside that edge hold it; say "
+                "closed='left' if bins are [a, b), closed='right' if they are (a, b]"
+            )
+        return self.bins, self.counts
+
+    def ends_called(self, name: str) -> NoReturn:
+        raise DataError(ONLY)
+
+    def told(self, name: str) -> NoReturn:
+        raise DataError(ONLY)
+
+    def coded(self, names: Sequence[Any], k: int, name: str) -> NoReturn:
+        raise DataError(ONLY)
 
 
 def grouped(edges: Any, counts: Any, closed: str | None = None) -> Grouped:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.data.column import numbers
+from latens.cells.column import numbers
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError, listed
 from latens.models.base import AbstractModel, Rows
