@@ -85,6 +85,6 @@ def test_rows_on_disk_give_the_same_bits(tmp_path):
     here, there = (Estimate(end.ended(lt.Status.CONVERGED)) for end in (inside, found))
     for one in (here, there):
         object.__setattr__(one.at, "distance", 0.0)
-    np.testing.assert_array_equal(here.errors(Observed()).covariance, there.errors(Observed()).covariance)
+    np.testing.assert_array_equal(Observed().once(here).covariance, Observed().once(there).covariance)
     assert logs.problem.operations > 0
     assert elsewhere.operations == pytest.approx(problem.operations, rel=0.5)

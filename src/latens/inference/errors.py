@@ -50,15 +50,15 @@ class AbstractMethod(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def errors(self, optimum: Estimate) -> Errors:
+    def errors(self, estimate: Estimate) -> Errors:
         """Covariance of all reported scalars; raises `InferenceError`."""
 
-    def once(self, optimum: Estimate) -> Errors:
+    def once(self, estimate: Estimate) -> Errors:
         """The same, worked out once for an estimate, if it does not cost more than is allowed."""
-        if self not in optimum.done:
-            self.check_cost(optimum)
-            optimum.done[self] = self.errors(optimum)
-        found: Errors = optimum.done[self]
+        if self not in estimate.done:
+            self.check_cost(estimate)
+            estimate.done[self] = self.errors(estimate)
+        found: Errors = estimate.done[self]
         return found
 
     def found(self, information: FreeInformation, covariance: np.ndarray, *notes: str) -> Errors:
@@ -66,28 +66,28 @@ class AbstractMethod(ABC):
         kept = information.delta(covariance)
         return Errors(self.name, masked(kept, information.held), notes, kept, information.held)
 
-    def evaluations(self, optimum: Estimate) -> float:
+    def evaluations(self, estimate: Estimate) -> float:
         """How many evaluations of the EM map it costs, about."""
-        return float(len(optimum.at.free))
+        return float(len(estimate.at.free))
 
-    def intervals(self, optimum: Estimate, level: float) -> np.ndarray:
+    def intervals(self, estimate: Estimate, level: float) -> np.ndarray:
         """(P, 2) lower and upper ends."""
-        found = self.once(optimum)
-        optimum.check_some(found.held)
+        found = self.once(estimate)
+        estimate.check_some(found.held)
         errors = np.sqrt(np.diag(found.covariance))
-        return wald(optimum.values, errors, optimum.problem.space.links, level)
+        return wald(estimate.values, errors, estimate.problem.space.links, level)
 
-    def check_cost(self, optimum: Estimate) -> None:
+    def check_cost(self, estimate: Estimate) -> None:
         """Raise `InferenceError` with the cost if it is more than `operations`, or than the memory."""
-        check_converged(optimum.at)
-        gigabytes = 8 * SQUARES * len(optimum.at.free) ** 2 / 1e9
+        check_converged(estimate.at)
+        gigabytes = 8 * SQUARES * len(estimate.at.free) ** 2 / 1e9
         if gigabytes > 0.8 * _memory():
             raise InferenceError(
-                f"{len(optimum.at.free):,} free parameters need about {gigabytes:,.0f} GB for their informations, "
+                f"{len(estimate.at.free):,} free parameters need about {gigabytes:,.0f} GB for their informations, "
                 f"more than this machine's {_memory():.0f}; share or restrict parameters (covariance='diagonal')"
             )
-        count = self.evaluations(optimum)
-        expected = count * optimum.operations
+        count = self.evaluations(estimate)
+        expected = count * estimate.operations
         if expected > self.operations:
             other = "" if self.name == "observed" else ", method='observed', or"
             raise InferenceError(
@@ -115,8 +115,8 @@ class Observed(AbstractMethod):
 
     name: ClassVar[str] = "observed"
 
-    def errors(self, optimum: Estimate) -> Errors:
-        information = optimum.information
+    def errors(self, estimate: Estimate) -> Errors:
+        information = estimate.information
         return self.found(information, np.linalg.inv(information.observed))
 
 
@@ -132,9 +132,9 @@ class Louis(AbstractMethod):
     name: ClassVar[str] = "louis"
 
     @double
-    def errors(self, optimum: Estimate) -> Errors:
-        information = optimum.information
-        complete, missing = complete_data(optimum.problem, optimum.at.free).louis()
+    def errors(self, estimate: Estimate) -> Errors:
+        information = estimate.information
+        complete, missing = complete_data(estimate.problem, estimate.at.free).louis()
         return self.found(information, inverse(information.reduced(complete - missing), self.name))
 
 
@@ -150,9 +150,9 @@ class Oakes(AbstractMethod):
     name: ClassVar[str] = "oakes"
 
     @double
-    def errors(self, optimum: Estimate) -> Errors:
-        information = optimum.information
-        cross = complete_data(optimum.problem, optimum.at.free).cross()
+    def errors(self, estimate: Estimate) -> Errors:
+        information = estimate.information
+        cross = complete_data(estimate.problem, estimate.at.free).cross()
         return self.found(information, inverse(information.complete - information.reduced(cross), self.name))
 
 

@@ -148,34 +148,34 @@ class Profile(AbstractMethod):
 
     name: ClassVar[str] = "profile"
 
-    def evaluations(self, optimum: Estimate) -> float:
+    def evaluations(self, estimate: Estimate) -> float:
         # about 7 runs for each end; the M-step of a pulled model is a Newton iteration
-        ends = 2 * int(optimum.problem.space.distinct.sum())
-        return 7.0 * ends * max(optimum.at.evaluations, 10)
+        ends = 2 * int(estimate.problem.space.distinct.sum())
+        return 7.0 * ends * max(estimate.at.evaluations, 10)
 
-    def errors(self, optimum: Estimate) -> Errors:
+    def errors(self, estimate: Estimate) -> Errors:
         raise InferenceError(
             "method 'profile' gives intervals, not standard errors: use fit.confidence_intervals(method='profile')"
         )
 
     @double
-    def intervals(self, optimum: Estimate, level: float) -> np.ndarray:
-        problem = optimum.problem
-        found = information(problem, optimum.at.free)
+    def intervals(self, estimate: Estimate, level: float) -> np.ndarray:
+        problem = estimate.problem
+        found = information(problem, estimate.at.free)
         moving = (found.jacobian != 0).any(1)
         if not moving.any():
             raise nothing_left((Held(np.zeros(len(moving)), ~moving, FIXED),), problem.names)
-        inside, directions = problem.space.interior(optimum.at.free, found.complete)
+        inside, directions = problem.space.interior(estimate.at.free, found.complete)
         spreads = np.where(inside, _spreads(found.along(directions)), np.inf)  # how far a boundary is nothing says
         links = problem.space.links
         shown = np.flatnonzero(problem.space.distinct & moving)
         wanted = [
-            Wanted(Reported(problem.frame, np.asarray(i)), problem.names[i], optimum.values[i], spreads[i], links[i])
+            Wanted(Reported(problem.frame, np.asarray(i)), problem.names[i], estimate.values[i], spreads[i], links[i])
             for i in shown
         ]
         out = np.full((len(moving), 2), np.nan)
-        out[shown], unfollowed = profiled(optimum, wanted, level)
-        optimum.unfollowed.update(unfollowed)
+        out[shown], unfollowed = profiled(estimate, wanted, level)
+        estimate.unfollowed.update(unfollowed)
         for i in np.flatnonzero(~problem.space.distinct):
             # a scalar that is not shown repeats one that is
             out[i] = out[min(shown, key=lambda j: np.abs(found.jacobian[j] - found.jacobian[i]).max())]
@@ -194,7 +194,7 @@ class Wanted:
 
 
 @double
-def profiled(optimum: Estimate, wanted: Sequence[Wanted], level: float) -> tuple[np.ndarray, dict[str, str]]:
+def profiled(estimate: Estimate, wanted: Sequence[Wanted], level: float) -> tuple[np.ndarray, dict[str, str]]:
     """(m, 2) the ends of the profile-likelihood intervals of scalars, NaN where one cannot be followed; and why.
 
     **Raises:** `InferenceError` if none can, or the fit turns out not to be the maximum.
@@ -204,7 +204,7 @@ def profiled(optimum: Estimate, wanted: Sequence[Wanted], level: float) -> tuple
 
     def end(wanted: Wanted, side: float) -> float:
         try:
-            return _end(optimum, wanted, side, z)
+            return _end(estimate, wanted, side, z)
         except _Unfollowed as error:
             unfollowed[wanted.name] = str(error)
             return np.nan
@@ -233,15 +233,15 @@ def _spreads(information: Information) -> np.ndarray:
 
 
 @double
-def _end(optimum: Estimate, wanted: Wanted, side: float, z: float) -> float:
+def _end(estimate: Estimate, wanted: Wanted, side: float, z: float) -> float:
     """One end of the interval of one scalar."""
-    problem, links = optimum.problem, np.array([wanted.link])
+    problem, links = estimate.problem, np.array([wanted.link])
     centre, slope = to_link(np.array([wanted.value]), links)
     bounded = wanted.link != "identity"
     scale = float(np.clip(wanted.spread * slope[0], *((1e-12, WIDE) if bounded else (1e-150, np.inf))))
-    best = problem.log_likelihood(optimum.at.free) + problem.log_prior(optimum.at.free)
+    best = problem.log_likelihood(estimate.at.free) + problem.log_prior(estimate.at.free)
     link, strength = np.asarray(LINKS.index(wanted.link)), np.asarray(PULL / scale**2 / problem.n)
-    free, ends = optimum.at.free, {0.0: (-z, float(centre[0]))}
+    free, ends = estimate.at.free, {0.0: (-z, float(centre[0]))}
 
     def excess(pull: float) -> float:
         """√deviance − z where the target is `pull` standard errors away."""

@@ -23,9 +23,9 @@ class OPG(AbstractMethod):
     name: ClassVar[str] = "opg"
 
     @double
-    def errors(self, optimum: Estimate) -> Errors:
-        information = optimum.information
-        return self.found(information, inverse(information.reduced(_products(optimum)), self.name))
+    def errors(self, estimate: Estimate) -> Errors:
+        information = estimate.information
+        return self.found(information, inverse(information.reduced(_products(estimate)), self.name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +44,13 @@ class Sandwich(AbstractMethod):
     name: ClassVar[str] = "sandwich"
 
     @double
-    def errors(self, optimum: Estimate) -> Errors:
-        information = optimum.information
+    def errors(self, estimate: Estimate) -> Errors:
+        information = estimate.information
         bread = inverse(information.observed, self.name)
         if self.clusters is None:
-            return self.found(information, bread @ information.reduced(_products(optimum)) @ bread)
-        labels, number = self._labels(optimum)
-        problem, point = optimum.problem, jnp.asarray(optimum.at.free)
+            return self.found(information, bread @ information.reduced(_products(estimate)) @ bread)
+        labels, number = self._labels(estimate)
+        problem, point = estimate.problem, jnp.asarray(estimate.at.free)
         rows = problem.rows.beside(labels, problem.weights)
         scores = np.asarray(rows.add(cluster_scores, problem.model, point, number, width=len(point)))
         meat = information.reduced(scores.T @ scores) * number / (number - 1)
@@ -59,8 +59,8 @@ class Sandwich(AbstractMethod):
             notes += ("no more clusters than free parameters: the covariance is singular",)
         return self.found(information, bread @ meat @ bread, *notes)
 
-    def _labels(self, optimum: Estimate) -> tuple[np.ndarray, int]:
-        given, problem = np.asarray(self.clusters), optimum.problem
+    def _labels(self, estimate: Estimate) -> tuple[np.ndarray, int]:
+        given, problem = np.asarray(self.clusters), estimate.problem
         if given.shape != (problem.rows_read,):
             raise DataError(
                 f"clusters have shape {given.shape}, the data have {counted(problem.rows_read, 'row')}: give one label "
@@ -72,6 +72,6 @@ class Sandwich(AbstractMethod):
         return labels, len(kinds)
 
 
-def _products(optimum: Estimate) -> np.ndarray:
-    problem, point = optimum.problem, jnp.asarray(optimum.at.free)
+def _products(estimate: Estimate) -> np.ndarray:
+    problem, point = estimate.problem, jnp.asarray(estimate.at.free)
     return np.asarray(problem.rows.add(outer_product, problem.model, point, width=len(point)))

@@ -25,7 +25,7 @@ class SEM(AbstractMethod):
 
         r_ji = [M_j(θ* with θ_i set to θ_i⁽ᵗ⁾) − M_j(θ*)] / (θ_i⁽ᵗ⁾ − θ*_i),   V = (I − R)⁻¹ I_com⁻¹
 
-    θ⁽ᵗ⁾ is a run of plain EM that comes in from beside the optimum. Two successive ratios give, by
+    θ⁽ᵗ⁾ is a run of plain EM that comes in from beside the estimate. Two successive ratios give, by
     extrapolation to a step of 0, one value of the element; the value kept is the one around which they are
     steadiest. A coordinate that EM sets right in one step has no path of its own and is stepped by halves.
 
@@ -37,14 +37,14 @@ class SEM(AbstractMethod):
     tolerance: float = 1e-9
     name: ClassVar[str] = "sem"
 
-    def evaluations(self, optimum: Estimate) -> float:
-        return 16.0 * len(optimum.at.free)
+    def evaluations(self, estimate: Estimate) -> float:
+        return 16.0 * len(estimate.at.free)
 
-    def errors(self, optimum: Estimate) -> Errors:
-        information = optimum.information
+    def errors(self, estimate: Estimate) -> Errors:
+        information = estimate.information
         scale = 1 / np.sqrt(np.diag(information.complete))
-        path = self._path(optimum, scale)
-        columns, unsteady = zip(*(self._column(optimum, path[:, i], i, scale) for i in range(len(scale))), strict=True)
+        path = self._path(estimate, scale)
+        columns, unsteady = zip(*(self._column(estimate, path[:, i], i, scale) for i in range(len(scale))), strict=True)
         rate = np.stack(columns, 1)
         worst = max(unsteady)
         if worst > 1e-2:
@@ -58,22 +58,22 @@ class SEM(AbstractMethod):
             f"elements of the rate matrix steady to {worst:.1g}",
         )
 
-    def _path(self, optimum: Estimate, scale: np.ndarray) -> np.ndarray:
+    def _path(self, estimate: Estimate, scale: np.ndarray) -> np.ndarray:
         """(T, m) distances θ⁽ᵗ⁾ − θ* of a plain run from half a complete-data standard error away."""
-        information = optimum.information
-        beside = optimum.at.free + 0.5 * information.directions @ scale
-        steps = run(optimum.problem, beside, Plain(), Stop(tolerance=0, max_steps=PATH))
-        return (np.stack([step.free for step in steps]) - optimum.at.free) @ information.coordinates.T
+        information = estimate.information
+        beside = estimate.at.free + 0.5 * information.directions @ scale
+        steps = run(estimate.problem, beside, Plain(), Stop(tolerance=0, max_steps=PATH))
+        return (np.stack([step.free for step in steps]) - estimate.at.free) @ information.coordinates.T
 
-    def _column(self, optimum: Estimate, path: np.ndarray, i: int, scale: np.ndarray) -> tuple[np.ndarray, float]:
+    def _column(self, estimate: Estimate, path: np.ndarray, i: int, scale: np.ndarray) -> tuple[np.ndarray, float]:
         """(∂M/∂θ_i in complete-data standard errors (m,), how steady it is)."""
-        information = optimum.information
-        limit = optimum.problem.step(optimum.at.free).free
+        information = estimate.information
+        limit = estimate.problem.step(estimate.at.free).free
         values: list[np.ndarray] = []
         last: tuple[float, np.ndarray] | None = None
         best, steadiness = np.zeros(len(scale)), np.full(len(scale), np.inf)
         for h in _thinned(path, scale[i]):
-            moved = optimum.problem.step(optimum.at.free + h * information.directions[:, i]).free - limit
+            moved = estimate.problem.step(estimate.at.free + h * information.directions[:, i]).free - limit
             ratio = information.coordinates @ moved / h * scale[i] / scale
             if last is not None:
                 values.append((ratio * last[0] - last[1] * h) / (last[0] - h))
@@ -110,10 +110,10 @@ class ExactSEM(AbstractMethod):
     name: ClassVar[str] = "sem-exact"
 
     @double
-    def errors(self, optimum: Estimate) -> Errors:
-        information = optimum.information
+    def errors(self, estimate: Estimate) -> Errors:
+        information = estimate.information
         scale = 1 / np.sqrt(np.diag(information.complete))
-        rate = complete_data(optimum.problem, optimum.at.free).rate()
+        rate = complete_data(estimate.problem, estimate.at.free).rate()
         within = information.coordinates @ rate @ information.directions
         return self.found(information, *_supplemented(self.name, information, within * scale / scale[:, None], scale))
 

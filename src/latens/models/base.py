@@ -14,6 +14,7 @@ from latens.cells.column import numbers
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.frame import AbstractFrame, Identity
+from latens.families.roles import AbstractRole, Covariance, Variance, units_of
 from latens.models.rows import per_row
 from latens.numerics.modules import Module
 from latens.numerics.space import Constraints, Params, Space
@@ -145,7 +146,10 @@ class AbstractModel(Module):
             if np.isinf(leaf).any():
                 row = int(np.argwhere(np.isinf(leaf))[0][0])
                 raise DataError(f"row {row}, column '{name}': infinite; this model takes numbers only")
-        return Rows(columns["0"] if named is None else columns, tuple(named or ()))
+        if named is not None:
+            return Rows(columns, tuple(columns))
+        width = int(np.prod(columns["0"].shape[1:]))
+        return Rows(columns["0"], tuple(str(j) for j in range(width)))
 
     @property
     def blocks(self) -> np.ndarray:
@@ -170,8 +174,13 @@ class AbstractModel(Module):
         return xs
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        """Coordinates of the data to compute in."""
-        return Identity()
+        """Coordinates of the data to compute in: those that the roles of the parameters allow."""
+        return units_of(self.roles, xs, weights, columns) if self.roles else Identity()
+
+    @property
+    def roles(self) -> Mapping[str, AbstractRole]:
+        """Parameter → what it is to the data, so that their units and origin do not matter to the computation."""
+        return {}
 
     def framed(self, frame: AbstractFrame) -> "AbstractModel":
         """The model as it is for data in the frame, where it holds numbers in units of the data."""
@@ -239,11 +248,15 @@ class AbstractModel(Module):
     @property
     def variances(self) -> frozenset[str]:
         """Parameters that are variances, or matrices with variances on the diagonal: reports add their roots."""
-        return frozenset()
+        return frozenset(name for name, role in self.roles.items() if isinstance(role, Variance | Covariance))
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
-        """Parameter name → names of the entries of its trailing axes, for labels."""
-        return {}
+        """Parameter name → names of the entries of its trailing axes, for labels: here those of their columns."""
+        shapes = Space(self.constraints).shapes
+        named = {name: role.axes(columns) for name, role in self.roles.items()}
+        return {
+            n: axes for n, axes in named.items() if shapes[n][len(shapes[n]) - len(axes) :] == tuple(map(len, axes))
+        }
 
     def expected(self, params: Params, given: Any, x: Any) -> Any:
         """What the parts of ONE observation are expected to be, `given` its posterior: `Moments` or `Chances`."""
