@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latens.cells.intervals import right_censored as right_censored
     from latens.comparison import choose as choose
     from latens.comparison import compare as compare
+    from latens.data.sequences import sequences as sequences
     from latens.data.text import read_cells as read_cells
     from latens.engine.accelerators.anderson import Anderson as Anderson
     from latens.engine.accelerators.auto import Auto as Auto
@@ -48,6 +49,11 @@ if TYPE_CHECKING:
     from latens.families.normal import LogNormal as LogNormal
     from latens.families.normal import Normal as Normal
     from latens.families.product import Product as Product
+    from latens.families.roles import Coefficient as Coefficient
+    from latens.families.roles import Covariance as Covariance
+    from latens.families.roles import Location as Location
+    from latens.families.roles import Scale as Scale
+    from latens.families.roles import Variance as Variance
     from latens.families.trials import Bernoulli as Bernoulli
     from latens.families.trials import Binomial as Binomial
     from latens.families.truncated import Truncated as Truncated
@@ -70,6 +76,7 @@ if TYPE_CHECKING:
     from latens.inference.sem import ExactSEM as ExactSEM
     from latens.keeping import keep_programs as keep_programs
     from latens.models.base import AbstractModel as AbstractModel
+    from latens.models.base import Rows as Rows
     from latens.models.gene_counting import Cells as Cells
     from latens.models.hardy_weinberg import HardyWeinberg as HardyWeinberg
     from latens.models.iid import IID as IID
@@ -80,6 +87,9 @@ if TYPE_CHECKING:
     from latens.numerics.constraints import Real as Real
     from latens.numerics.constraints import Unit as Unit
     from latens.numerics.simplex import Simplex as Simplex
+    from latens.numerics.special import logsumexp as logsumexp
+    from latens.numerics.special import safe_log as safe_log
+    from latens.numerics.stacked import Stacked as Stacked
     from latens.result import Fit as Fit
 
 __version__ = "0.1.0"
@@ -88,6 +98,7 @@ _HOME = {
     "cells.categories": ["one_of"],
     "cells.histograms": ["grouped"],
     "cells.intervals": ["interval", "left_censored", "right_censored"],
+    "data.sequences": ["sequences"],
     "data.text": ["read_cells"],
     "engine.accelerators.anderson": ["Anderson"],
     "engine.accelerators.auto": ["Auto"],
@@ -110,6 +121,7 @@ _HOME = {
     "families.multivariate_normal": ["MultivariateNormal"],
     "families.normal": ["LogNormal", "Normal"],
     "families.product": ["Product"],
+    "families.roles": ["Coefficient", "Covariance", "Location", "Scale", "Variance"],
     "families.trials": ["Bernoulli", "Binomial"],
     "families.truncated": ["Truncated"],
     "families.weibull": ["Weibull"],
@@ -124,7 +136,7 @@ _HOME = {
     "inference.sandwich": ["OPG", "Sandwich"],
     "inference.sem": ["SEM", "ExactSEM"],
     "result": ["Fit"],
-    "models.base": ["AbstractModel"],
+    "models.base": ["AbstractModel", "Rows"],
     "models.gene_counting": ["Cells"],
     "models.hardy_weinberg": ["HardyWeinberg"],
     "models.iid": ["IID"],
@@ -132,6 +144,8 @@ _HOME = {
     "models.mixture": ["Mixture"],
     "numerics.constraints": ["Positive", "PositiveDefinite", "Real", "Unit"],
     "numerics.simplex": ["Simplex"],
+    "numerics.special": ["logsumexp", "safe_log"],
+    "numerics.stacked": ["Stacked"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
