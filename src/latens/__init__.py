@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from latens.families.normal import LogNormal as LogNormal
     from latens.families.normal import Normal as Normal
     from latens.families.product import Product as Product
+    from latens.families.support import Support as Support
     from latens.families.trials import Bernoulli as Bernoulli
     from latens.families.trials import Binomial as Binomial
     from latens.families.truncated import Truncated as Truncated
@@ -112,6 +113,7 @@ _HOME = {
     "families.multivariate_normal": ["MultivariateNormal"],
     "families.normal": ["LogNormal", "Normal"],
     "families.product": ["Product"],
+    "families.support": ["Support"],
     "families.trials": ["Bernoulli", "Binomial"],
     "families.truncated": ["Truncated"],
     "families.weibull": ["Weibull"],

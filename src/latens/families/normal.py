@@ -12,10 +12,10 @@ from jax import Array
 from latens.cells import cells_of
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
-from latens.families.datum import AboveZero
 from latens.families.exponential import AbstractExponentialFamily
 from latens.families.frame import AbstractFrame, Affine
 from latens.families.logarithmic import Log, log_frame
+from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.trials import number
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, Positive, Real
@@ -70,6 +70,8 @@ class Normal(AbstractExponentialFamily):
     **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 13.
     """
 
+    support = FINITE
+
     variance: float | None = eqx.field(default=None, converter=number)
 
     def __check_init__(self) -> None:
@@ -110,13 +112,6 @@ class Normal(AbstractExponentialFamily):
 
     def estimate(self, mean: Array) -> Params:
         return _estimate(mean) if self.variance is None else {"mean": mean[0]}
-
-    def support(self, y: Array) -> Array:
-        return jnp.isfinite(y)
-
-    @property
-    def words(self) -> str:
-        return "a finite number"
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         variance = params["variance"] if self.variance is None else self.variance
@@ -168,7 +163,7 @@ class Normal(AbstractExponentialFamily):
         return frozenset({"variance"})
 
 
-class LogNormal(AboveZero, AbstractExponentialFamily):
+class LogNormal(AbstractExponentialFamily):
     """Log-normal distribution: log y is normal with the given mean and variance.
 
     T(y) = (log y, log² y), η = (μ/σ², −1/2σ²), h(y) = 1/y.
@@ -182,6 +177,8 @@ class LogNormal(AboveZero, AbstractExponentialFamily):
 
     **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 14.
     """
+
+    support = ABOVE_ZERO
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
