@@ -48,10 +48,6 @@ class AbstractGaussian(AbstractExponentialFamily):
         return y
 
     @property
-    def variances(self) -> frozenset[str]:
-        return frozenset(self.constraints) - {"mean"}
-
-    @property
     def pooled(self) -> frozenset[str]:
         return frozenset({"covariance", "variance"})
 

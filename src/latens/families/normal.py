@@ -18,7 +18,7 @@ from latens.families.logarithmic import Log, log_frame
 from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.trials import number
 from latens.families.within import Within
-from latens.numerics.constraints import AbstractConstraint, Positive, Real
+from latens.numerics.constraints import AbstractConstraint, Real, Variance
 from latens.numerics.masses import normal_mass
 from latens.numerics.space import Params
 from latens.numerics.special import positive_log
@@ -85,7 +85,7 @@ class Normal(AbstractExponentialFamily):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        free = {} if self.variance is not None else {"variance": Positive()}
+        free = {} if self.variance is not None else {"variance": Variance()}
         return {"mean": Real(), **free}
 
     def statistic(self, y: Array) -> Array:
@@ -155,10 +155,6 @@ class Normal(AbstractExponentialFamily):
         return params["variance"] if self.variance is None else jnp.ones(())
 
     @property
-    def variances(self) -> frozenset[str]:
-        return frozenset(self.constraints) - {"mean"}
-
-    @property
     def pooled(self) -> frozenset[str]:
         return frozenset({"variance"})
 
@@ -182,7 +178,7 @@ class LogNormal(AbstractExponentialFamily):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real(), "variance": Positive()}
+        return {"mean": Real(), "variance": Variance()}
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([jnp.log(y), jnp.log(y) ** 2])
@@ -228,10 +224,6 @@ class LogNormal(AbstractExponentialFamily):
 
     def spread(self, params: Params) -> Array:
         return params["variance"]
-
-    @property
-    def variances(self) -> frozenset[str]:
-        return frozenset(self.constraints) - {"mean"}
 
     @property
     def pooled(self) -> frozenset[str]:

@@ -215,11 +215,6 @@ class AbstractModel(Module):
         """What the degeneration of that part means, and the remedy."""
         return "the model degenerated"
 
-    @property
-    def variances(self) -> frozenset[str]:
-        """Parameters that are variances, or matrices with variances on the diagonal: reports add their roots."""
-        return frozenset()
-
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Parameter name → names of the entries of its trailing axes, for labels."""
         return {}

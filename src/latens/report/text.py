@@ -112,10 +112,10 @@ def _numbers(value: float, error: float | None, interval: np.ndarray | None, mar
 
 def deviation_names(fit: Fit) -> dict[int, str]:
     """Index of a variance → what its root, the standard deviation, is called."""
-    found = {}
+    found, squares = {}, {name for name, kind in fit.model.constraints.items() if kind.squared}
     for i in fit.shown:
         name, entry = fit.labels[i]
-        if name in fit.model.variances and fit.links[i] == "log":
+        if name in squares and fit.links[i] == "log":
             *column, kind = name.split(".")
             found[int(i)] = str(Label(".".join([*column, "sd"]), entry[:-1] if kind == "covariance" else entry))
     return found
