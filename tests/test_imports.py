@@ -70,9 +70,9 @@ Coefficient Covariance Location Rows Scale Stacked Variance logsumexp safe_log s
 Bootstrap Categorical Cells DataError ExactSEM Exponential Fit FixedPoint Gamma Geometric HardyWeinberg IID
 InferenceError Iterate LatensError Latent LogNormal Louis Mixture ModelError Multinomial MultivariateNormal
 NegativeBinomial Normal OPG Oakes Observed ParameterError ParametricBootstrap Plain Poisson Positive
-PositiveDefinite Prior Product Profile QuasiNewton Real SEM Sandwich Simplex Squarem Starts Status Stop Truncated Unit
-Weibull accelerate choose compare fit grouped h_function interval iterate keep_programs left_censored lower_bound
-one_of pool q_function read_cells right_censored testing
+PositiveDefinite Prior Product Profile QuasiNewton Real SEM Sandwich Simplex Squarem Starts Status Stop Support
+Truncated Unit Weibull accelerate choose compare fit grouped h_function interval iterate keep_programs left_censored
+lower_bound one_of pool q_function read_cells right_censored testing
 """
 
 

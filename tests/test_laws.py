@@ -149,8 +149,9 @@ class WrongExponential(lt.Exponential):
     def estimate(self, mean):
         return {"rate": (1.3 if self.fault == "estimate" else 1.0) / mean[0]}
 
-    def support(self, y):
-        return y > 1 if self.fault == "support" else y >= 0
+    @property
+    def support(self):
+        return lt.Support("a number", lambda y: y > (1 if self.fault == "support" else 0))
 
 
 @pytest.mark.parametrize("fault", ["partition", "estimate", "support"])

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from latens.families.roles import Location as Location
     from latens.families.roles import Scale as Scale
     from latens.families.roles import Variance as Variance
+    from latens.families.support import Support as Support
     from latens.families.trials import Bernoulli as Bernoulli
     from latens.families.trials import Binomial as Binomial
     from latens.families.truncated import Truncated as Truncated
@@ -122,6 +123,7 @@ _HOME = {
     "families.normal": ["LogNormal", "Normal"],
     "families.product": ["Product"],
     "families.roles": ["Coefficient", "Covariance", "Location", "Scale", "Variance"],
+    "families.support": ["Support"],
     "families.trials": ["Bernoulli", "Binomial"],
     "families.truncated": ["Truncated"],
     "families.weibull": ["Weibull"],

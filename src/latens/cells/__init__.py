@@ -12,6 +12,7 @@ import numpy as np
 from latens.cells.base import STAND_IN as STAND_IN
 from latens.cells.base import AbstractCells as AbstractCells
 from latens.cells.categories import OneOf as OneOf
+from latens.cells.categories import named_sets as named_sets
 from latens.cells.categories import one_of as one_of
 from latens.cells.exact import as_read as as_read
 from latens.cells.exact import cells_of as cells_of

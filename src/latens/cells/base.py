@@ -51,7 +51,7 @@ class AbstractCells(eqx.Module):
         """All numbers through an increasing function."""
 
     @abstractmethod
-    def log_kernel(self, family: Any, potential: Array) -> Array:
+    def log_kernel(self, family: Any, potential: Array) -> Any:
         """Log of the integral of the family's density over the set of ONE datum."""
 
     # -- of ONE datum -------------------------------------------------------------------------------
@@ -93,10 +93,9 @@ class AbstractCells(eqx.Module):
         found = jnp.clip(jnp.sinh(jax.lax.fori_loop(0, 70, halve, begin)[1]), lower, upper)
         return jnp.round(found) if family.whole else found
 
-    def features(self, family: Any) -> Array:
+    def features(self, family: Any) -> Any:
         """(q,) what distances between data are measured on when starts are sought."""
-        found: Array = family.features_of(self.middle)
-        return found
+        return family.features_of(self.middle)
 
     def holds(self, codes: Array) -> Array:
         """(k,) which of these categories the datum may be."""
@@ -172,15 +171,6 @@ class AbstractCells(eqx.Module):
                         f"column '{name}': every value seen is {word}-censored, so the likelihood has no maximum; "
                         "at least one value must be bounded on that side"
                     )
-
-    @property
-    def first_whole(self) -> Any:
-        """(n, d) the same where the numbers of the first column are whole: a set by the first and last of them."""
-        return self
-
-    def observed(self, family: Any) -> Any:
-        """Rows as read in the form in which a kernel takes them; how single cells count, the family says."""
-        return self
 
     @property
     def patterns(self) -> Any:

@@ -112,3 +112,10 @@ def one_of(sets: Iterable[Any]) -> OneOf:
                 raise DataError(f"row {row}: {member!r} is not the code of a category (0, 1, 2, ...)")
         found.append(frozenset(int(member) for member in members))
     return OneOf(tuple(found))
+
+
+def named_sets(parts: Sequence[Iterable[Any] | None]) -> OneOf:
+    """Sets of labels, of which some are texts, as sets of codes in their sorted order; None where nothing is known."""
+    labels = sorted({part for members in parts for part in members or ()}, key=str)
+    codes = {label: code for code, label in enumerate(labels)}
+    return OneOf(tuple(None if m is None else frozenset(codes[e] for e in m) for m in parts), tuple(map(str, labels)))

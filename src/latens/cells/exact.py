@@ -33,9 +33,8 @@ class Exact(AbstractCells, AbstractColumn):
     def mapped(self, function: Callable[[Any], Any]) -> Any:
         return function(self.value)
 
-    def log_kernel(self, family: Any, potential: Array) -> Array:
-        found: Array = family.exact_kernel(potential, self.value)
-        return found
+    def log_kernel(self, family: Any, potential: Array) -> Any:
+        return family.exact_kernel(potential, self.value)
 
     def moments(self, family: Any, params: Any) -> tuple[Array, Array]:
         return self.value, jnp.zeros_like(self.value)
@@ -55,15 +54,8 @@ class Exact(AbstractCells, AbstractColumn):
         return {"missing": np.zeros(self.shape, dtype=bool)}
 
     @property
-    def first_whole(self) -> Any:
-        return self.value
-
-    @property
     def to_start(self) -> Any:
         return self.value
-
-    def observed(self, family: Any) -> Any:
-        return family.unseen_as_cells(self.value) if np.isnan(self.value).any() else self.value
 
     def blank(self, draw: Array) -> Array:
         return draw

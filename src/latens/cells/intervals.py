@@ -52,16 +52,8 @@ class Interval(AbstractCells, AbstractColumn):
     def mapped(self, function: Callable[[Any], Any]) -> "Interval":
         return Interval(function(self.lower), function(self.upper))
 
-    def log_kernel(self, family: Any, potential: Array) -> Array:
-        found: Array = family.interval_kernel(potential, self)
-        return found
-
-    @property
-    def first_whole(self) -> "Interval":
-        # an end that is not whole, as of ">5", is said by the last bit of a double, which a device may round away
-        lower, upper = self.lower.copy(), self.upper.copy()
-        lower[:, 0], upper[:, 0] = np.ceil(lower[:, 0]), np.floor(upper[:, 0])
-        return Interval(lower, upper)
+    def log_kernel(self, family: Any, potential: Array) -> Any:
+        return family.interval_kernel(potential, self)
 
     def ends_called(self, name: str) -> tuple[Any, Any]:
         """Of a column of which every number was seen or nothing at all, that column twice."""

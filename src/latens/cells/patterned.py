@@ -13,9 +13,8 @@ from latens.cells.missing import AbstractHoles
 class Patterned(AbstractHoles):
     """Rows of which cells were not seen: `seen` is (n, d), or one (d,) for all rows of a group."""
 
-    def log_kernel(self, family: Any, potential: Array) -> Array:
-        found: Array = family.patterned_kernel(potential, self)
-        return found
+    def log_kernel(self, family: Any, potential: Array) -> Any:
+        return family.patterned_kernel(potential, self)
 
     def mixed(self, shift: Array, matrix: Array) -> AbstractCells:
         return self._turned(shift, matrix)[0]
@@ -54,6 +53,5 @@ class Turned(AbstractHoles):
 
     turn: Any  # (d, d), orthogonal
 
-    def log_kernel(self, family: Any, potential: Array) -> Array:
-        found: Array = family.turned_kernel(potential, self)
-        return found
+    def log_kernel(self, family: Any, potential: Array) -> Any:
+        return family.turned_kernel(potential, self)

@@ -46,9 +46,8 @@ class Subset(AbstractCells):
     def mapped(self, function: Callable[[Any], Any]) -> Any:
         return self  # codes are no numbers
 
-    def log_kernel(self, family: Any, potential: Array) -> Array:
-        found: Array = family.subset_kernel(potential, self.allowed)
-        return found
+    def log_kernel(self, family: Any, potential: Array) -> Any:
+        return family.subset_kernel(potential, self.allowed)
 
     def features(self, family: Any) -> Array:
         return jnp.asarray(self.allowed / self.allowed.sum())

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from latens.cells import OneOf, cells_of, one_of
+from latens.cells import cells_of, named_sets, one_of
 from latens.cells.column import absent, as_array
 from latens.data.text import column_of
 
@@ -13,15 +13,7 @@ def categories(column: Any, name: str) -> Any:
         return column
     entries = as_array(column)
     if entries.dtype.kind == "O" and any(isinstance(entry, set | frozenset) for entry in entries.flat):
-        return _sets(entries.ravel())
+        parts = [None if absent(e) else e if isinstance(e, set | frozenset) else {e} for e in entries.ravel()]
+        texts = any(isinstance(part, str) for members in parts for part in members or ())
+        return named_sets(parts) if texts else one_of(parts)
     return cells_of(column_of(entries, name))
-
-
-def _sets(column: Any) -> OneOf:
-    """Sets of codes, or of texts."""
-    parts = [None if absent(e) else set(e) if isinstance(e, set | frozenset) else {e} for e in column]
-    labels = sorted({part for members in parts for part in members or ()}, key=str)
-    if not any(isinstance(label, str) for label in labels):
-        return one_of(parts)
-    codes = {label: code for code, label in enumerate(labels)}
-    return OneOf(tuple(None if m is None else frozenset(codes[e] for e in m) for m in parts), tuple(map(str, labels)))

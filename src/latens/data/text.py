@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latens.cells import OneOf, beyond, interval
+from latens.cells import OneOf, beyond, interval, named_sets, one_of
 from latens.cells.column import absent, as_array, numbers
 from latens.data.table import columns_of
 from latens.errors import DataError
@@ -129,11 +129,6 @@ def _categories(texts: Sequence[str], name: str, where: str) -> OneOf:
     for row, members in enumerate(parts):
         if members is not None and "" in members:
             raise DataError(f"{where}row {row}, column '{name}': {texts[row]!r} names an empty category")
-    labels = sorted({part for members in parts if members for part in members})
-    if all(re.fullmatch(r"\d+", label) for label in labels):
-        codes = {label: int(label) for label in labels}
-        labels = []
-    else:
-        codes = {label: code for code, label in enumerate(labels)}
-    sets = tuple(None if members is None else frozenset(codes[part] for part in members) for members in parts)
-    return OneOf(sets, tuple(labels))
+    if all(re.fullmatch(r"\d+", part) for members in parts for part in members or ()):
+        return one_of([members and [int(part) for part in members] for members in parts])
+    return named_sets(parts)

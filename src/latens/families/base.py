@@ -157,11 +157,6 @@ class AbstractFamily(Module):
         """Parameters whose shared estimate is the count-weighted average of separate ones."""
         return frozenset()
 
-    @property
-    def variances(self) -> frozenset[str]:
-        """Parameters that are variances, or matrices with variances on the diagonal."""
-        return frozenset()
-
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Parameter name → names of the entries of its trailing axes, for labels."""
         return {}

@@ -12,6 +12,7 @@ from latens.cells import cells_of
 from latens.families.base import AbstractFamily
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
+from latens.families.support import Support
 from latens.families.within import Reexpressed
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
 from latens.numerics.newton import maximum
@@ -36,6 +37,8 @@ class Beta(AbstractExponentialFamily):
     **Source:** Gnanadesikan, Pinkham & Hughes (1967), Technometrics 9, 607; start of the solve:
     Johnson, Kotz & Balakrishnan (1995), Continuous Univariate Distributions 2, eq. 25.
     """
+
+    support = Support("a number strictly between 0 and 1", lambda y: (y > 0) & (y < 1))
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
@@ -82,13 +85,6 @@ class Beta(AbstractExponentialFamily):
     @property
     def recovery(self) -> tuple[str, int, float] | None:
         return ("exp", 0, 0.0)
-
-    def support(self, y: Array) -> Array:
-        return (y > 0) & (y < 1)
-
-    @property
-    def words(self) -> str:
-        return "a number strictly between 0 and 1"
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.beta(key, params["a"], params["b"])

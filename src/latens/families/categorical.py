@@ -16,6 +16,7 @@ from latens.data.table import columns_of, only_column
 from latens.errors import DataError, ModelError, listed
 from latens.families.expected import Chances
 from latens.families.exponential import AbstractExponentialFamily
+from latens.families.support import Support, is_whole
 from latens.numerics.asked import whole
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.simplex import Probabilities
@@ -108,15 +109,9 @@ class Categorical(_Simplex):
         return (jnp.arange(self.number) == y).astype(float)
 
     @property
-    def whole(self) -> bool:
-        return True
-
-    def support(self, y: Array) -> Array:
-        return (y >= 0) & (y < self.number) & (y == jnp.floor(y))
-
-    @property
-    def words(self) -> str:
-        return f"a code from 0 to {self.number - 1}"
+    def support(self) -> Support:
+        some = "" if self.k is None else f" from 0 to {self.k - 1}"
+        return Support(f"a code{some}", lambda y: is_whole(y) & (y < self.number), whole=True)
 
     def subset_kernel(self, potential: Array, allowed: Array) -> Array:
         """Of a datum that is one of some categories."""
@@ -175,13 +170,7 @@ class Multinomial(_Simplex):
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {"probabilities": (columns,)} if len(columns) == self.k else {}
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.number,)
-
-    @property
-    def takes_missing(self) -> bool:
-        return False
+    whole = False  # asked before the data tell the number of categories
 
     def statistic(self, y: Array) -> Array:
         return y
@@ -192,12 +181,10 @@ class Multinomial(_Simplex):
     def log_base(self, y: Array) -> Array:
         return gammaln(y.sum() + 1.0) - gammaln(y + 1.0).sum()
 
-    def support(self, y: Array) -> Array:
-        return jnp.all((y >= 0) & (y == jnp.floor(y)))
-
     @property
-    def words(self) -> str:
-        return f"{self.number} whole numbers of at least 0"
+    def support(self) -> Support:
+        words, shape = f"{self.number} whole numbers of at least 0", (self.number,)
+        return Support(words, lambda y: jnp.all(is_whole(y)), shape=shape, sized=True)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.multinomial(key, like.sum(), params["probabilities"])

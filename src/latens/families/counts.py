@@ -11,7 +11,8 @@ from jax.scipy.special import gammaln
 
 from latens.errors import ModelError
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
-from latens.families.trials import Probability, is_whole, number, require_positive
+from latens.families.support import COUNT, Support, is_whole
+from latens.families.trials import Probability, number, require_positive
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp
 from latens.numerics.space import Params
@@ -65,14 +66,6 @@ class Poisson(AbstractExponentialFamily):
         require_positive("Poisson", "exposure", self.exposure)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return (2,) if self.exposure is None else ()
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        return ("count", "exposure") if self.exposure is None else ()
-
-    @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
         return {"rate": Positive()}
 
@@ -112,15 +105,11 @@ class Poisson(AbstractExponentialFamily):
         return "Poisson (exposure in the second column)" if self.exposure is None else "Poisson"
 
     @property
-    def whole(self) -> bool:
-        return True
-
-    def support(self, y: Array) -> Array:
-        return is_whole(self._events(y)) & (self.count(y) > 0)
-
-    @property
-    def words(self) -> str:
-        return "a whole number of at least 0" + (" with a positive exposure" if self.exposure is None else "")
+    def support(self) -> Support:
+        if self.exposure is not None:
+            return COUNT
+        words = f"{COUNT.words} with a positive exposure"
+        return Support(words, lambda y: is_whole(y[0]) & (y[1] > 0), True, (2,), ("count", "exposure"))
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         exposure = like[1] if self.exposure is None else self.exposure
@@ -171,6 +160,8 @@ class Geometric(_Failures):
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 5.
     """
 
+    support = Support("a whole number of at least 1", lambda y: is_whole(y) & (y >= 1), whole=True)
+
     @property
     def recovery(self) -> tuple[str, int, float]:
         return ("is", 0, 1.0)
@@ -184,17 +175,6 @@ class Geometric(_Failures):
         within = jnp.where(ends, beyond - first, 1.0)
         share = jnp.where(ends, log1mexp(natural[0] * jnp.maximum(within, 0.0)), 0.0)
         return natural[0] * (first - 1.0) + share
-
-    @property
-    def whole(self) -> bool:
-        return True
-
-    def support(self, y: Array) -> Array:
-        return is_whole(y) & (y >= 1)
-
-    @property
-    def words(self) -> str:
-        return "a whole number of at least 1"
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.geometric(key, params["probability"]).astype(float)
@@ -216,6 +196,8 @@ class NegativeBinomial(_Failures):
 
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 5.
     """
+
+    support = COUNT
 
     size: float = eqx.field(converter=number, default=None)
 
@@ -248,17 +230,6 @@ class NegativeBinomial(_Failures):
         odds = jnp.log(-jnp.expm1(natural[0])) - natural[0]
         mean = self.size * jnp.exp(-odds)
         return count_mass(lambda m, above: negative_binomial_tail(m, self.count(m), odds, above), lower, upper, mean)
-
-    @property
-    def whole(self) -> bool:
-        return True
-
-    def support(self, y: Array) -> Array:
-        return is_whole(y)
-
-    @property
-    def words(self) -> str:
-        return "a whole number of at least 0"
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         p = params["probability"]

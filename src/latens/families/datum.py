@@ -15,6 +15,7 @@ from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
 from latens.families.frame import ROWS
+from latens.families.support import Support
 from latens.numerics.compiling import by_size
 from latens.numerics.precision import double
 from latens.numerics.space import Params, Space
@@ -23,8 +24,7 @@ from latens.numerics.space import Params, Space
 class AbstractDatum(AbstractFamily):
     """A family that says what one exact datum, one interval and one unseen datum contribute.
 
-    To write your own: `exact_kernel`, `whole_kernel`, `set_kernel`, `support`, `words`, and `shape` and
-    `fields` if a datum is not one number.
+    To write your own: `support`, `exact_kernel`, `whole_kernel` and `set_kernel`.
     """
 
     @abstractmethod
@@ -39,35 +39,24 @@ class AbstractDatum(AbstractFamily):
     def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
         """Log of the integral over [lower, upper], where an infinite end is open."""
 
-    @abstractmethod
-    def support(self, y: Array) -> Array:
-        """Whether y can occur: a scalar boolean."""
-
     @property
     @abstractmethod
-    def words(self) -> str:
-        """The support in words: "a number above 0"."""
+    def support(self) -> Support:
+        """What values a datum can take."""
+
+    # -- derived ------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one datum."""
-        return ()
+        return self.support.shape
 
     @property
-    def fields(self) -> tuple[str, ...]:
-        """Names of the entries of a datum, where they have names of their own."""
-        return ()
-
-    @property
-    def takes_missing(self) -> bool:
-        """Whether a datum may be wholly unseen (NaN): not if its size would then be unknown."""
-        return True
-
-    # -- derived ------------------------------------------------------------------------------------
+    def whole(self) -> bool:
+        return self.support.whole
 
     def log_kernel(self, potential: Array, x: Any) -> Array:
-        found: Array = cells_of(x).log_kernel(self, potential)
-        return found
+        return jnp.asarray(cells_of(x).log_kernel(self, potential))
 
     def missing_kernel(self, potential: Array, x: Partial) -> Array:
         """Of a datum that was seen or not."""
@@ -100,7 +89,8 @@ class AbstractDatum(AbstractFamily):
         return jnp.ravel(y)
 
     def observe(self, xs: Any) -> Any:
-        return cells_of(xs).observed(self)
+        cells = cells_of(xs)
+        return self.unseen_as_cells(xs) if cells.complete and np.isnan(xs).any() else xs
 
     def unseen_as_cells(self, xs: np.ndarray) -> Any:
         """Rows of which some are NaN as cells: here, a row was seen or it was not."""
@@ -115,10 +105,10 @@ class AbstractDatum(AbstractFamily):
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         width = int(np.prod(self.shape, dtype=int))
-        rows, names = rows_and_sets(data, width, self.fields)
+        rows, names = rows_and_sets(data, width, self.support.fields)
         self._whole_rows(rows, names)
         lower, upper = cells_of(rows).ends
-        within = cells_of(rows).first_whole if self.whole else rows
+        within = _to_whole(rows) if self.whole else rows
         xs = jax.tree.map(lambda leaf: leaf[:, 0] if self.shape == () else leaf, within)
         bad = ~self._possible(xs)
         if bad.any():
@@ -128,31 +118,31 @@ class AbstractDatum(AbstractFamily):
                 ends = f"[{lower[row, 0]:g}, {upper[row, 0]:g}]"
                 raise DataError(
                     f"row {row}, {where}: the interval {ends} holds no value that {type(self).__name__} can take "
-                    f"({self.words}); correct or remove the row"
+                    f"({self.support.words}); correct or remove the row"
                 )
             value = ", ".join(f"{v:g}" for v in lower[row])
             raise DataError(
-                f"row {row}, {where}: {value} is not {self.words}, as {type(self).__name__} requires; "
+                f"row {row}, {where}: {value} is not {self.support.words}, as {type(self).__name__} requires; "
                 "correct or remove the row"
             )
         return xs, names
 
     def _whole_rows(self, rows: Any, names: tuple[str, ...]) -> None:
         """Errors for data of which too little was seen."""
-        cells = as_read(rows)
+        cells, fields, sized = as_read(rows), self.support.fields, self.support.sized
         missing = np.asarray(cells.kinds["missing"])
-        half = ~(cells.seen | missing)[:, 1:] if self.fields and not cells.complete else np.zeros(0)
+        half = ~(cells.seen | missing)[:, 1:] if fields and not cells.complete else np.zeros(0)
         if half.any():
             row, column = np.argwhere(half)[0]
             raise DataError(f"row {row}, column '{names[column + 1]}': this must be known exactly")
-        sizes = missing[:, 1:] if self.fields else missing
+        sizes = missing[:, 1:] if fields else missing
         partly = sizes.any(1)
-        if self.takes_missing and not self.fields:
+        if not (sized or fields):
             partly &= ~missing.all(1)
         if partly.any():
             row = int(np.argmax(partly))
-            column = names[int(np.argmax(sizes[row])) + (1 if self.fields else 0)]
-            instead = ", or make all of it NaN" if self.takes_missing and not self.fields else ""
+            column = names[int(np.argmax(sizes[row])) + (1 if fields else 0)]
+            instead = "" if sized or fields else ", or make all of it NaN"
             raise DataError(
                 f"row {row}, column '{column}': NaN; {type(self).__name__} takes this part of a row only when seen: "
                 f"drop the row{instead}"
@@ -162,15 +152,14 @@ class AbstractDatum(AbstractFamily):
         cells_of(xs).require(columns[:1])
 
 
-class AboveZero(AbstractDatum):
-    """What families of positive numbers share."""
-
-    def support(self, y: Array) -> Array:
-        return y > 0
-
-    @property
-    def words(self) -> str:
-        return "a number above 0"
+def _to_whole(rows: Any) -> Any:
+    """Intervals of counts by their first and last whole number: an end that is not among them, as of ">5", is said by
+    the last bit of a double, which a device may flush or round away."""
+    if cells_of(rows).complete:
+        return rows
+    lower, upper = (end.copy() for end in rows.ends)
+    lower[:, 0], upper[:, 0] = np.ceil(lower[:, 0]), np.floor(upper[:, 0])
+    return Interval(lower, upper)
 
 
 @by_size()

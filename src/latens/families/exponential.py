@@ -24,11 +24,11 @@ class AbstractExponentialFamily(AbstractDatum):
     4. `log_partition(natural)`: A(η), a scalar; its gradient must be the mean of T per unit of c.
     5. `estimate(mean)`: the params whose mean statistic is `mean` (p,): the M-step.
     6. `sample(params, key, like)`: one draw.
-    7. `support(y)` and `words`: whether y can occur, and that set in words for error messages.
-    8. if not the default: `log_base(y)` (log h, default 0), `count(y)` (c, default 1), `shape`.
+    7. `support`: what values y can take, `lt.Support("a number above 0", lambda y: y > 0)`.
+    8. if not the default: `log_base(y)` (log h, default 0), `count(y)` (c, default 1).
     9. if data may be known only to lie in an interval: `log_mass(natural, lower, upper)`; if unseen values
-       are to be imputed: `recovery`; if they are whole numbers: `whole`; if digits matter where they are far
-       from the origin, in spreads: `about(params)`.
+       are to be imputed: `recovery`; if digits matter where they are far from the origin, in spreads:
+       `about(params)`.
 
     What you then get: densities, the M-step in any model, unseen data, starts, errors that name the
     row, and every law in `latens.testing.check_family`.

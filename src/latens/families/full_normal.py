@@ -16,7 +16,7 @@ from latens.families.frame import AbstractFrame, Affine
 from latens.families.gaussian import AbstractGaussian, standing_in
 from latens.families.moments import moments
 from latens.families.within import Within
-from latens.numerics.constraints import AbstractConstraint, PositiveDefinite, Real
+from latens.numerics.constraints import AbstractConstraint, Covariance, Real
 from latens.numerics.factor import inverse_factor
 from latens.numerics.space import Params
 
@@ -35,7 +35,7 @@ class FullNormal(AbstractGaussian):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real((self.d,)), "covariance": PositiveDefinite(self.d)}
+        return {"mean": Real((self.d,)), "covariance": Covariance(self.d)}
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {"mean": (columns,), "covariance": (columns, columns)}

@@ -13,6 +13,7 @@ from latens.cells import cells_of
 from latens.data.table import rows_and_sets
 from latens.errors import ModelError
 from latens.families.exponential import AbstractExponentialFamily
+from latens.families.support import Support
 
 
 class AbstractGaussian(AbstractExponentialFamily):
@@ -34,15 +35,8 @@ class AbstractGaussian(AbstractExponentialFamily):
         """Of covariance: full, diagonal or spherical."""
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.d,)
-
-    def support(self, y: Array) -> Array:
-        return jnp.all(jnp.isfinite(y))
-
-    @property
-    def words(self) -> str:
-        return f"{self.d} finite numbers"
+    def support(self) -> Support:
+        return Support(f"{self.d} finite numbers", lambda y: jnp.all(jnp.isfinite(y)), shape=(self.d,))
 
     def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
         return rows_and_sets(data, self.d)
@@ -52,10 +46,6 @@ class AbstractGaussian(AbstractExponentialFamily):
 
     def features_of(self, y: Array) -> Array:
         return y
-
-    @property
-    def variances(self) -> frozenset[str]:
-        return frozenset(self.constraints) - {"mean"}
 
     @property
     def pooled(self) -> frozenset[str]:

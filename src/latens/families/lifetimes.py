@@ -12,9 +12,9 @@ from jax.scipy.special import gammaln
 from latens.cells import cells_of
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
-from latens.families.datum import AboveZero
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
+from latens.families.support import ABOVE_ZERO, NOT_NEGATIVE
 from latens.families.within import Reexpressed
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.masses import log1mexp
@@ -51,6 +51,8 @@ class Exponential(AbstractExponentialFamily):
     **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 19.
     """
 
+    support = NOT_NEGATIVE
+
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
         return {"rate": Positive()}
@@ -83,18 +85,11 @@ class Exponential(AbstractExponentialFamily):
                 "the data before they were rounded"
             )
 
-    def support(self, y: Array) -> Array:
-        return y >= 0
-
-    @property
-    def words(self) -> str:
-        return "a number of at least 0"
-
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.exponential(key) / params["rate"]
 
 
-class Gamma(AboveZero, AbstractExponentialFamily):
+class Gamma(AbstractExponentialFamily):
     """Gamma distribution: f(y) = b^a y^(a−1) e^(−by) / Γ(a), y > 0.
 
     T(y) = (log y, y), η = (a, −b), A = log Γ(η₁) − η₁ log(−η₂), h(y) = 1/y. The M-step solves
@@ -109,6 +104,8 @@ class Gamma(AboveZero, AbstractExponentialFamily):
 
     **Source:** Choi & Wette (1969), Technometrics 11, 683; start of the solve: Minka (2002), eq. 8.
     """
+
+    support = ABOVE_ZERO
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:

@@ -12,13 +12,13 @@ from jax import Array
 from latens.cells import cells_of
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
-from latens.families.datum import AboveZero
 from latens.families.exponential import AbstractExponentialFamily
 from latens.families.frame import AbstractFrame, Affine
 from latens.families.logarithmic import Log, log_frame
+from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.trials import number
 from latens.families.within import Within
-from latens.numerics.constraints import AbstractConstraint, Positive, Real
+from latens.numerics.constraints import AbstractConstraint, Real, Variance
 from latens.numerics.masses import normal_mass
 from latens.numerics.space import Params
 from latens.numerics.special import positive_log
@@ -70,6 +70,8 @@ class Normal(AbstractExponentialFamily):
     **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 13.
     """
 
+    support = FINITE
+
     variance: float | None = eqx.field(default=None, converter=number)
 
     def __check_init__(self) -> None:
@@ -83,7 +85,7 @@ class Normal(AbstractExponentialFamily):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        free = {} if self.variance is not None else {"variance": Positive()}
+        free = {} if self.variance is not None else {"variance": Variance()}
         return {"mean": Real(), **free}
 
     def statistic(self, y: Array) -> Array:
@@ -110,13 +112,6 @@ class Normal(AbstractExponentialFamily):
 
     def estimate(self, mean: Array) -> Params:
         return _estimate(mean) if self.variance is None else {"mean": mean[0]}
-
-    def support(self, y: Array) -> Array:
-        return jnp.isfinite(y)
-
-    @property
-    def words(self) -> str:
-        return "a finite number"
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         variance = params["variance"] if self.variance is None else self.variance
@@ -160,15 +155,11 @@ class Normal(AbstractExponentialFamily):
         return params["variance"] if self.variance is None else jnp.ones(())
 
     @property
-    def variances(self) -> frozenset[str]:
-        return frozenset(self.constraints) - {"mean"}
-
-    @property
     def pooled(self) -> frozenset[str]:
         return frozenset({"variance"})
 
 
-class LogNormal(AboveZero, AbstractExponentialFamily):
+class LogNormal(AbstractExponentialFamily):
     """Log-normal distribution: log y is normal with the given mean and variance.
 
     T(y) = (log y, log² y), η = (μ/σ², −1/2σ²), h(y) = 1/y.
@@ -183,9 +174,11 @@ class LogNormal(AboveZero, AbstractExponentialFamily):
     **Source:** Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 14.
     """
 
+    support = ABOVE_ZERO
+
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real(), "variance": Positive()}
+        return {"mean": Real(), "variance": Variance()}
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([jnp.log(y), jnp.log(y) ** 2])
@@ -231,10 +224,6 @@ class LogNormal(AboveZero, AbstractExponentialFamily):
 
     def spread(self, params: Params) -> Array:
         return params["variance"]
-
-    @property
-    def variances(self) -> frozenset[str]:
-        return frozenset(self.constraints) - {"mean"}
 
     @property
     def pooled(self) -> frozenset[str]:

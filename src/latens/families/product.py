@@ -198,9 +198,5 @@ class Product(AbstractFamily):
     def pooled(self) -> frozenset[str]:
         return frozenset(f"{c}.{n}" for c, f in self.families.items() for n in f.pooled)
 
-    @property
-    def variances(self) -> frozenset[str]:
-        return frozenset(f"{c}.{n}" for c, f in self.families.items() for n in f.variances)
-
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {f"{c}.{n}": names for c, family in self.families.items() for n, names in family.axes([c]).items()}

@@ -17,7 +17,7 @@ from latens.families.gaussian import AbstractGaussian, standing_in
 from latens.families.moments import moments
 from latens.families.normal import Normal, scaled_mass
 from latens.families.within import Within
-from latens.numerics.constraints import AbstractConstraint, Positive, Real
+from latens.numerics.constraints import AbstractConstraint, Real, Variance
 from latens.numerics.space import Params
 
 
@@ -79,7 +79,7 @@ class DiagonalNormal(AbstractSeparable):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real((self.d,)), "variance": Positive((self.d,))}
+        return {"mean": Real((self.d,)), "variance": Variance((self.d,))}
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {"mean": (columns,), "variance": (columns,)}
@@ -124,7 +124,7 @@ class SphericalNormal(AbstractSeparable):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real((self.d,)), "variance": Positive()}
+        return {"mean": Real((self.d,)), "variance": Variance()}
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {"mean": (columns,)}

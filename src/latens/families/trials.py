@@ -12,14 +12,11 @@ from jax.scipy.special import gammaln
 
 from latens.errors import ModelError
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
+from latens.families.support import Support, is_whole
 from latens.numerics.constraints import EDGE, AbstractConstraint, Unit
 from latens.numerics.space import Params
 from latens.numerics.special import TINY, deviance, log_factorial, log_mixed, log_ratio, logsumexp, safe_log
 from latens.numerics.tails import binomial_tail, count_mass
-
-
-def is_whole(y: Array) -> Array:
-    return (y >= 0) & (y == jnp.floor(y))
 
 
 def number(known: Any) -> Any:
@@ -78,6 +75,8 @@ class Bernoulli(_Successes):
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 3.
     """
 
+    support = Support("0 or 1", lambda y: (y == 0) | (y == 1), whole=True)
+
     def statistic(self, y: Array) -> Array:
         return y[None]
 
@@ -85,17 +84,6 @@ class Bernoulli(_Successes):
         held = jnp.stack([(lower <= 0) & (upper >= 0), (lower <= 1) & (upper >= 1)])
         logs = jnp.stack([-jax.nn.softplus(natural[0]), -jax.nn.softplus(-natural[0])])
         return jnp.where(held.all(), 0.0, logsumexp(jnp.where(held, logs, -jnp.inf)))
-
-    @property
-    def whole(self) -> bool:
-        return True
-
-    def support(self, y: Array) -> Array:
-        return (y == 0) | (y == 1)
-
-    @property
-    def words(self) -> str:
-        return "0 or 1"
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.bernoulli(key, params["probability"]).astype(float)
@@ -124,14 +112,6 @@ class Binomial(_Successes):
     def __check_init__(self) -> None:
         require_positive("Binomial", "trials", self.trials)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (2,) if self.trials is None else ()
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        return ("successes", "trials") if self.trials is None else ()
-
     def _successes(self, y: Array) -> Array:
         return y[0] if self.trials is None else y
 
@@ -152,17 +132,15 @@ class Binomial(_Successes):
         return count_mass(lambda m, above: binomial_tail(m, trials, natural[0], above), *ends, mean, trials)
 
     @property
-    def whole(self) -> bool:
-        return True
+    def support(self) -> Support:
+        def holds(y: Array) -> Array:
+            trials = self.count(y)
+            return is_whole(self._successes(y)) & is_whole(trials) & (self._successes(y) <= trials) & (trials > 0)
 
-    def support(self, y: Array) -> Array:
-        trials = self.count(y)
-        return is_whole(self._successes(y)) & is_whole(trials) & (self._successes(y) <= trials) & (trials > 0)
-
-    @property
-    def words(self) -> str:
-        known = "the trials (successes, then trials)" if self.trials is None else "the trials"
-        return f"a whole number from 0 to {known}"
+        if self.trials is not None:
+            return Support("a whole number from 0 to the trials", holds, whole=True)
+        words = "a whole number from 0 to the trials (successes, then trials)"
+        return Support(words, holds, whole=True, shape=(2,), fields=("successes", "trials"))
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         trials = like[1] if self.trials is None else self.trials

@@ -14,6 +14,7 @@ from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
 from latens.families.datum import AbstractDatum
 from latens.families.frame import AbstractFrame
+from latens.families.support import Support
 from latens.families.trials import number
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
@@ -78,10 +79,6 @@ class Truncated(AbstractDatum):
 
     def about(self, params: Params) -> "Truncated":
         return eqx.tree_at(lambda truncated: truncated.family, self, self.family.about(params))
-
-    @property
-    def variances(self) -> frozenset[str]:
-        return self.family.variances
 
     @property
     def recentres(self) -> bool:
@@ -178,15 +175,12 @@ class Truncated(AbstractDatum):
         return self.family.set_moments(params, *self._range)
 
     @property
-    def whole(self) -> bool:
-        return self.family.whole
-
-    def support(self, y: Array) -> Array:
-        return self.family.support(y) & (y >= self.lower) & (y <= self.upper)
-
-    @property
-    def words(self) -> str:
-        return f"{self.family.words} from {self.lower:g} to {self.upper:g}"
+    def support(self) -> Support:
+        inside: Support = self.family.support
+        low: Any = self.lower
+        top: Any = self.upper
+        ends = "" if isinstance(low, jax.Array) else f" from {low:g} to {top:g}"  # in a computation they are not known
+        return Support(inside.words + ends, lambda y: inside(y) & (y >= low) & (y <= top), inside.whole)
 
     def features_of(self, y: Array) -> Array:
         return self.family.features_of(y)

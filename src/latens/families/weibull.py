@@ -12,11 +12,12 @@ from jax.scipy.special import gammaln
 
 from latens.cells import cells_of
 from latens.families.base import AbstractFamily
-from latens.families.datum import AboveZero, AbstractDatum
+from latens.families.datum import AbstractDatum
 from latens.families.frame import AbstractFrame
 from latens.families.lifetimes import hazard_mass
 from latens.families.logarithmic import Log, log_frame
 from latens.families.normal import LogNormal, Normal
+from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.within import AbstractInside
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.masses import nodes
@@ -111,7 +112,7 @@ def _log_smallest(potential: Array, t: Array) -> Array:
     return jnp.where(inside, jnp.log(shape) + z - jnp.exp(z), -jnp.inf)
 
 
-class Weibull(AboveZero, AbstractWeibull):
+class Weibull(AbstractWeibull):
     """Weibull distribution: f(y) = (a/s) (y/s)^(a−1) e^(−(y/s)^a), y > 0.
 
     No finite statistic serves every shape: a row's potentials are its own log-density, those of a censored
@@ -128,6 +129,8 @@ class Weibull(AboveZero, AbstractWeibull):
 
     **Source:** Kalbfleisch & Prentice (2002), The Statistical Analysis of Failure Time Data, §2.2.2.
     """
+
+    support = ABOVE_ZERO
 
     def log_of(self, y: Array) -> Array:
         return positive_log(y)
@@ -176,6 +179,8 @@ class Weibull(AboveZero, AbstractWeibull):
 class _LogWeibull(AbstractInside, AbstractWeibull):
     """The logarithm of a Weibull variable, in whose frame such data are fitted; `scale` is still that of y."""
 
+    support = FINITE
+
     def log_of(self, y: Array) -> Array:
         return y
 
@@ -185,10 +190,3 @@ class _LogWeibull(AbstractInside, AbstractWeibull):
     @property
     def proxy(self) -> AbstractFamily:
         return Normal()
-
-    def support(self, y: Array) -> Array:
-        return jnp.isfinite(y)
-
-    @property
-    def words(self) -> str:
-        return "a finite number"

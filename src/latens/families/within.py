@@ -1,6 +1,7 @@
 """A family in coordinates of its own, for data in others."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ from jax import Array
 
 from latens.families.datum import AbstractDatum
 from latens.families.frame import AbstractFrame
+from latens.families.support import Support
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
 
@@ -69,15 +71,9 @@ class Moved(AbstractInside):
         return frozenset(self.family.pooled)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.family.shape)
-
-    @property
-    def words(self) -> str:
-        return str(self.family.words)
-
-    def support(self, y: Array) -> Array:
-        return jnp.asarray(self.family.support(self.coordinates.move(y)))
+    def support(self) -> Support:
+        inside: Support = self.family.support
+        return replace(inside, holds=lambda y: inside(self.coordinates.move(y)))
 
     def about(self, params: Params) -> "Moved":
         return type(self)(self.family.about(self._enter(params)), self.coordinates)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import are_cells
-from latens.data.shapes import alike
+from latens.data.as_given import alike
 from latens.data.table import columns_of, ordered, ungroup
 from latens.engine.emmap import posteriors
 from latens.engine.problem import Problem

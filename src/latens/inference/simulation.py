@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import are_cells, cells_of, labels_of, lengths_of, taken
-from latens.data.shapes import with_names
+from latens.data.as_given import with_names
 from latens.engine.problem import Problem
 from latens.errors import InferenceError
 from latens.numerics.precision import double

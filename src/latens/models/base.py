@@ -14,7 +14,7 @@ from latens.cells.column import numbers
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.frame import AbstractFrame, Identity
-from latens.families.roles import AbstractRole, Covariance, Variance, units_of
+from latens.families.roles import AbstractRole, units_of
 from latens.models.rows import per_row
 from latens.numerics.modules import Module
 from latens.numerics.space import Constraints, Params, Space
@@ -244,11 +244,6 @@ class AbstractModel(Module):
     def ailment(self, part: int) -> str:
         """What the degeneration of that part means, and the remedy."""
         return "the model degenerated"
-
-    @property
-    def variances(self) -> frozenset[str]:
-        """Parameters that are variances, or matrices with variances on the diagonal: reports add their roots."""
-        return frozenset(name for name, role in self.roles.items() if isinstance(role, Variance | Covariance))
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Parameter name → names of the entries of its trailing axes, for labels: here those of their columns."""

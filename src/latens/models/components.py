@@ -154,11 +154,6 @@ class AbstractComponents(eqx.Module):
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         """One draw from every component, stacked."""
 
-    @property
-    @abstractmethod
-    def variances(self) -> frozenset[str]:
-        """The families' variances."""
-
     @abstractmethod
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Names of the entries of the parameters' trailing axes."""
@@ -302,10 +297,6 @@ class Alike(AbstractComponents):
 
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         return self._each(self.family.sample, params, like, jax.random.split(key, self.k))
-
-    @property
-    def variances(self) -> frozenset[str]:
-        return self.family.variances
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)

@@ -145,10 +145,6 @@ class Different(AbstractComponents):
         keys = jax.random.split(key, self.k)
         return _stacked([f.sample(self._own(params, j), keys[j], like) for j, f in enumerate(self.families)])
 
-    @property
-    def variances(self) -> frozenset[str]:
-        return frozenset(f"{j}.{n}" for j, f in enumerate(self.families) for n in f.variances)
-
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {f"{j}.{n}": a for j, f in enumerate(self.families) for n, a in f.axes(columns).items()}
 

@@ -122,10 +122,6 @@ class IID(AbstractModel):
         fewer = "" if alone else " or fewer columns, or restrict it (covariance='diagonal')"
         return collapsed("the distribution", f"give more rows{fewer}", alone=alone)
 
-    @property
-    def variances(self) -> frozenset[str]:
-        return self.family.variances
-
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)
 

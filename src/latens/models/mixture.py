@@ -272,10 +272,6 @@ class Mixture(AbstractModel):
             "fit fewer components or try other starts (starts=20)"
         )
 
-    @property
-    def variances(self) -> frozenset[str]:
-        return self.components.variances
-
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.components.axes(columns)
 

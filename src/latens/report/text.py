@@ -117,10 +117,10 @@ def _numbers(value: float, error: float | None, interval: np.ndarray | None, mar
 
 def _deviations(estimate: Estimate) -> dict[int, str]:
     """Index of a variance → what its root, the standard deviation, is called."""
-    found = {}
+    found, squares = {}, {name for name, kind in estimate.model.constraints.items() if kind.squared}
     for i in estimate.shown:
         name, entry = estimate.problem.labels[i]
-        if name in estimate.model.variances and estimate.problem.space.links[i] == "log":
+        if name in squares and estimate.problem.space.links[i] == "log":
             *column, kind = name.split(".")
             found[int(i)] = str(Label(".".join([*column, "sd"]), entry[:-1] if kind == "covariance" else entry))
     return found
