@@ -11,6 +11,7 @@ from jax import Array
 
 from latens.errors import ModelError
 from latens.families.frame import AbstractFrame, Identity
+from latens.families.roles import Roles, axes_by
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.modules import Module
 from latens.numerics.precision import double
@@ -153,13 +154,13 @@ class AbstractFamily(Module):
         return jnp.ones(())
 
     @property
-    def pooled(self) -> frozenset[str]:
-        """Parameters whose shared estimate is the count-weighted average of separate ones."""
-        return frozenset()
+    def roles(self) -> Roles:
+        """Parameter → what it is to the data: frames, names of entries and reports follow."""
+        return {}
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
-        """Parameter name → names of the entries of its trailing axes, for labels."""
-        return {}
+        """Parameter name → names of the entries of its trailing axes, for labels: here those of its role."""
+        return axes_by(self.roles, self.constraints, columns)
 
     @double
     def log_density(self, params: Params, y: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from latens.cells import STAND_IN, as_read, cells_of
+from latens.families.roles import pairs, times
 from latens.numerics.memory import aligned, own
 from latens.numerics.space import Params
 
@@ -102,24 +103,22 @@ class Identity(AbstractFrame):
 class Affine(AbstractFrame):
     """z = (y − shift) @ matrixᵀ for vectors, z = (y − shift) · scale for scalars and columns.
 
-    Acts on parameters called `mean`, `covariance` and `variance`, with any leading axes.
+    Parameters follow by their roles, with any leading axes.
     """
 
     shift: Any  # () or (d,)
     matrix: Any  # (d, d) lower triangular, or () or (d,) scales
+    roles: Any = eqx.field(static=True, converter=pairs)  # (name, role) of each parameter
     lack: str = eqx.field(static=True, default="")
 
-    def _forward(self, y: Any, matrix: Any) -> Any:
-        return y @ matrix.T if matrix.ndim == 2 else y * matrix
-
     def _moved(self, y: Any) -> Any:
-        return self._forward(y - self.shift, self.matrix)
+        return times(y - self.shift, self.matrix)
 
     def apply(self, xs: Any) -> Any:
         return cells_of(xs).mapped(lambda rows: by_blocks(self._moved, rows))
 
     def undo(self, xs: Any) -> Any:
-        return cells_of(xs).mapped(lambda z: self._forward(z, self._inverse) + self.shift)
+        return cells_of(xs).mapped(lambda z: times(z, self._inverse) + self.shift)
 
     def unmixed(self, xs: Any) -> Any:
         return self.undo(xs)
@@ -137,33 +136,20 @@ class Affine(AbstractFrame):
     def suiting(self, xs: Any) -> AbstractFrame:
         if self.matrix.ndim < 2 or not np.isnan(xs).any():
             return self
-        return Affine(self.shift, 1.0 / np.linalg.norm(np.linalg.inv(self.matrix), axis=1))
+        return Affine(self.shift, 1.0 / np.linalg.norm(np.linalg.inv(self.matrix), axis=1), self.roles)
 
     @property
     def _inverse(self) -> Array:
         matrix = jnp.asarray(self.matrix)
         return jnp.linalg.inv(matrix) if matrix.ndim == 2 else 1.0 / matrix
 
-    def _spread(self, params: Params, matrix: Array) -> Params:
-        changed = {}
-        if "covariance" in params:
-            whole = matrix if matrix.ndim == 2 else jnp.diag(matrix)
-            moved = whole @ params["covariance"] @ whole.T
-            # of nearly collinear columns even the last bit counts, so both halves must have the same
-            changed["covariance"] = (moved + jnp.swapaxes(moved, -1, -2)) / 2
-        if "variance" in params:
-            changed["variance"] = params["variance"] * matrix**2
-        return changed
-
     def enter(self, params: Params) -> Params:
         matrix = jnp.asarray(self.matrix)
-        mean = self._forward(params["mean"] - self.shift, matrix)
-        return params | {"mean": mean} | self._spread(params, matrix)
+        return params | {name: role.enter(params[name], self.shift, matrix) for name, role in self.roles}
 
     def leave(self, params: Params) -> Params:
-        back = self._inverse
-        mean = self._forward(params["mean"], back) + self.shift
-        return params | {"mean": mean} | self._spread(params, back)
+        inverse = self._inverse
+        return params | {name: role.leave(params[name], self.shift, inverse) for name, role in self.roles}
 
     def log_jacobian(self, xs: Any) -> np.ndarray | float:
         """Only what was seen exactly has a density, and so a Jacobian: Σ over those cells of log scale."""

@@ -15,8 +15,9 @@ from latens.families.expected import Moments
 from latens.families.frame import AbstractFrame, Affine
 from latens.families.gaussian import AbstractGaussian, standing_in
 from latens.families.moments import moments
+from latens.families.roles import Covariance, Location, Roles
 from latens.families.within import Within
-from latens.numerics.constraints import AbstractConstraint, Covariance, Real
+from latens.numerics.constraints import AbstractConstraint, PositiveDefinite, Real
 from latens.numerics.factor import inverse_factor
 from latens.numerics.space import Params
 
@@ -35,10 +36,11 @@ class FullNormal(AbstractGaussian):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real((self.d,)), "covariance": Covariance(self.d)}
+        return {"mean": Real((self.d,)), "covariance": PositiveDefinite(self.d)}
 
-    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
-        return {"mean": (columns,), "covariance": (columns, columns)}
+    @property
+    def roles(self) -> Roles:
+        return {"mean": Location(), "covariance": Covariance()}
 
     def _triangle(self) -> tuple[np.ndarray, np.ndarray]:
         return np.triu_indices(self.d)
@@ -151,7 +153,10 @@ class FullNormal(AbstractGaussian):
 
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
         whiten = inverse_factor(np.asarray(params["covariance"]))
-        return Affine(np.asarray(params["mean"]), whiten), {"mean": np.zeros(self.d), "covariance": np.eye(self.d)}
+        return Affine(np.asarray(params["mean"]), whiten, self.roles), {
+            "mean": np.zeros(self.d),
+            "covariance": np.eye(self.d),
+        }
 
     def log_densities(self, params: Params, rows: Any) -> np.ndarray:
         xs = self.observe(rows)
@@ -164,7 +169,7 @@ class FullNormal(AbstractGaussian):
     def about(self, params: Params) -> AbstractFamily:
         factor = jnp.linalg.cholesky(params["covariance"])
         whiten = jax.scipy.linalg.solve_triangular(factor, jnp.eye(self.d), lower=True)
-        return Within(self, Affine(params["mean"], whiten))
+        return Within(self, Affine(params["mean"], whiten, self.roles))
 
     def spread(self, params: Params) -> Array:
         values = jnp.linalg.eigvalsh(params["covariance"])
@@ -175,7 +180,7 @@ class FullNormal(AbstractGaussian):
         unseen = np.isnan(xs)
         if lack or (unseen != unseen[:, :1]).any():
             # a rotation would need the cells that are missing
-            return Affine(centre, 1.0 / scale, lack)
+            return Affine(centre, 1.0 / scale, self.roles, lack)
         try:
             factor = np.linalg.cholesky(correlation)
         except np.linalg.LinAlgError:
@@ -186,8 +191,8 @@ class FullNormal(AbstractGaussian):
                 f"{counted(int(np.count_nonzero(weights)), 'row')} seen: a full covariance cannot be estimated; drop "
                 "the column, give more rows, a prior with params, or use covariance='diagonal'"
             )
-            return Affine(centre, 1.0 / scale, lack)
-        return Affine(centre, np.linalg.inv(factor) / scale)
+            return Affine(centre, 1.0 / scale, self.roles, lack)
+        return Affine(centre, np.linalg.inv(factor) / scale, self.roles)
 
 
 def _dependent(correlation: np.ndarray) -> int:

@@ -47,10 +47,6 @@ class AbstractGaussian(AbstractExponentialFamily):
     def features_of(self, y: Array) -> Array:
         return y
 
-    @property
-    def pooled(self) -> frozenset[str]:
-        return frozenset({"covariance", "variance"})
-
 
 def standing_in(rows: np.ndarray) -> np.ndarray:
     """Rows with a value seen elsewhere in the column in place of every NaN, as a start may use them."""

@@ -15,10 +15,11 @@ from latens.families.base import AbstractFamily
 from latens.families.exponential import AbstractExponentialFamily
 from latens.families.frame import AbstractFrame, Affine
 from latens.families.logarithmic import Log, log_frame
+from latens.families.roles import Location, Roles, Variance
 from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.trials import number
 from latens.families.within import Within
-from latens.numerics.constraints import AbstractConstraint, Real, Variance
+from latens.numerics.constraints import AbstractConstraint, Positive, Real
 from latens.numerics.masses import normal_mass
 from latens.numerics.space import Params
 from latens.numerics.special import positive_log
@@ -85,7 +86,7 @@ class Normal(AbstractExponentialFamily):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        free = {} if self.variance is not None else {"variance": Variance()}
+        free = {} if self.variance is not None else {"variance": Positive()}
         return {"mean": Real(), **free}
 
     def statistic(self, y: Array) -> Array:
@@ -124,39 +125,39 @@ class Normal(AbstractExponentialFamily):
         values, weights = cells_of(xs).ends_seen(weights)
         seen = ~np.isnan(values)
         if not seen.any():
-            return Affine(np.asarray(0.0), np.asarray(1.0))
+            return Affine(np.asarray(0.0), np.asarray(1.0), self.roles)
         centre = np.average(values[seen], weights=weights[seen])
         if self.variance is not None:
-            return Affine(np.asarray(centre), np.asarray(1.0))
+            return Affine(np.asarray(centre), np.asarray(1.0), self.roles)
         away = values[seen] - centre
         most = np.abs(away).max()  # whose square may be beyond the numbers there are
         scale = most * np.sqrt(np.average((away / (most or 1.0)) ** 2, weights=weights[seen]))
         if scale > 0 and not LEAST_SQUARE < scale < 1 / LEAST_SQUARE:
-            return Affine(np.asarray(centre), np.asarray(1.0), no_square(columns[0], scale))
+            return Affine(np.asarray(centre), np.asarray(1.0), self.roles, no_square(columns[0], scale))
         if not scale > 1e-14 * abs(centre):
             lack = (
                 f"column '{columns[0]}': all values equal {centre:g}; a variance cannot be estimated from them; "
                 "give the known one, Normal(variance=...)"
             )
-            return Affine(np.asarray(centre), np.asarray(1.0), lack)
-        return Affine(np.asarray(centre), np.asarray(1.0 / scale))
+            return Affine(np.asarray(centre), np.asarray(1.0), self.roles, lack)
+        return Affine(np.asarray(centre), np.asarray(1.0 / scale), self.roles)
 
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
         inside = {"mean": np.zeros(()), "variance": np.ones(())}
         if self.variance is not None:
-            return Affine(params["mean"], np.ones(())), {"mean": inside["mean"]}
-        return Affine(params["mean"], 1.0 / np.sqrt(params["variance"])), inside
+            return Affine(params["mean"], np.ones(()), self.roles), {"mean": inside["mean"]}
+        return Affine(params["mean"], 1.0 / np.sqrt(params["variance"]), self.roles), inside
 
     def about(self, params: Params) -> AbstractFamily:
         scale = 1.0 / jnp.sqrt(params["variance"]) if self.variance is None else jnp.ones(())
-        return Within(self, Affine(params["mean"], scale))
+        return Within(self, Affine(params["mean"], scale, self.roles))
 
     def spread(self, params: Params) -> Array:
         return params["variance"] if self.variance is None else jnp.ones(())
 
     @property
-    def pooled(self) -> frozenset[str]:
-        return frozenset({"variance"})
+    def roles(self) -> Roles:
+        return {"mean": Location()} | ({} if self.variance is not None else {"variance": Variance()})
 
 
 class LogNormal(AbstractExponentialFamily):
@@ -178,7 +179,7 @@ class LogNormal(AbstractExponentialFamily):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real(), "variance": Variance()}
+        return {"mean": Real(), "variance": Positive()}
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([jnp.log(y), jnp.log(y) ** 2])
@@ -210,21 +211,21 @@ class LogNormal(AbstractExponentialFamily):
         return self.statistic(y)[:1]
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return log_frame(*cells_of(xs).ends_seen(weights))
+        return log_frame(self.roles, *cells_of(xs).ends_seen(weights))
 
     def framed(self, frame: AbstractFrame) -> AbstractFamily:
         return Normal() if isinstance(frame, Log) else self
 
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
         inside = {"mean": np.zeros(()), "variance": np.ones(())}
-        return Log(params["mean"], 1.0 / np.sqrt(params["variance"])), inside
+        return Log(params["mean"], 1.0 / np.sqrt(params["variance"]), self.roles), inside
 
     def about(self, params: Params) -> AbstractFamily:
-        return Within(Normal(), Log(params["mean"], 1.0 / jnp.sqrt(params["variance"])))
+        return Within(Normal(), Log(params["mean"], 1.0 / jnp.sqrt(params["variance"]), self.roles))
 
     def spread(self, params: Params) -> Array:
         return params["variance"]
 
     @property
-    def pooled(self) -> frozenset[str]:
-        return frozenset({"variance"})
+    def roles(self) -> Roles:
+        return {"mean": Location(), "variance": Variance()}

@@ -14,6 +14,7 @@ from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
 from latens.families.parts import ByColumn
+from latens.families.roles import Roles
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
 
@@ -195,8 +196,8 @@ class Product(AbstractFamily):
         return jnp.stack([f.spread(self._own(params, c)) for c, f in self.families.items()]).min()
 
     @property
-    def pooled(self) -> frozenset[str]:
-        return frozenset(f"{c}.{n}" for c, f in self.families.items() for n in f.pooled)
+    def roles(self) -> Roles:
+        return {f"{c}.{n}": role for c, f in self.families.items() for n, role in f.roles.items()}
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {f"{c}.{n}": names for c, family in self.families.items() for n, names in family.axes([c]).items()}

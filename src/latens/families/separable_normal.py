@@ -16,13 +16,18 @@ from latens.families.frame import AbstractFrame, Affine
 from latens.families.gaussian import AbstractGaussian, standing_in
 from latens.families.moments import moments
 from latens.families.normal import Normal, scaled_mass
+from latens.families.roles import Location, Roles, Variance
 from latens.families.within import Within
-from latens.numerics.constraints import AbstractConstraint, Real, Variance
+from latens.numerics.constraints import AbstractConstraint, Positive, Real
 from latens.numerics.space import Params
 
 
 class AbstractSeparable(AbstractGaussian):
     """An unseen cell integrates to exp(½ log(π/−η₂) − η₁²/4η₂), an interval to that times its probability."""
+
+    @property
+    def roles(self) -> Roles:
+        return {"mean": Location(), "variance": Variance()}
 
     @abstractmethod
     def cells(self, natural: Array) -> tuple[Array, Array]:
@@ -49,10 +54,10 @@ class AbstractSeparable(AbstractGaussian):
 
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
         inside = {"mean": np.zeros(self.d), "variance": np.ones(np.shape(params["variance"]))}
-        return Affine(params["mean"], 1.0 / np.sqrt(params["variance"])), inside
+        return Affine(params["mean"], 1.0 / np.sqrt(params["variance"]), self.roles), inside
 
     def about(self, params: Params) -> AbstractFamily:
-        return Within(self, Affine(params["mean"], 1.0 / jnp.sqrt(params["variance"])))
+        return Within(self, Affine(params["mean"], 1.0 / jnp.sqrt(params["variance"]), self.roles))
 
     def _each(self, params: Params) -> Params:
         return {name: jnp.broadcast_to(value, (self.d,)) for name, value in params.items()}
@@ -79,10 +84,7 @@ class DiagonalNormal(AbstractSeparable):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real((self.d,)), "variance": Variance((self.d,))}
-
-    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
-        return {"mean": (columns,), "variance": (columns,)}
+        return {"mean": Real((self.d,)), "variance": Positive((self.d,))}
 
     def statistic(self, y: Array) -> Array:
         return jnp.concatenate([y, y * y])
@@ -109,7 +111,7 @@ class DiagonalNormal(AbstractSeparable):
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         values, weights = cells_of(xs).ends_seen(weights)
         centre, scale, _, lack = moments(values, weights, columns)
-        return Affine(centre, 1.0 / scale, lack)
+        return Affine(centre, 1.0 / scale, self.roles, lack)
 
 
 class SphericalNormal(AbstractSeparable):
@@ -124,10 +126,7 @@ class SphericalNormal(AbstractSeparable):
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real((self.d,)), "variance": Variance()}
-
-    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
-        return {"mean": (columns,)}
+        return {"mean": Real((self.d,)), "variance": Positive()}
 
     def statistic(self, y: Array) -> Array:
         return jnp.concatenate([y, (y @ y)[None]])
@@ -156,4 +155,4 @@ class SphericalNormal(AbstractSeparable):
         values, weights = cells_of(xs).ends_seen(weights)
         centre, scale, _, lack = moments(values, weights, columns, constant_ok=True)
         # one scale for all columns: more would change what "spherical" means
-        return Affine(centre, np.asarray(1.0 / np.sqrt(np.mean(scale**2))), lack)
+        return Affine(centre, np.asarray(1.0 / np.sqrt(np.mean(scale**2))), self.roles, lack)

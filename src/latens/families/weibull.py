@@ -17,6 +17,7 @@ from latens.families.frame import AbstractFrame
 from latens.families.lifetimes import hazard_mass
 from latens.families.logarithmic import Log, log_frame
 from latens.families.normal import LogNormal, Normal
+from latens.families.roles import Power, Roles, Scale
 from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.within import AbstractInside
 from latens.numerics.constraints import AbstractConstraint, Positive
@@ -47,6 +48,10 @@ class AbstractWeibull(AbstractDatum):
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
         return {"shape": Positive(), "scale": Positive()}
+
+    @property
+    def roles(self) -> Roles:
+        return {"shape": Power(), "scale": Scale()}
 
     def potential(self, params: Params) -> Array:
         return jnp.stack([params["shape"], jnp.log(params["scale"])])
@@ -143,14 +148,14 @@ class Weibull(AbstractWeibull):
         return LogNormal()
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
-        return log_frame(*cells_of(xs).ends_seen(weights))
+        return log_frame(self.roles, *cells_of(xs).ends_seen(weights))
 
     def framed(self, frame: AbstractFrame) -> AbstractFamily:
         return _LogWeibull() if isinstance(frame, Log) else self
 
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
         shift = np.log(params["scale"].astype(np.longdouble))
-        return Log(shift, params["shape"]), {"shape": np.ones(()), "scale": np.ones(())}
+        return Log(shift, params["shape"], self.roles), {"shape": np.ones(()), "scale": np.ones(())}
 
     def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
         """E[Yʳ; the set] = sʳ Γ(1 + r/a; hazards at the ends): a gamma mass, since the hazard is exponential."""

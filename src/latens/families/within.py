@@ -9,6 +9,7 @@ from jax import Array
 
 from latens.families.datum import AbstractDatum
 from latens.families.frame import AbstractFrame
+from latens.families.roles import Roles
 from latens.families.support import Support
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
@@ -67,8 +68,8 @@ class Moved(AbstractInside):
         return type(self)(self.family.proxy, self.coordinates)
 
     @property
-    def pooled(self) -> frozenset[str]:
-        return frozenset(self.family.pooled)
+    def roles(self) -> Roles:
+        return dict(self.family.roles)
 
     @property
     def support(self) -> Support:

@@ -14,7 +14,8 @@ from latens.cells.column import numbers
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.frame import AbstractFrame, Identity
-from latens.families.roles import AbstractRole, units_of
+from latens.families.roles import Roles, axes_by
+from latens.families.units import units_of
 from latens.models.rows import per_row
 from latens.numerics.modules import Module
 from latens.numerics.space import Constraints, Params, Space
@@ -178,7 +179,7 @@ class AbstractModel(Module):
         return units_of(self.roles, xs, weights, columns) if self.roles else Identity()
 
     @property
-    def roles(self) -> Mapping[str, AbstractRole]:
+    def roles(self) -> Roles:
         """Parameter → what it is to the data, so that their units and origin do not matter to the computation."""
         return {}
 
@@ -247,11 +248,7 @@ class AbstractModel(Module):
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Parameter name → names of the entries of its trailing axes, for labels: here those of their columns."""
-        shapes = Space(self.constraints).shapes
-        named = {name: role.axes(columns) for name, role in self.roles.items()}
-        return {
-            n: axes for n, axes in named.items() if shapes[n][len(shapes[n]) - len(axes) :] == tuple(map(len, axes))
-        }
+        return axes_by(self.roles, self.constraints, columns)
 
     def expected(self, params: Params, given: Any, x: Any) -> Any:
         """What the parts of ONE observation are expected to be, `given` its posterior: `Moments` or `Chances`."""

@@ -13,6 +13,7 @@ from jax import Array
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
+from latens.families.roles import Roles, squared
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params, Space
 from latens.numerics.stacked import Stacked
@@ -154,6 +155,11 @@ class AbstractComponents(eqx.Module):
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         """One draw from every component, stacked."""
 
+    @property
+    @abstractmethod
+    def roles(self) -> Roles:
+        """What the families' parameters are to the data."""
+
     @abstractmethod
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Names of the entries of the parameters' trailing axes."""
@@ -208,7 +214,7 @@ class Alike(AbstractComponents):
 
     @property
     def closed(self) -> bool:
-        return self.linear and set(self.shared) <= self.family.pooled
+        return self.linear and set(self.shared) <= squared(self.family.roles)
 
     @property
     def linear(self) -> bool:
@@ -297,6 +303,10 @@ class Alike(AbstractComponents):
 
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         return self._each(self.family.sample, params, like, jax.random.split(key, self.k))
+
+    @property
+    def roles(self) -> Roles:
+        return self.family.roles
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)

@@ -13,6 +13,7 @@ from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame, Identity
 from latens.families.parts import ByComponent
+from latens.families.roles import Roles
 from latens.families.within import Moved
 from latens.models.components import AbstractComponents
 from latens.numerics.constraints import AbstractConstraint
@@ -144,6 +145,10 @@ class Different(AbstractComponents):
     def sample(self, params: Params, key: Array, like: Any) -> Any:
         keys = jax.random.split(key, self.k)
         return _stacked([f.sample(self._own(params, j), keys[j], like) for j, f in enumerate(self.families)])
+
+    @property
+    def roles(self) -> Roles:
+        return {f"{j}.{n}": role for j, f in enumerate(self.families) for n, role in f.roles.items()}
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {f"{j}.{n}": a for j, f in enumerate(self.families) for n, a in f.axes(columns).items()}

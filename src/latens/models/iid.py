@@ -10,6 +10,7 @@ from jax import Array
 from latens.cells import complete_cells
 from latens.families.base import AbstractFamily, no_family
 from latens.families.frame import AbstractFrame
+from latens.families.roles import Roles
 from latens.models.base import AbstractModel, Rows
 from latens.models.degeneration import collapsed, least_spread
 from latens.models.totals import anywhere, totals
@@ -121,6 +122,10 @@ class IID(AbstractModel):
         alone = getattr(self.family, "shape", None) == ()
         fewer = "" if alone else " or fewer columns, or restrict it (covariance='diagonal')"
         return collapsed("the distribution", f"give more rows{fewer}", alone=alone)
+
+    @property
+    def roles(self) -> Roles:
+        return self.family.roles
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)

@@ -14,6 +14,7 @@ from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily, no_family
 from latens.families.expected import Chances, Moments
 from latens.families.frame import AbstractFrame
+from latens.families.roles import Roles
 from latens.models.base import AbstractModel, Rows
 from latens.models.components import AbstractComponents, Alike
 from latens.models.degeneration import FEWEST, collapsed, least_spread
@@ -271,6 +272,10 @@ class Mixture(AbstractModel):
             f"component {part} has died: it expects fewer than {FEWEST:g} rows; "
             "fit fewer components or try other starts (starts=20)"
         )
+
+    @property
+    def roles(self) -> Roles:
+        return self.components.roles
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.components.axes(columns)

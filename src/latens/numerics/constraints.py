@@ -122,11 +122,6 @@ class AbstractConstraint(Module):
         """Per entry of the value: the scale an interval is formed on, "identity", "log" or "logit"."""
 
     @property
-    def squared(self) -> bool:
-        """Whether it is a variance, or a matrix with variances on the diagonal: reports add their roots."""
-        return False
-
-    @property
     def distinct(self) -> np.ndarray:
         """Per entry of the value: whether it is worth showing, or repeats another."""
         return np.ones(self.shape, dtype=bool)
@@ -200,12 +195,6 @@ class Positive(_Elementwise):
     @property
     def link(self) -> np.ndarray:
         return np.full(self.shape, "log")
-
-
-class Variance(Positive):
-    """A positive number that is a variance."""
-
-    squared = True
 
 
 class Unit(_Elementwise):
@@ -289,9 +278,3 @@ class PositiveDefinite(AbstractConstraint):
     @property
     def distinct(self) -> np.ndarray:
         return np.tril(np.ones((self.d, self.d), dtype=bool))
-
-
-class Covariance(PositiveDefinite):
-    """A matrix that is a covariance."""
-
-    squared = True

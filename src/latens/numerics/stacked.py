@@ -61,10 +61,6 @@ class Stacked(AbstractConstraint):
         return f"{self.each.words} in every component"
 
     @property
-    def squared(self) -> bool:
-        return self.each.squared
-
-    @property
     def link(self) -> np.ndarray:
         return np.broadcast_to(self.each.link, self.shape)
 

@@ -14,6 +14,7 @@ from latens.engine.optima import Optimum
 from latens.engine.prior import Prior
 from latens.engine.starts import Met
 from latens.errors import InferenceError, counted
+from latens.families.roles import squared
 from latens.inference.criteria import aic, bic
 from latens.inference.errors import AbstractMethod
 from latens.inference.estimate import Estimate
@@ -117,7 +118,7 @@ def _numbers(value: float, error: float | None, interval: np.ndarray | None, mar
 
 def _deviations(estimate: Estimate) -> dict[int, str]:
     """Index of a variance → what its root, the standard deviation, is called."""
-    found, squares = {}, {name for name, kind in estimate.model.constraints.items() if kind.squared}
+    found, squares = {}, squared(estimate.model.roles)
     for i in estimate.shown:
         name, entry = estimate.problem.labels[i]
         if name in squares and estimate.problem.space.links[i] == "log":
