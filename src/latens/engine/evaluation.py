@@ -1,6 +1,5 @@
 """The EM map of rows under a model: with as much care as its points turn out to take."""
 
-from copy import copy
 from typing import Any, Self
 
 import jax
@@ -10,6 +9,7 @@ from jax import Array
 
 from latens.engine.ascent import ascent
 from latens.engine.burst import Burst, burst
+from latens.engine.coordinates import AbstractCoordinates
 from latens.engine.emmap import (
     Care,
     Move,
@@ -27,13 +27,12 @@ from latens.engine.emmap import (
     value,
     with_prior,
 )
-from latens.engine.maps import AbstractMap, Step
+from latens.engine.maps import Step
 from latens.engine.prior import Prior, Seen
 from latens.engine.rows import AbstractRows, Program
 from latens.models.base import AbstractModel
 from latens.numerics.newton import Maximum
 from latens.numerics.precision import double
-from latens.numerics.space import Params, Space
 from latens.numerics.threads import one_thread_each
 
 LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which their sum has lost too much
@@ -43,7 +42,7 @@ TOGETHER = 10  # points in one program, where the call takes as long as what is 
 PASSES = 3  # over the rows that take as long as a step: forward, back, and what else there is
 
 
-class AbstractEvaluation(AbstractMap):
+class AbstractEvaluation(AbstractCoordinates):
     """What is computed at a point of the free coordinates; where the rows come from says `Problem`."""
 
     base: AbstractModel  # in the frame
@@ -55,7 +54,6 @@ class AbstractEvaluation(AbstractMap):
     quick: AbstractRows  # those that steps are computed from: in single precision, if that is asked for
     single: bool
     weights: np.ndarray
-    space: Space
     offset: float
     n: float
     spare = 0  # steps yet that the program for many points is to serve
@@ -75,7 +73,7 @@ class AbstractEvaluation(AbstractMap):
     def probe(self, free: np.ndarray, bar: float) -> Step:
         step, care = self._evaluated(free)
         # the care that it takes there is that of the copy
-        return copy(self).step(free) if care != self.care and step.log_likelihood >= bar else step
+        return self.but().step(free) if care != self.care and step.log_likelihood >= bar else step
 
     def _evaluated(self, free: np.ndarray) -> tuple[Step, Care]:
         """A step, and the care that it would have taken."""
@@ -113,9 +111,8 @@ class AbstractEvaluation(AbstractMap):
         """The same reckoned from a point in free coordinates, where it takes that; as it is elsewhere."""
         if not self.care.about:
             return self
-        other = copy(self)
-        other.model, other.pseudo = jax.device_get(recentred(self.base, free, self.before))
-        return other
+        model, pseudo = jax.device_get(recentred(self.base, free, self.before))
+        return self.but(model=model, pseudo=pseudo)
 
     @double
     def settle(self, points: list[np.ndarray]) -> None:
@@ -153,6 +150,23 @@ class AbstractEvaluation(AbstractMap):
 
     @property
     @double
+    def closed(self) -> bool:
+        """Whether the M-step is a formula, and no search."""
+        found = jax.eval_shape(lambda u: self.model.estimate(potentials_at(self.model, u)), self.centre)
+        return self.base.finite and found is not None
+
+    @property
+    def m_step(self) -> str:
+        """How Q is maximised, in words."""
+        if self.closed:
+            return "in closed form"
+        if self.base.finite:
+            return "Newton's method on the expected statistics"
+        shares = f", {' and '.join(self.base.counted)} in closed form" if self.base.counted else ""
+        return f"one Newton step on Q over the rows for each E-step (generalised EM){shares}"
+
+    @property
+    @double
     def operations(self) -> float:
         """How many one evaluation of the EM map takes, about: counted, so the same on any machine."""
         point = np.zeros(self.space.size)
@@ -160,10 +174,6 @@ class AbstractEvaluation(AbstractMap):
             return CALL + PASSES * self.rows.operations(block_value, self.base, point)
         most = np.unique(self.base.blocks, return_counts=True)[1].max(initial=0)  # directions of its Hessian
         return CALL + PASSES * (2 + most) * self.rows.operations(block_surrogate, self.base, point)
-
-    def inside(self, free: Array) -> Params:
-        """Free coordinates → params in the frame."""
-        return self.space.params(free)
 
     @double
     def health(self, free: np.ndarray) -> np.ndarray:

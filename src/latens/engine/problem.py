@@ -1,14 +1,10 @@
 """Data bound to a model, in the coordinates the computation runs in."""
 
-from copy import copy
-from functools import cached_property
 from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from latens.cells import complete_like, lengths_of, rows_in, without_labels
 from latens.data.table import frequencies, ordered, ungroup
@@ -33,27 +29,8 @@ from latens.errors import DataError, LatensError, ModelError, ParameterError, li
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
 from latens.models.latent import Latent
-from latens.numerics.chart import Chart
-from latens.numerics.compiling import once
 from latens.numerics.precision import double
-from latens.numerics.space import Label, Params, Space
-
-
-@once
-def to_free(model: AbstractModel, params: Params) -> Array:
-    """Params in the frame → free coordinates."""
-    return Space(model.constraints).free(params)
-
-
-@once
-def _entered(model: AbstractModel, frame: AbstractFrame, params: Params) -> Array:
-    return Space(model.constraints).free(frame.enter(params))
-
-
-@once
-def _to_params(model: AbstractModel, frame: AbstractFrame, free: Array) -> Params:
-    return frame.leave(Space(model.constraints).params(free))
-
+from latens.numerics.space import Space
 
 SINGLE = 1e6  # times as much rounding as in double precision, about
 
@@ -90,7 +67,6 @@ class Problem(AbstractEvaluation):
         self.base = self.model = model.framed(self.frame)
         self.row_jacobian = self.frame.log_jacobian(read.xs)
         self.space = Space(model.constraints)
-        self._chart = Chart(self.space.constraints.values())
         told = read.labels
         alike = (told is None or told.all()) and not enough  # labels, or params of a prior, tell components apart
         self.symmetry = symmetry_of(model) if alike else Symmetry({})
@@ -114,9 +90,7 @@ class Problem(AbstractEvaluation):
 
     def stored(self, rows: AbstractRows) -> "Problem":
         """The same rows, in the same frame, held elsewhere."""
-        other = copy(self)
-        other.rows = other.quick = rows
-        return other
+        return self.but(rows=rows, quick=rows)
 
     def _weigh(self, weights: np.ndarray) -> None:
         self.weights, self.n = weights, float(weights.sum())
@@ -127,10 +101,12 @@ class Problem(AbstractEvaluation):
     @double
     def part(self, rows: np.ndarray) -> "Problem":
         """The same problem on some of its rows, in the same frame."""
-        part = copy(self)
-        part.weights, part.rows_used = self.weights[rows], self.numbers[rows]
-        part.row_jacobian = np.broadcast_to(self.row_jacobian, self.weights.shape)[rows]
-        part.informative = self.informative[rows]
+        part = self.but(
+            weights=self.weights[rows],
+            rows_used=self.numbers[rows],
+            row_jacobian=np.broadcast_to(self.row_jacobian, self.weights.shape)[rows],
+            informative=self.informative[rows],
+        )
         part._store(jax.tree.map(np.asarray, self.rows.take(rows)))
         return part
 
@@ -141,18 +117,13 @@ class Problem(AbstractEvaluation):
         absent = [name for name in self.columns if isinstance(rows.xs, dict) and name not in rows.xs]
         if absent:
             raise DataError(f"column '{absent[0]}' is not in these rows, which have {listed(list(rows.xs))}")
-        other = copy(self)
-        other.frame = self.frame.suiting(rows.xs)
-        other.base = other.model = self.given.framed(other.frame)
-        n = rows_in(rows.xs)
-        other.weights, other.rows_read, other.rows_used = frequencies(None, n), n, slice(None)
-        other.row_jacobian, other.informative = other.frame.log_jacobian(rows.xs), np.ones(n, dtype=bool)
-        other._store(other.model.observe(other.frame.apply(rows.xs)))
+        frame, n = self.frame.suiting(rows.xs), rows_in(rows.xs)
+        model = self.given.framed(frame)
+        other = self.but(frame=frame, base=model, model=model, weights=frequencies(None, n), rows_read=n)
+        other.rows_used, other.informative = slice(None), np.ones(n, dtype=bool)
+        other.row_jacobian = frame.log_jacobian(rows.xs)
+        other._store(model.observe(frame.apply(rows.xs)))
         return other
-
-    def carried(self, free: np.ndarray, other: "Problem") -> np.ndarray:
-        """A point in the free coordinates that the other's frame has."""
-        return free if other.frame is self.frame else other.free(self.params(free), "params")
 
     def _load(self, xs: Any) -> Load:
         """What one row takes, by the shapes of the potentials."""
@@ -161,36 +132,20 @@ class Problem(AbstractEvaluation):
         products = sum(leaf.size for leaf in leaves) * (1 if self.model.finite else self.space.size)
         return Load(own + sum(sum(leaf.shape) for leaf in leaves), products)
 
-    @property
-    @double
-    def closed(self) -> bool:
-        """Whether the M-step is a formula, and no search."""
-        found = jax.eval_shape(lambda u: self.model.estimate(potentials_at(self.model, u)), self.centre)
-        return self.model.finite and found is not None
-
-    @property
-    def centre(self) -> Array:
-        """(p,) the origin of the free coordinates."""
-        return jnp.asarray(np.zeros(self.space.size))  # jnp.zeros would compile
-
     @double
     def reweighted(self, weights: np.ndarray) -> "Problem":
         """The same rows with other weights, in the same frame."""
-        other = copy(self)
-        other.rows = self.rows.reweighted(weights)
-        other.quick = self.quick.reweighted(weights) if self.single else other.rows
+        rows = self.rows.reweighted(weights)
+        # no program is spared for many points: there are many fits, each with few steps
+        other = self.but(rows=rows, quick=self.quick.reweighted(weights) if self.single else rows, spare=0)
         other._weigh(weights)
-        other.spare = 0  # for many fits, each with few steps
         return other
 
     @double
     def modelled(self, model: AbstractModel) -> "Problem":
         """The same rows and prior under another model with the same parameters."""
-        other = copy(self)
-        other.base = other.model = model
-        other.pseudo = self.before and self.before.statistics(model)
-        other.spare = 0  # nothing has been compiled for it
-        return other
+        pseudo = self.before and self.before.statistics(model)
+        return self.but(base=model, model=model, pseudo=pseudo, spare=0)  # nothing has been compiled for it
 
     @property
     def observations(self) -> float:
@@ -203,16 +158,6 @@ class Problem(AbstractEvaluation):
         """(n,) the numbers of the rows used."""
         return np.arange(self.rows_read)[self.rows_used]
 
-    @cached_property
-    def labels(self) -> list[Label]:
-        """Of every scalar, its parameter and its entry."""
-        return self.space.labels(self.model.axes(self.columns))
-
-    @cached_property
-    def names(self) -> list[str]:
-        """The same as texts."""
-        return list(map(str, self.labels))
-
     @property
     def sizes(self) -> Any:
         """Rows to take trials and exposures from when sampling."""
@@ -223,21 +168,6 @@ class Problem(AbstractEvaluation):
         """Rows in the frame, as `log_evidence` takes them."""
         return self.rows.take(slice(None))
 
-    @double
-    def free(self, params: Params, what: str = "start") -> np.ndarray:
-        """Users' params → free coordinates in the frame; raises `ParameterError`."""
-        return np.asarray(_entered(self.model, self.frame, self.space.check(params, what)))
-
-    def outside(self, free: Array) -> Params:
-        """Free coordinates → params as users see them."""
-        return self.frame.leave(self.space.params(free))
-
-    @double
-    def params(self, free: np.ndarray) -> dict[str, np.ndarray]:
-        """Free coordinates → params as users see them, as NumPy arrays."""
-        found = _to_params(self.model, self.frame, jnp.asarray(free))
-        return {name: np.asarray(found[name]) for name in self.space.shapes}
-
     @property
     def rounding(self) -> float:
         return noise(self.n) * (SINGLE if self.single else 1.0)
@@ -245,12 +175,6 @@ class Problem(AbstractEvaluation):
     def slack(self, best: float) -> float:
         # in units in which densities are about 1 it is a small sum of many terms
         return super().slack(max(abs(best), self.n)) * (SINGLE / 1e2 if self.single else 1.0)
-
-    def chart(self, free: np.ndarray) -> np.ndarray:
-        return self._chart.chart(free)
-
-    def unchart(self, point: np.ndarray) -> np.ndarray:
-        return self._chart.unchart(point)
 
     def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
         ill = ~((self.health(free) if health is None else health) >= 1)

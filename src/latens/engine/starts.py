@@ -7,9 +7,10 @@ from math import ceil
 import jax.numpy as jnp
 import numpy as np
 
+from latens.engine.coordinates import to_free
 from latens.engine.loop import Run
 from latens.engine.optima import LOW, Optima, Optimum
-from latens.engine.problem import Problem, to_free
+from latens.engine.problem import Problem
 from latens.engine.race import Climbs, climbs_of, race
 from latens.engine.status import Status
 from latens.engine.stop import Stop
@@ -68,11 +69,11 @@ def draw(problem: Problem, seed: int, i: int, *, random: bool = False) -> np.nda
     rng = np.random.default_rng([seed, i])
     begin = problem.model.random_start if random else problem.model.start
     params = begin(problem.xs, jnp.asarray(problem.weights), problem.frame, rng)
-    free = np.asarray(to_free(problem.model, params))
+    free = np.asarray(to_free(problem.space, params))
     if problem.before is None:
         return free
     # what too few rows do not tell, the prior does
-    given = np.asarray(to_free(problem.model, problem.before.params))
+    given = np.asarray(to_free(problem.space, problem.before.params))
     free = np.where(np.isfinite(free), free, given)
     return given if problem.ailment(free) else free
 

@@ -143,6 +143,8 @@ def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
         f"Log-likelihood  {estimate.log_likelihood:.6f}    {free}    {criteria}",
         _wrapped("Status", f"{estimate.message} {spent}{after}."),
     ]
+    if not estimate.problem.closed:
+        lines.append(_wrapped("M-step", f"{estimate.problem.m_step}."))
     if estimate.problem.prior is not None:
         lines.append(_wrapped("Prior", _prior(estimate.problem.prior, estimate.at.log_likelihood)))
     if estimate.half_seen:
