@@ -242,11 +242,9 @@ class Idle(lt.AbstractModel):
         found = self.model.estimate(stats)
         return found and found | {"idle": jnp.asarray(3.0)}
 
-    def read(self, data):
-        return self.model.read(data)
-
-    def observe(self, xs):
-        return self.model.observe(xs)
+    @property
+    def reader(self):
+        return self.model.reader
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for c in MODELS[::8]])

@@ -66,7 +66,7 @@ def test_files_are_short():
 
 PUBLIC = """
 AbstractAccelerator AbstractExponentialFamily AbstractFamily AbstractModel Anderson Auto Bernoulli Beta Binomial
-Coefficient Covariance Location Rows Scale Stacked Variance logsumexp safe_log sequences
+AbstractReader Coefficient Covariance Location Rows Scale Stacked Variance logsumexp safe_log sequences
 Bootstrap Categorical Cells DataError ExactSEM Exponential Fit FixedPoint Gamma Geometric HardyWeinberg IID
 InferenceError Iterate LatensError Latent LogNormal Louis Mixture ModelError Multinomial MultivariateNormal
 NegativeBinomial Normal OPG Oakes Observed ParameterError ParametricBootstrap Plain Poisson Positive

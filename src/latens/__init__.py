@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from latens.cells.intervals import right_censored as right_censored
     from latens.comparison import choose as choose
     from latens.comparison import compare as compare
+    from latens.data.reader import AbstractReader as AbstractReader
+    from latens.data.reader import Rows as Rows
     from latens.data.sequences import sequences as sequences
     from latens.data.text import read_cells as read_cells
     from latens.engine.accelerators.anderson import Anderson as Anderson
@@ -77,7 +79,6 @@ if TYPE_CHECKING:
     from latens.inference.sem import ExactSEM as ExactSEM
     from latens.keeping import keep_programs as keep_programs
     from latens.models.base import AbstractModel as AbstractModel
-    from latens.models.base import Rows as Rows
     from latens.models.gene_counting import Cells as Cells
     from latens.models.hardy_weinberg import HardyWeinberg as HardyWeinberg
     from latens.models.iid import IID as IID
@@ -99,6 +100,7 @@ _HOME = {
     "cells.categories": ["one_of"],
     "cells.histograms": ["grouped"],
     "cells.intervals": ["interval", "left_censored", "right_censored"],
+    "data.reader": ["AbstractReader", "Rows"],
     "data.sequences": ["sequences"],
     "data.text": ["read_cells"],
     "engine.accelerators.anderson": ["Anderson"],
@@ -138,7 +140,7 @@ _HOME = {
     "inference.sandwich": ["OPG", "Sandwich"],
     "inference.sem": ["SEM", "ExactSEM"],
     "result": ["Fit"],
-    "models.base": ["AbstractModel", "Rows"],
+    "models.base": ["AbstractModel"],
     "models.gene_counting": ["Cells"],
     "models.hardy_weinberg": ["HardyWeinberg"],
     "models.iid": ["IID"],

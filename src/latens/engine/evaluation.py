@@ -1,5 +1,6 @@
 """The EM map of rows under a model: with as much care as its points turn out to take."""
 
+from functools import cached_property
 from typing import Any, Self
 
 import jax
@@ -31,6 +32,7 @@ from latens.engine.maps import Step
 from latens.engine.prior import Prior, Seen
 from latens.engine.rows import AbstractRows, Program
 from latens.models.base import AbstractModel
+from latens.numerics.modules import same_kind
 from latens.numerics.newton import Maximum
 from latens.numerics.precision import double
 from latens.numerics.threads import one_thread_each
@@ -104,7 +106,14 @@ class AbstractEvaluation(AbstractCoordinates):
     def _careful(self, size: float, *, known: bool = True) -> Care:
         """What a step would have taken that turned out so."""
         lost = not size <= (LARGE_SINGLE if self.single else LARGE)
-        return Care(self.care.about or (lost and self.base.recentres), self.care.forward or not known)
+        return Care(self.care.about or (lost and self.recentres), self.care.forward or not known)
+
+    @cached_property
+    @double
+    def recentres(self) -> bool:
+        """Whether anything of the model can be reckoned from a point."""
+        found = jax.eval_shape(lambda u: self.base.about(self.space.params(u)), self.centre)
+        return not same_kind(found, self.base)
 
     @double
     def about(self, free: np.ndarray) -> Self:

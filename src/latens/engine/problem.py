@@ -70,7 +70,7 @@ class Problem(AbstractEvaluation):
         told = read.labels
         alike = (told is None or told.all()) and not enough  # labels, or params of a prior, tell components apart
         self.symmetry = symmetry_of(model) if alike else Symmetry({})
-        self._store(model.labelled(model.observe(self.frame.apply(read.xs)), told))
+        self._store(model.labelled(model.reader.observe(self.frame.apply(read.xs)), told))
         self.informative = read.informative
         before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
         self.before: Seen | None = jax.device_get(before)  # arrays of JAX would lose half of their bits when pickled
@@ -78,7 +78,7 @@ class Problem(AbstractEvaluation):
         if isinstance(model, Latent) or written_elsewhere(model):
             tried(self.model, self.xs)
         if not model.finite:
-            self.care = Care(about=model.recentres)  # no statistics would tell
+            self.care = Care(about=self.recentres)  # no statistics would tell
 
     def _store(self, moved: Any) -> None:
         """Put rows in the frame where they are computed with."""
@@ -113,7 +113,7 @@ class Problem(AbstractEvaluation):
     @double
     def elsewhere(self, data: Any) -> "Problem":
         """Other rows, each of weight 1; `carried` takes free coordinates there."""
-        rows = self.given.read(ungroup(ordered(data, self.columns), whole=self.given.whole)[0])
+        rows = self.given.reader.read(ungroup(ordered(data, self.columns), whole=self.given.reader.whole)[0])
         absent = [name for name in self.columns if isinstance(rows.xs, dict) and name not in rows.xs]
         if absent:
             raise DataError(f"column '{absent[0]}' is not in these rows, which have {listed(list(rows.xs))}")
@@ -122,7 +122,7 @@ class Problem(AbstractEvaluation):
         other = self.but(frame=frame, base=model, model=model, weights=frequencies(None, n), rows_read=n)
         other.rows_used, other.informative = slice(None), np.ones(n, dtype=bool)
         other.row_jacobian = frame.log_jacobian(rows.xs)
-        other._store(model.observe(frame.apply(rows.xs)))
+        other._store(model.reader.observe(frame.apply(rows.xs)))
         return other
 
     def _load(self, xs: Any) -> Load:

@@ -30,9 +30,9 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: 
     if not isinstance(model, AbstractModel):
         raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
     _check_leaves(model)
-    data, counts = ungroup(data, whole=model.whole)
+    data, counts = ungroup(data, whole=model.reader.whole)
     model = model.suited(data)
-    rows = model.read(data)
+    rows = model.reader.read(data)
     n = rows_in(rows.xs)
     given = frequencies(weights, n)
     for more in (rows.weights, None if counts is None else frequencies(counts, n)):

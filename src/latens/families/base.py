@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.data.reader import AbstractReader
 from latens.errors import ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.families.roles import Roles, axes_by
 from latens.numerics.constraints import AbstractConstraint
-from latens.numerics.modules import Module
 from latens.numerics.precision import double
 from latens.numerics.space import Params
 
 
-class AbstractFamily(Module):
+class AbstractFamily(AbstractReader):
     """A distribution of one complete datum, as a flat row of potentials φ against statistics S:
 
         log f(y | θ) = <φ(θ), S(y)> + log h(y)
@@ -55,24 +55,9 @@ class AbstractFamily(Module):
     def sample(self, params: Params, key: Array, like: Any = None) -> Any:
         """One draw; `like` is a datum whose size (trials, exposure) the draw takes over."""
 
-    @abstractmethod
-    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
-        """Users' data → NumPy rows and the names of their columns; raises `DataError`."""
-
     def suited(self, data: Any) -> "AbstractFamily":
         """The family with what users' data say of it filled in, such as the names of categories."""
         return self
-
-    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-        """Column → what its codes 0, 1, ... stand for, of those that hold categories with names."""
-        return {}
-
-    def require(self, xs: Any, columns: Sequence[str]) -> None:
-        """Raises `DataError` where too little was seen of the rows to estimate from."""
-
-    @abstractmethod
-    def observe(self, xs: Any) -> Any:
-        """Rows as read → rows as `log_kernel` takes them."""
 
     @abstractmethod
     def features(self, x: Any) -> Array:
@@ -108,16 +93,6 @@ class AbstractFamily(Module):
         Densities near that keep their digits where <φ, S> about any one origin would lose them; else this one.
         """
         return self
-
-    @property
-    def recentres(self) -> bool:
-        """Whether `about` does anything."""
-        return type(self).about is not AbstractFamily.about
-
-    @property
-    def whole(self) -> bool:
-        """Whether the datum is a whole number."""
-        return False
 
     @property
     def apart(self) -> bool:
@@ -174,7 +149,7 @@ class AbstractFamily(Module):
             -2.0
         """
         given = {name: np.asarray(value, dtype=np.float64) for name, value in params.items()}
-        return self.log_densities(given, self.read(y)[0])
+        return self.log_densities(given, self.read(y).xs)
 
     def log_densities(self, params: Params, rows: Any) -> np.ndarray:
         """The same of rows as read: in the coordinates in which this distribution is the standard one."""

@@ -12,6 +12,7 @@ from jax.scipy.special import gammaln
 
 from latens.cells import cells_of
 from latens.data.categories import categories
+from latens.data.reader import Rows
 from latens.data.table import columns_of, only_column
 from latens.errors import DataError, ModelError, listed
 from latens.families.expected import Chances
@@ -133,10 +134,10 @@ class Categorical(_Simplex):
         possible = cells_of(x).holds(jnp.arange(self.number))
         return jnp.where(possible, safe_log(params["probabilities"]), -jnp.inf)
 
-    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
+    def read(self, data: Any) -> Rows:
         name, column = only_column(data, "Categorical")
         codes = categories(column, name).coded(self.names, self.number, name)
-        return super().read({name: codes}) if cells_of(codes).ordered else (codes, (name,))
+        return super().read({name: codes}) if cells_of(codes).ordered else Rows(codes, (name,))
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.categorical(key, safe_log(params["probabilities"])).astype(float)

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from latens.cells import STAND_IN, Interval, Partial, as_read, cells_of
+from latens.data.reader import Rows
 from latens.data.table import rows_and_sets
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
@@ -103,7 +104,7 @@ class AbstractDatum(AbstractFamily):
         blocks = [jax.tree.map(lambda leaf: leaf[i : i + ROWS], xs) for i in range(0, n, ROWS)]  # noqa: B023
         return np.concatenate([np.asarray(_supports(self, block)) for block in blocks])
 
-    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
+    def read(self, data: Any) -> Rows:
         width = int(np.prod(self.shape, dtype=int))
         rows, names = rows_and_sets(data, width, self.support.fields)
         self._whole_rows(rows, names)
@@ -125,7 +126,7 @@ class AbstractDatum(AbstractFamily):
                 f"row {row}, {where}: {value} is not {self.support.words}, as {type(self).__name__} requires; "
                 "correct or remove the row"
             )
-        return xs, names
+        return Rows(xs, names)
 
     def _whole_rows(self, rows: Any, names: tuple[str, ...]) -> None:
         """Errors for data of which too little was seen."""

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from latens.cells import Patterned, Turned, cells_of
+from latens.data.reader import Rows
 from latens.errors import DataError, counted
 from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
@@ -128,8 +129,8 @@ class FullNormal(AbstractGaussian):
             return super().unseen_as_cells(xs)
         return Patterned(standing_in(xs), seen)
 
-    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
-        rows, names = super().read(data)
+    def read(self, data: Any) -> Rows:
+        rows, names, _ = super().read(data)
         kinds = cells_of(rows).kinds
         half = np.any([flags for kind, flags in kinds.items() if kind != "missing"], 0)
         if half.any():
@@ -139,7 +140,7 @@ class FullNormal(AbstractGaussian):
                 "since no closed form integrates several intervals at once; use covariance='diagonal', or a "
                 "mixture of diagonal normals, for intervals"
             )
-        return rows, names
+        return Rows(rows, names)
 
     def estimate(self, mean: Array) -> Params:
         i, j = self._triangle()

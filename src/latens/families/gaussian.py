@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from latens.cells import cells_of
+from latens.data.reader import Rows
 from latens.data.table import rows_and_sets
 from latens.errors import ModelError
 from latens.families.exponential import AbstractExponentialFamily
@@ -38,8 +39,8 @@ class AbstractGaussian(AbstractExponentialFamily):
     def support(self) -> Support:
         return Support(f"{self.d} finite numbers", lambda y: jnp.all(jnp.isfinite(y)), shape=(self.d,))
 
-    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
-        return rows_and_sets(data, self.d)
+    def read(self, data: Any) -> Rows:
+        return Rows(*rows_and_sets(data, self.d))
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         cells_of(xs).require(columns)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.data.reader import Rows
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
@@ -106,10 +107,6 @@ class Product(AbstractFamily):
         return Product({c: family.about(self._own(params, c)) for c, family in self.families.items()})
 
     @property
-    def recentres(self) -> bool:
-        return any(family.recentres for family in self.members)
-
-    @property
     def apart(self) -> bool:
         return any(family.apart for family in self.members)
 
@@ -165,13 +162,13 @@ class Product(AbstractFamily):
     def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         return {c: names for c, family in self.families.items() for names in family.labels([c]).values()}
 
-    def read(self, data: Any) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    def read(self, data: Any) -> Rows:
         named = self._named(data)
-        xs = {c: family.read({c: named[c]})[0] for c, family in self.families.items()}
+        xs = {c: family.read({c: named[c]}).xs for c, family in self.families.items()}
         lengths = {c: len(jax.tree.leaves(x)[0]) for c, x in xs.items()}
         if len(set(lengths.values())) > 1:
             raise DataError(f"the columns have different lengths: {lengths}")
-        return xs, tuple(self.families)
+        return Rows(xs, tuple(self.families))
 
     def require(self, xs: dict[str, Any], columns: Sequence[str]) -> None:
         for column, family in self.families.items():

@@ -81,10 +81,6 @@ class Truncated(AbstractDatum):
         return eqx.tree_at(lambda truncated: truncated.family, self, self.family.about(params))
 
     @property
-    def recentres(self) -> bool:
-        return self.family.recentres
-
-    @property
     def apart(self) -> bool:
         return self.family.apart
 

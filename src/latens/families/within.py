@@ -80,10 +80,6 @@ class Moved(AbstractInside):
         return type(self)(self.family.about(self._enter(params)), self.coordinates)
 
     @property
-    def recentres(self) -> bool:
-        return bool(self.family.recentres)
-
-    @property
     def apart(self) -> bool:
         return bool(self.family.apart)
 

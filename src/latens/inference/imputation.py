@@ -75,8 +75,9 @@ class Incomplete:
     def __init__(self, problem: Problem, data: Any) -> None:
         self.fitted, self.problem = problem, problem.elsewhere(data)
         self.model = problem.given
-        read = self.model.read(ungroup(ordered(data, problem.columns), whole=self.model.whole)[0])
-        self.xs = jax.tree.map(jnp.asarray, self.model.observe(read.xs))
+        reader = self.model.reader
+        read = reader.read(ungroup(ordered(data, problem.columns), whole=reader.whole)[0])
+        self.xs = jax.tree.map(jnp.asarray, reader.observe(read.xs))
 
     def expected(self, free: np.ndarray) -> tuple[Any, Any]:
         """Posteriors, and `Moments` or `Chances` of all rows."""
@@ -102,7 +103,7 @@ def impute(estimate: Estimate, data: Any, draws: int, seed: int) -> Imputation:
     whole(draws, "impute: draws", 0)
     whole(seed, "impute: seed", 0)
     rows, columns = Incomplete(estimate.problem, data), estimate.problem.columns
-    names = rows.model.labels(columns)
+    names = rows.model.reader.labels(columns)
     _, found = rows.expected(estimate.at.free)
     values = jax.tree.map(lambda e: np.asarray(e.value), found, is_leaf=_is_expected)
     errors = jax.tree.map(lambda e: np.asarray(e.deviation), found, is_leaf=_is_expected)

@@ -109,10 +109,6 @@ class Pulled(AbstractModel):
     def about(self, params: Params) -> "Pulled":
         return eqx.tree_at(lambda pulled: pulled.model, self, self.model.about(params))
 
-    @property
-    def recentres(self) -> bool:
-        return self.model.recentres
-
     def sum_of_terms(self, potentials: dict[str, Any], stats: dict[str, Any], n: Array) -> Array:
         return self.model.sum_of_terms(potentials["model"], stats["model"], n) if self.finite else jnp.zeros(())
 

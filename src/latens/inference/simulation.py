@@ -37,7 +37,7 @@ def simulate(problem: Problem, params: Params, rows: np.ndarray, seed: int, *, u
     if unseen:
         those = taken(problem.xs, rows)
         draws = jax.tree.map(lambda x, draw: cells_of(x).blank(draw), those, draws, is_leaf=are_cells)
-    found, names = model.collect(draws, problem.columns), model.labels(problem.columns)
+    found, names = model.reader.collect(draws, problem.columns), model.reader.labels(problem.columns)
     if isinstance(found, dict):
         return with_names(found, names)
     return with_names({problem.columns[0]: found}, names)[problem.columns[0]] if names else found

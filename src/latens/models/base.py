@@ -2,31 +2,21 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import cells_of
-from latens.cells.column import numbers
-from latens.data.table import columns_of
-from latens.errors import DataError, ModelError
+from latens.data.reader import AbstractReader, Numbers
+from latens.errors import ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.families.roles import Roles, axes_by
 from latens.families.units import units_of
 from latens.models.rows import per_row
 from latens.numerics.modules import Module
 from latens.numerics.space import Constraints, Params, Space
-
-
-class Rows(NamedTuple):
-    """Data as a model reads them: `xs` has a leading axis of rows in every leaf."""
-
-    xs: Any
-    columns: tuple[str, ...] = ()
-    weights: np.ndarray | None = None
 
 
 def inner(a: Any, b: Any) -> Array:
@@ -127,30 +117,10 @@ class AbstractModel(Module):
         """The model with what users' data say of it filled in, such as the names of categories."""
         return self
 
-    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-        """Column → what its codes 0, 1, ... stand for, of those that hold categories with names."""
-        return {}
-
-    def read(self, data: Any) -> Rows:
-        """Users' data → `Rows`: arrays, or dicts of arrays, one row per observation; NaN where a cell is missing."""
-        given = cells_of(data)
-        if given.observations is not None:
-            return Rows(data, given.names)
-        named = columns_of(data)
-        columns = {"0": numbers(data, "0")} if named is None else {n: numbers(c, n) for n, c in named.items()}
-        lengths = {len(leaf) if leaf.ndim else -1 for leaf in columns.values()}
-        if lengths in ({0}, set()):
-            raise DataError("the data are empty: there is nothing to fit")
-        if len(lengths) > 1 or lengths == {-1}:
-            raise DataError("the data need the same number of rows in every column")
-        for name, leaf in columns.items():
-            if np.isinf(leaf).any():
-                row = int(np.argwhere(np.isinf(leaf))[0][0])
-                raise DataError(f"row {row}, column '{name}': infinite; this model takes numbers only")
-        if named is not None:
-            return Rows(columns, tuple(columns))
-        width = int(np.prod(columns["0"].shape[1:]))
-        return Rows(columns["0"], tuple(str(j) for j in range(width)))
+    @property
+    def reader(self) -> AbstractReader:
+        """What it takes for data, and how they are read."""
+        return Numbers()
 
     @property
     def blocks(self) -> np.ndarray:
@@ -162,17 +132,9 @@ class AbstractModel(Module):
         """Shares whose M-step is closed where that of others is not: Q holds Σ n_j log p_j, Σ n_j the rows."""
         return frozenset()
 
-    @property
-    def whole(self) -> bool:
-        """Whether data are whole numbers, so that the ends of an interval may have a probability."""
-        return False
-
     def require(self, xs: Any, columns: Sequence[str]) -> None:
         """Raises `DataError` where the rows do not suffice to estimate from."""
-
-    def observe(self, xs: Any) -> Any:
-        """Rows in the frame → rows as `log_evidence` takes them."""
-        return xs
+        self.reader.require(xs, columns)
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         """Coordinates of the data to compute in: those that the roles of the parameters allow."""
@@ -195,11 +157,6 @@ class AbstractModel(Module):
     def about(self, params: Params) -> "AbstractModel":
         """The same model, its statistics and potentials reckoned from these params; see `AbstractFamily.about`."""
         return self
-
-    @property
-    def recentres(self) -> bool:
-        """Whether `about` does anything."""
-        return type(self).about is not AbstractModel.about
 
     def sum_of_terms(self, potentials: Any, stats: Any, n: Array) -> Array:
         """How large the terms are, for a row, that its log-evidence is the sum of: what rounding is measured by."""
@@ -261,7 +218,3 @@ class AbstractModel(Module):
     def sample(self, params: Params, key: Array, like: Any = None) -> Any:
         """One observation drawn from the model."""
         raise ModelError(f"{type(self).__name__} does not say how to sample; give it a `sample` method")
-
-    def collect(self, draws: Any, columns: Sequence[str]) -> Any:
-        """Many draws → data in the form users hand over."""
-        return jax.tree.map(np.asarray, draws)

@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.data.reader import AbstractReader
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles, squared
 from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.modules import same_kind
 from latens.numerics.space import Params, Space
 from latens.numerics.stacked import Stacked
 
@@ -23,7 +25,7 @@ class AbstractComponents(eqx.Module):
     """Distributions a hidden label chooses from. One datum is compared with all of them at once.
 
     To write your own: `k`, `constraints`, `potentials`, `log_kernels`, `maximise`, `closed`, and what a
-    family says of its data (`lead`, `read`, `frame`), a draw (`sample`) and degeneration (`spread`).
+    family says of its data (`lead`, `reader`, `frame`), a draw (`sample`) and degeneration (`spread`).
     """
 
     @property
@@ -42,18 +44,14 @@ class AbstractComponents(eqx.Module):
         """The family that stands for all where the data alone matter."""
 
     @property
-    def whole(self) -> bool:
-        """Whether data are whole numbers under any of them."""
-        return self.lead.whole
+    @abstractmethod
+    def reader(self) -> AbstractReader:
+        """Reads rows that every component can take."""
 
     @property
     @abstractmethod
     def title(self) -> str:
         """What reports call them."""
-
-    @abstractmethod
-    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
-        """Users' data → rows that every component can take, and the names of their columns."""
 
     @abstractmethod
     def suited(self, data: Any) -> "AbstractComponents":
@@ -90,11 +88,6 @@ class AbstractComponents(eqx.Module):
     @abstractmethod
     def apart(self) -> bool:
         """Whether it is that already."""
-
-    @property
-    @abstractmethod
-    def recentres(self) -> bool:
-        """Whether `about` does anything."""
 
     @abstractmethod
     def sizes(self, potentials: Any, stats: Any) -> Array:
@@ -224,8 +217,9 @@ class Alike(AbstractComponents):
     def proxy(self) -> "Alike":
         return Alike(self.family.proxy, self.number)
 
-    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
-        return self.family.read(data)
+    @property
+    def reader(self) -> AbstractReader:
+        return self.family
 
     def suited(self, data: Any) -> "Alike":
         return Alike(self.family.suited(data), self.number, self.shared)
@@ -236,15 +230,13 @@ class Alike(AbstractComponents):
     def about(self, params: Params) -> "Alike":
         own = {n: params[n] for n in self.family.constraints}
         members = jax.vmap(self.family.about, (self._over(own),), axis_size=self.k)(own)
+        if same_kind(members, self.family):
+            return self
         return Alike(self.family, self.number, self.shared, members)
 
     @property
     def apart(self) -> bool:
         return self.members is not None and bool(self.members.apart)
-
-    @property
-    def recentres(self) -> bool:
-        return self.family.recentres
 
     def sizes(self, potentials: Array, stats: Array) -> Array:
         return jnp.abs(potentials * stats).sum(1)

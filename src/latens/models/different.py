@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from latens.cells import cells_of
+from latens.data.reader import AbstractReader, Rows
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.frame import AbstractFrame, Identity
@@ -18,6 +19,33 @@ from latens.families.within import Moved
 from latens.models.components import AbstractComponents
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params, Space
+
+
+class Common(AbstractReader):
+    """Reads rows that each of several families can take."""
+
+    families: tuple[AbstractFamily, ...]
+
+    def read(self, data: Any) -> Rows:
+        try:
+            read = [(family.whole, family.read(data)) for family in self.families]
+            # ends of intervals as they are given, of which counts take the whole numbers, and sets if none takes ends
+            return min(read, key=lambda each: (not cells_of(each[1].xs).ordered, each[0]))[1]
+        except DataError as error:
+            raise DataError(f"every component must be able to take every row: {error}") from None
+
+    @property
+    def whole(self) -> bool:
+        return any(family.whole for family in self.families)
+
+    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        return self.families[0].labels(columns)
+
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        self.families[0].require(xs, columns)
+
+    def observe(self, xs: Any) -> Any:
+        return self.families[0].observe(xs)
 
 
 class Different(AbstractComponents):
@@ -60,19 +88,11 @@ class Different(AbstractComponents):
         return self.families[0]
 
     @property
-    def whole(self) -> bool:
-        return any(family.whole for family in self.families)
+    def reader(self) -> AbstractReader:
+        return Common(self.families)
 
     def suited(self, data: Any) -> "Different":
         return Different(tuple(family.suited(data) for family in self.families))
-
-    def read(self, data: Any) -> tuple[Any, tuple[str, ...]]:
-        try:
-            read = [(family.whole, family.read(data)) for family in self.families]
-            # ends of intervals as they are given, of which counts take the whole numbers, and sets if none takes ends
-            return min(read, key=lambda each: (not cells_of(each[1][0]).ordered, each[0]))[1]
-        except DataError as error:
-            raise DataError(f"every component must be able to take every row: {error}") from None
 
     @property
     def blocks(self) -> np.ndarray:
@@ -98,10 +118,6 @@ class Different(AbstractComponents):
 
     def about(self, params: Params) -> "Different":
         return Different(tuple(f.about(self._own(params, j)) for j, f in enumerate(self.families)))
-
-    @property
-    def recentres(self) -> bool:
-        return any(family.recentres for family in self.families)
 
     def sizes(self, potentials: tuple[Array, ...], stats: tuple[Array, ...]) -> Array:
         return jnp.stack([jnp.abs(p * s).sum() for p, s in zip(potentials, stats, strict=True)])

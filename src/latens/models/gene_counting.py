@@ -11,9 +11,10 @@ import numpy as np
 from jax import Array
 
 from latens.cells.column import numbers
+from latens.data.reader import AbstractReader, Rows
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError, listed
-from latens.models.base import AbstractModel, Rows
+from latens.models.base import AbstractModel
 from latens.models.expressions import parse
 from latens.models.forms import AbstractForm, form_of, names_of
 from latens.numerics.compiling import once
@@ -33,6 +34,40 @@ class Table(tuple[Any, ...]):
 
     def __hash__(self) -> int:
         return len(self)
+
+
+class Counts(AbstractReader):
+    """How many individuals were seen as members of each group."""
+
+    groups: tuple[str, ...]
+
+    def read(self, data: Any) -> Rows:
+        groups = self.groups
+        named = columns_of(data)
+        if named is None:
+            counted = numbers(data, "counts")
+            if counted.shape != (len(groups),):
+                raise DataError(f"counts have shape {counted.shape}; give one for each group: {listed(groups)}")
+            named = dict(zip(groups, counted, strict=True))
+        counts = dict.fromkeys(groups, 0.0)
+        for group, column in named.items():
+            if group not in counts:
+                raise DataError(f"group '{group}' is not in the model, which has {listed(groups)}")
+            given = np.atleast_1d(numbers(column, group))
+            bad = ~np.isfinite(given) | (given < 0) | (given != np.floor(given))
+            if bad.any():
+                row = f"row {int(np.argmax(bad))}, " if len(given) > 1 else ""
+                wrong = f"{given[bad][0]:g} is not a count (0, 1, 2, ...)"
+                missing = "the count is missing; give 0 if none was seen"
+                raise DataError(f"{row}group '{group}': {missing if np.isnan(given[bad][0]) else wrong}")
+            counts[group] = float(given.sum())
+        if not sum(counts.values()) > 0:
+            raise DataError("all counts are zero: there is nothing to fit")
+        return Rows(np.arange(len(groups)), groups, np.array(list(counts.values())))
+
+    def collect(self, draws: Any, columns: Sequence[str]) -> dict[str, int]:
+        counts = np.bincount(np.asarray(draws), minlength=len(columns))
+        return {group: int(count) for group, count in zip(columns, counts, strict=True)}
 
 
 class Cells(AbstractModel):
@@ -132,29 +167,9 @@ class Cells(AbstractModel):
         values = self.form.estimate(stats)
         return None if values is None else dict(zip(self._names, unstacked(values), strict=True))
 
-    def read(self, data: Any) -> Rows:
-        groups = tuple(group for group, _ in self.seen)
-        named = columns_of(data)
-        if named is None:
-            counted = numbers(data, "counts")
-            if counted.shape != (len(groups),):
-                raise DataError(f"counts have shape {counted.shape}; give one for each group: {listed(groups)}")
-            named = dict(zip(groups, counted, strict=True))
-        counts = dict.fromkeys(groups, 0.0)
-        for group, column in named.items():
-            if group not in counts:
-                raise DataError(f"group '{group}' is not in the model, which has {listed(groups)}")
-            given = np.atleast_1d(numbers(column, group))
-            bad = ~np.isfinite(given) | (given < 0) | (given != np.floor(given))
-            if bad.any():
-                row = f"row {int(np.argmax(bad))}, " if len(given) > 1 else ""
-                wrong = f"{given[bad][0]:g} is not a count (0, 1, 2, ...)"
-                missing = "the count is missing; give 0 if none was seen"
-                raise DataError(f"{row}group '{group}': {missing if np.isnan(given[bad][0]) else wrong}")
-            counts[group] = float(given.sum())
-        if not sum(counts.values()) > 0:
-            raise DataError("all counts are zero: there is nothing to fit")
-        return Rows(np.arange(len(groups)), groups, np.array(list(counts.values())))
+    @property
+    def reader(self) -> "Counts":
+        return Counts(tuple(group for group, _ in self.seen))
 
     @double
     def require(self, xs: Any, columns: Sequence[str]) -> None:
@@ -178,10 +193,6 @@ class Cells(AbstractModel):
             )
         group = jnp.zeros(len(self.cells), int).at[self.members].set(self.owners)
         return group[jax.random.categorical(key, self.form.logs(self.potentials(params)))]
-
-    def collect(self, draws: Any, columns: Sequence[str]) -> dict[str, int]:
-        counts = np.bincount(np.asarray(draws), minlength=len(columns))
-        return {group: int(count) for group, count in zip(columns, counts, strict=True)}
 
     def _check_names(self) -> None:
         groups = [group for group, _ in self.seen]

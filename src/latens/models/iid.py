@@ -8,10 +8,11 @@ import numpy as np
 from jax import Array
 
 from latens.cells import complete_cells
+from latens.data.reader import AbstractReader
 from latens.families.base import AbstractFamily, no_family
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
-from latens.models.base import AbstractModel, Rows
+from latens.models.base import AbstractModel
 from latens.models.degeneration import collapsed, least_spread
 from latens.models.totals import anywhere, totals
 from latens.numerics.compiling import by_size
@@ -70,21 +71,9 @@ class IID(AbstractModel):
     def suited(self, data: Any) -> "IID":
         return IID(self.family.suited(data))
 
-    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-        return self.family.labels(columns)
-
-    def read(self, data: Any) -> Rows:
-        return Rows(*self.family.read(data))
-
     @property
-    def whole(self) -> bool:
-        return self.family.whole
-
-    def require(self, xs: Any, columns: Sequence[str]) -> None:
-        self.family.require(xs, columns)
-
-    def observe(self, xs: Any) -> Any:
-        return self.family.observe(xs)
+    def reader(self) -> AbstractReader:
+        return self.family
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return self.family.frame(xs, weights, columns)
@@ -101,10 +90,6 @@ class IID(AbstractModel):
 
     def about(self, params: Params) -> "IID":
         return IID(self.family.about(params))
-
-    @property
-    def recentres(self) -> bool:
-        return self.family.recentres
 
     def sum_of_terms(self, potentials: Array, stats: Array, n: Array) -> Array:
         return jnp.abs(potentials * stats).sum() / n if self.finite else jnp.zeros(())

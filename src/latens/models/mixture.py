@@ -10,12 +10,13 @@ import numpy as np
 from jax import Array
 
 from latens.cells import labelled, labels_of, ruled_out, without_labels
+from latens.data.reader import AbstractReader
 from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily, no_family
 from latens.families.expected import Chances, Moments
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
-from latens.models.base import AbstractModel, Rows
+from latens.models.base import AbstractModel
 from latens.models.components import AbstractComponents, Alike
 from latens.models.degeneration import FEWEST, collapsed, least_spread
 from latens.models.different import Different
@@ -171,27 +172,18 @@ class Mixture(AbstractModel):
     def suited(self, data: Any) -> "Mixture":
         return eqx.tree_at(lambda model: model.components, self, self.components.suited(data))
 
-    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-        return self.components.lead.labels(columns)
-
-    def read(self, data: Any) -> Rows:
-        return Rows(*self.components.read(data))
-
     @property
-    def whole(self) -> bool:
-        return self.components.whole
+    def reader(self) -> AbstractReader:
+        return self.components.reader
 
     def require(self, xs: Any, columns: Sequence[str]) -> None:
-        self.components.lead.require(xs, columns)
+        super().require(xs, columns)
         k = self.components.k
         distinct = distinct_rows(xs, k)
         if distinct < k:
             raise DataError(
                 f"{k} components for data with {counted(distinct, 'distinct row')}: choose k of at most {distinct}"
             )
-
-    def observe(self, xs: Any) -> Any:
-        return self.components.lead.observe(xs)
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return self.components.frame(xs, weights, columns)
@@ -220,10 +212,6 @@ class Mixture(AbstractModel):
 
     def about(self, params: Params) -> "Mixture":
         return eqx.tree_at(lambda model: model.components, self, self.components.about(params))
-
-    @property
-    def recentres(self) -> bool:
-        return self.components.recentres
 
     def sum_of_terms(self, potentials: dict[str, Any], stats: dict[str, Any], n: Array) -> Array:
         if not self.finite:

@@ -5,6 +5,7 @@ from inspect import get_annotations
 from typing import Any, get_args, get_origin
 
 import equinox as eqx
+import jax
 
 PLAIN = {int, bool, str}
 
@@ -21,6 +22,11 @@ class Module(eqx.Module):
             given = cls.__dict__.get(name)
             if _is_static(kind) and not hasattr(given, "metadata"):  # one that says itself what it is
                 setattr(cls, name, eqx.field(static=True, **({"default": given} if name in cls.__dict__ else {})))
+
+
+def same_kind(one: Any, other: Any) -> bool:
+    """Whether two trees of modules differ in their numbers only."""
+    return bool(jax.tree.structure(one) == jax.tree.structure(other))  # type: ignore[operator]
 
 
 def _is_static(kind: Any) -> bool:
