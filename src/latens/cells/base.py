@@ -223,7 +223,7 @@ class AbstractColumn(eqx.Module):
         """Its ends, for a model that takes numbers; raises `DataError` naming the column."""
 
     @abstractmethod
-    def told(self, name: str) -> tuple[Any, ...]:
+    def told(self) -> tuple[Any, ...]:
         """The categories that it holds, sorted: texts, or whole numbers."""
 
     @abstractmethod

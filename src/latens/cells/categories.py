@@ -45,7 +45,7 @@ class OneOf(AbstractColumn):
             "(--columns), or give this one a Categorical family"
         )
 
-    def told(self, name: str) -> tuple[Any, ...]:
+    def told(self) -> tuple[Any, ...]:
         return self.labels or tuple(sorted({code for members in self.sets for code in members or ()}))
 
     def coded(self, names: Sequence[Any], k: int, name: str) -> Any:

@@ -63,7 +63,7 @@ class Exact(AbstractCells, AbstractColumn):
     def ends_called(self, name: str) -> tuple[Any, Any]:
         return self.value, self.value
 
-    def told(self, name: str) -> tuple[Any, ...]:
+    def told(self) -> tuple[Any, ...]:
         values = np.unique(np.asarray(self.value, dtype=float))
         return tuple(int(v) if v == int(v) else float(v) for v in values[np.isfinite(values)])
 

@@ -36,7 +36,7 @@ class Grouped(AbstractColumn):
     def ends_called(self, name: str) -> NoReturn:
         raise DataError(ONLY)
 
-    def told(self, name: str) -> NoReturn:
+    def told(self) -> NoReturn:
         raise DataError(ONLY)
 
     def coded(self, names: Sequence[Any], k: int, name: str) -> NoReturn:

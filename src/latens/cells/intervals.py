@@ -63,7 +63,7 @@ class Interval(AbstractCells, AbstractColumn):
         plain = np.where(missing, np.nan, self.lower)
         return plain, plain
 
-    def told(self, name: str) -> tuple[int, ...]:
+    def told(self) -> tuple[int, ...]:
         ends = np.concatenate([self.lower.ravel(), self.upper.ravel()])
         most = ends[np.isfinite(ends)].max(initial=0)
         if most > MOST:

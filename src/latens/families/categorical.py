@@ -85,7 +85,7 @@ class Categorical(_Simplex):
         if self.names:
             return self
         name, column = only_column(data, "Categorical")
-        found = categories(column, name).told(name)
+        found = categories(column, name).told()
         if self.k is None:
             if len(found) < 2:
                 held = f"only '{found[0]}'" if found else "nothing"
