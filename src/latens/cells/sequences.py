@@ -91,8 +91,8 @@ class Sequences(AbstractCells, AbstractColumn):
     def ends_called(self, name: str) -> NoReturn:
         raise DataError(f"column '{name}': {NO_COLUMN}")
 
-    def told(self, name: str) -> NoReturn:
-        raise DataError(f"column '{name}': {NO_COLUMN}")
+    def told(self) -> NoReturn:
+        raise DataError(NO_COLUMN)
 
     def coded(self, names: Any, k: int, name: str) -> NoReturn:
         raise DataError(f"column '{name}': {NO_COLUMN}")
