@@ -134,9 +134,9 @@ def choose(
     Each size is fitted from its own starts, in parallel; then again from the fit one size smaller with
     each of its components split in two, and the better of all is kept.
 
-    **Arguments:** `model_of`: size → model; `data`, `weights`, further `options` as in `lt.fit` (but `progress`, as
-    fits go side by side); `sizes`: such as `range(1, 6)`; `criterion`: one of "aic", "aicc", "bic", "caic", "sabic",
-    "icl".
+    **Arguments:** `model_of`: size → model; `data`, `weights`, further `options` as in `lt.fit` (of which `progress`
+    shows nothing, as fits go side by side); `sizes`: such as `range(1, 6)`; `criterion`: one of "aic", "aicc", "bic",
+    "caic", "sabic", "icl".
     **Raises:** `ParameterError` for an unknown criterion or no sizes; as `lt.fit`.
     **Example:**
         >>> import latens as lt
@@ -154,6 +154,7 @@ def choose(
     wanted = sorted({whole(k, "choose: sizes", 1) for k in sizes})
     if not wanted:
         raise ParameterError("choose: no sizes to choose from; give some, such as range(1, 6)")
+    options.pop("progress", None)  # fits go side by side: one line has nothing to show
     models = {k: model_of(k) for k in wanted}
     reading = {name: options.pop(name) for name in ("labels", "prior", "precision") if name in options}
 

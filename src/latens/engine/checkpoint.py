@@ -173,7 +173,7 @@ def _mark(problem: Problem) -> str:
     """A digest of the model, the prior, the rows and their weights."""
     leaves, tree = jax.tree.flatten((problem.model, problem.frame, problem.pseudo))
     digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", str(tree)).encode())
-    for leaf in [*leaves, problem.weights, *jax.tree.leaves(problem.xs)]:
+    for leaf in [*leaves, problem.weights, *problem.rows.arrays()]:
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()
 

@@ -1,17 +1,12 @@
 """Whether an end of EM is a maximum, of models that do not say themselves what can degenerate."""
 
-from __future__ import annotations
-
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latens.engine.evaluation import AbstractEvaluation
 from latens.models.degeneration import FEWEST
 from latens.numerics.constraints import LEAST
-
-if TYPE_CHECKING:
-    from latens.engine.problem import Problem
 
 ULPS = 4 * np.finfo(np.float64).eps
 DECIDED = 0.01  # change of the log-likelihood by the last digits of the params, at which these decide it
@@ -21,7 +16,7 @@ FAR, FARTHER, RISEN = 20.0, 6.0, 1.0  # a logarithm that may be on its way to an
 class Doubt:
     """A point that EM hardly moves, looked at: the likelihood there may be without bound, or a component dead."""
 
-    def __init__(self, problem: Problem, free: np.ndarray) -> None:
+    def __init__(self, problem: AbstractEvaluation, free: np.ndarray) -> None:
         self.problem, self.free = problem, free
         self.level = problem.log_likelihood(free)
         self.values = np.asarray(problem.space.flat(problem.params(free)))

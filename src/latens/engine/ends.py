@@ -1,24 +1,20 @@
 """Where a fit could not begin, or had no maximum to come to, in words."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 
 from latens.engine.emmap import evidences
+from latens.engine.evaluation import AbstractEvaluation
 from latens.errors import DataError, LatensError, ParameterError
 from latens.families.frame import Identity
 from latens.numerics.precision import double
 
-if TYPE_CHECKING:
-    from latens.engine.problem import Problem
-
 TOO_LITTLE = "there is not enough in the data to tell, so fix that parameter or use a smaller model"
 
 
-def edge(problem: Problem, here: np.ndarray, there: np.ndarray) -> str:
+def edge(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray) -> str:
     """The likelihood rises towards an edge."""
     change = _change(problem, here, there)
     gone = [i for i in np.flatnonzero(problem.space.distinct) if abs(change[i]) > 3]
@@ -30,13 +26,13 @@ def edge(problem: Problem, here: np.ndarray, there: np.ndarray) -> str:
 
 
 @double
-def attains(problem: Problem, here: np.ndarray, there: np.ndarray) -> bool:
+def attains(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray) -> bool:
     """Whether only probabilities run to an edge: they may be 0 or 1, where shapes and variances may not."""
     gone = np.abs(_change(problem, here, there)) > 3
     return bool(gone.any() and (problem.space.links[gone] == "logit").all())
 
 
-def plateau(problem: Problem, here: np.ndarray, there: np.ndarray, gain: float) -> str:
+def plateau(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray, gain: float) -> str:
     """A long way led up by next to nothing."""
     change = _change(problem, here, there)
     most = [i for i in np.argsort(-np.abs(change)) if problem.space.distinct[i] and change[i]]
@@ -48,7 +44,7 @@ def plateau(problem: Problem, here: np.ndarray, there: np.ndarray, gain: float) 
 
 
 @double
-def _change(problem: Problem, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+def _change(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray) -> np.ndarray:
     """(P,) of the logarithms of the reported scalars."""
     before, after = (np.asarray(problem.space.flat(problem.params(free))) for free in (here, there))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -62,7 +58,7 @@ def _cells(cells: dict[str, Any]) -> str:
 
 
 @double
-def unusable(problem: Problem, free: np.ndarray) -> LatensError:
+def unusable(problem: AbstractEvaluation, free: np.ndarray) -> LatensError:
     """The first row that a start gives no probability to."""
     logs = problem.each(evidences, free)
     bad = ~np.isfinite(logs)

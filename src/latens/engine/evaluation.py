@@ -57,6 +57,8 @@ class AbstractEvaluation(AbstractCoordinates):
     single: bool
     weights: np.ndarray
     offset: float
+    rows_read: int
+    rows_used: np.ndarray | slice  # which of them
     n: float
     spare = 0  # steps yet that the program for many points is to serve
     care = Care()  # what its steps have turned out to take
@@ -188,6 +190,16 @@ class AbstractEvaluation(AbstractCoordinates):
     def health(self, free: np.ndarray) -> np.ndarray:
         """(m,) how far each part of the model is from degenerating at a point: below 1 it has."""
         return np.asarray(self.about(free).model.health(self.inside(jnp.asarray(free)), self._total))
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(n,) the numbers of the rows used."""
+        return np.arange(self.rows_read)[self.rows_used]
+
+    @property
+    def xs(self) -> Any:
+        """Rows in the frame, as `log_evidence` takes them."""
+        return self.rows.take(slice(None))
 
     @double
     def expected(self, free: np.ndarray) -> tuple[Array, Any]:

@@ -71,7 +71,7 @@ class Problem(AbstractEvaluation):
         alike = (told is None or told.all()) and not enough  # labels, or params of a prior, tell components apart
         self.symmetry = symmetry_of(model) if alike else Symmetry({})
         self._store(model.labelled(model.reader.observe(self.frame.apply(read.xs)), told))
-        self.informative = read.informative
+        self.informative, self.lengths = read.informative, lengths_of(read.xs)
         before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
         self.before: Seen | None = jax.device_get(before)  # arrays of JAX would lose half of their bits when pickled
         self.pseudo = jax.device_get(before and before.statistics(self.model))
@@ -104,6 +104,7 @@ class Problem(AbstractEvaluation):
         part = self.but(
             weights=self.weights[rows],
             rows_used=self.numbers[rows],
+            lengths=None if self.lengths is None else self.lengths[rows],
             row_jacobian=np.broadcast_to(self.row_jacobian, self.weights.shape)[rows],
             informative=self.informative[rows],
         )
@@ -120,7 +121,7 @@ class Problem(AbstractEvaluation):
         frame, n = self.frame.suiting(rows.xs), rows_in(rows.xs)
         model = self.given.framed(frame)
         other = self.but(frame=frame, base=model, model=model, weights=frequencies(None, n), rows_read=n)
-        other.rows_used, other.informative = slice(None), np.ones(n, dtype=bool)
+        other.rows_used, other.informative, other.lengths = slice(None), np.ones(n, dtype=bool), lengths_of(rows.xs)
         other.row_jacobian = frame.log_jacobian(rows.xs)
         other._store(model.reader.observe(frame.apply(rows.xs)))
         return other
@@ -150,23 +151,12 @@ class Problem(AbstractEvaluation):
     @property
     def observations(self) -> float:
         """The total weight of rows of which something was seen."""
-        steps = lengths_of(self.xs)
-        return float(self.weights @ (self.informative if steps is None else self.informative * steps))
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """(n,) the numbers of the rows used."""
-        return np.arange(self.rows_read)[self.rows_used]
+        return float(self.weights @ (self.informative if self.lengths is None else self.informative * self.lengths))
 
     @property
     def sizes(self) -> Any:
         """Rows to take trials and exposures from when sampling."""
         return complete_like(without_labels(self.xs))
-
-    @property
-    def xs(self) -> Any:
-        """Rows in the frame, as `log_evidence` takes them."""
-        return self.rows.take(slice(None))
 
     @property
     def rounding(self) -> float:

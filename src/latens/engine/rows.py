@@ -58,6 +58,10 @@ class AbstractRows(ABC):
     def beside(self, values: np.ndarray, weights: np.ndarray) -> "AbstractRows":
         """Rows (x, value), for a value of each row (n,)."""
 
+    def arrays(self) -> list[Any]:
+        """All that the rows are, to know them again by."""
+        return jax.tree.leaves(self.take(slice(None)))
+
     @property
     def at_hand(self) -> tuple[Shard, ...]:
         """All rows for one program to take, where a single one can: shards of different shapes; () if not."""
@@ -117,6 +121,9 @@ class RowsInMemory(AbstractRows):
             return self._uneven
         with jax.ensure_compile_time_eval():  # kept, so it must be arrays even if first asked for in a trace
             return rows_of(Deal(self.shards, self.slots))
+
+    def arrays(self) -> list[Any]:
+        return jax.tree.leaves(self.shards)
 
     def take(self, rows: np.ndarray | slice) -> Any:
         return self._xs if isinstance(rows, slice) and rows == slice(None) else taken(self._xs, rows)
