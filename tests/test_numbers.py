@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import latens as lt
+from latens.numerics.integrals import log_ndtr
 from latens.numerics.logarithm import log
-from latens.numerics.masses import log_ndtr
 from latens.numerics.precision import double
 from latens.numerics.special import log_mixed
 

@@ -5,7 +5,7 @@ import pytest
 
 import latens as lt
 from latens.engine.problem import Problem
-from latens.engine.same import same_data
+from latens.engine.same_data import same_data
 
 NAN = np.nan
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
-from latens.engine.same import same_data
+from latens.engine.same_data import same_data
 from latens.engine.solve import solve
 from latens.engine.status import Status
 from latens.engine.stop import Stop

@@ -11,10 +11,10 @@ from jax import Array
 from latens.engine.maps import AbstractMap
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
-from latens.numerics.chart import Chart
 from latens.numerics.compiling import once
 from latens.numerics.precision import double
 from latens.numerics.space import Label, Params, Space
+from latens.numerics.stacked import Chart
 
 
 @once

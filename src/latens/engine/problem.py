@@ -10,6 +10,7 @@ from latens.cells import complete_like, lengths_of, rows_in, without_labels
 from latens.data.table import frequencies, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
+from latens.engine.binding import bind
 from latens.engine.blocks import Load
 from latens.engine.doubt import Doubt
 from latens.engine.emmap import (
@@ -19,7 +20,6 @@ from latens.engine.emmap import (
 from latens.engine.evaluation import AbstractEvaluation
 from latens.engine.maps import Step
 from latens.engine.prior import Prior, Seen, prior_of
-from latens.engine.reading import bind
 from latens.engine.rows import AbstractRows, RowsInMemory
 from latens.engine.status import Status
 from latens.engine.stop import noise

@@ -15,10 +15,10 @@ from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
 from latens.families.support import Support
 from latens.families.within import Reexpressed
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
+from latens.numerics.integrals import beta_mass
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
 from latens.numerics.special import log1pmx, log_beta, log_beta_rest, short
-from latens.numerics.tails import beta_mass
 
 
 class Beta(AbstractExponentialFamily):

@@ -14,7 +14,7 @@ from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.support import COUNT, Support, is_whole
 from latens.families.trials import Probability, number, require_positive
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
-from latens.numerics.masses import log1mexp
+from latens.numerics.integrals import count_mass, log1mexp, negative_binomial_tail, poisson_tail
 from latens.numerics.space import Params
 from latens.numerics.special import (
     TINY,
@@ -26,7 +26,6 @@ from latens.numerics.special import (
     safe_log,
     stirling,
 )
-from latens.numerics.tails import count_mass, negative_binomial_tail, poisson_tail
 
 
 class _Failures(Probability):

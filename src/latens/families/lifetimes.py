@@ -17,11 +17,10 @@ from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
 from latens.families.support import ABOVE_ZERO, NOT_NEGATIVE
 from latens.families.within import Reexpressed
 from latens.numerics.constraints import AbstractConstraint, Positive
-from latens.numerics.masses import log1mexp
+from latens.numerics.integrals import gamma_mass, log1mexp
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
 from latens.numerics.special import log1pmx, positive_log, short, stirling
-from latens.numerics.tails import gamma_mass
 
 
 def _times(rate: Array, end: Array) -> Array:

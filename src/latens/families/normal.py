@@ -20,7 +20,7 @@ from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.trials import number
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, Positive, Real
-from latens.numerics.masses import normal_mass
+from latens.numerics.integrals import normal_mass
 from latens.numerics.space import Params
 from latens.numerics.special import positive_log
 

@@ -14,9 +14,9 @@ from latens.errors import ModelError
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.support import Support, is_whole
 from latens.numerics.constraints import EDGE, AbstractConstraint, Unit
+from latens.numerics.integrals import binomial_tail, count_mass
 from latens.numerics.space import Params
 from latens.numerics.special import TINY, deviance, log_factorial, log_mixed, log_ratio, logsumexp, safe_log
-from latens.numerics.tails import binomial_tail, count_mass
 
 
 def number(known: Any) -> Any:

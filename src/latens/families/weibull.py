@@ -21,10 +21,9 @@ from latens.families.roles import Power, Roles, Scale
 from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.within import AbstractInside
 from latens.numerics.constraints import AbstractConstraint, Positive
-from latens.numerics.masses import nodes
+from latens.numerics.integrals import gamma_mass, nodes
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, positive_log
-from latens.numerics.tails import gamma_mass
 
 FAR = (-np.inf, np.inf)
 HIGHEST = 700.0  # z beyond which eᶻ is near the end of a double: the density is 0 there

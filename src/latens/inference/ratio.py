@@ -7,7 +7,7 @@ import numpy as np
 
 from latens.engine.blocks import cores
 from latens.engine.problem import Problem
-from latens.engine.same import same_data
+from latens.engine.same_data import same_data
 from latens.engine.solve import solve
 from latens.engine.status import Status
 from latens.errors import DataError, InferenceError, LatensError, ParameterError
