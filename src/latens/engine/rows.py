@@ -138,7 +138,11 @@ class RowsInMemory(AbstractRows):
         alike: dict[Any, list[Shard]] = {}
         for shape, shard in zip(self._shapes, self.shards, strict=True):
             alike.setdefault(shape, []).append(shard)
-        return tuple(jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *some) for some in alike.values())
+
+        def joined(*leaves: Array) -> Array:
+            return leaves[0] if len(leaves) == 1 else jnp.concatenate(leaves)
+
+        return tuple(jax.tree.map(joined, *some) for some in alike.values())
 
     @property
     def alone(self) -> bool:
