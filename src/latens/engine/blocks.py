@@ -203,9 +203,11 @@ def rows_of(dealt: Deal) -> Any:
 
 def finer(shard: Shard, rows: int) -> Shard:
     """The same rows in blocks of about so many."""
-    size = shard.weights[0].size
+    whole = size = shard.weights[0].size
     while size % 2 == 0 and size > rows:
         size //= 2
+    if size == whole:
+        return shard
     if shard.weights.ndim == 2:
         return jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[2:]), shard)
     height, together = shard.weights.shape[1:]
