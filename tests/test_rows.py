@@ -15,8 +15,9 @@ import pytest
 from scipy.stats import poisson
 
 import latens as lt
+from latens.cells.sequences import widths
 from latens.engine.accelerators.auto import Auto
-from latens.engine.blocks import HELD, finer, shard_of, widths
+from latens.engine.blocks import HELD, finer, shard_of
 from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.rows import AbstractRows

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from latens.cells.column import numbers
+from latens.cells.column import absent, numbers
 from latens.cells.sequences import Sequences
 from latens.data.table import columns_of
 from latens.errors import DataError, counted
@@ -16,10 +16,10 @@ def sequences(data: Any, of: Any = None) -> Sequences:
     """Sequences of observations as rows of data, for models of one's own such as a hidden Markov model.
 
     **Arguments:** `data`: a list with one entry for each sequence, an array (T,) or (T, d) or a table of T rows; or
-    with `of` (N,), one table or array of all observations in their order, and the name or number of the sequence that
-    each belongs to. NaN where something was not seen.
+    with `of`, one table or array of all observations in their order, `of` (N,) saying which sequence each belongs to,
+    or being the name of the column of the table that does. NaN where something was not seen.
     **Returns:** `Sequences`, for `lt.fit`: a model's `log_evidence` is given one of them, with `value` (T, ...), `seen`
-    (T,) and `within` (T,), padded to the length of others like it.
+    (T, ...) and `within` (T,), padded to the length of others like it.
     **Raises:** `DataError` naming the sequence that is no array like the others.
     **Example:**
         >>> import latens as lt
@@ -29,7 +29,15 @@ def sequences(data: Any, of: Any = None) -> Sequences:
         [1.0, 0.0, 2.0, 4.0, 1.0]
     """
     if of is not None:
+        named = columns_of(data)
+        if isinstance(of, str):
+            if named is None or of not in named:
+                raise DataError(f"sequences: of='{of}' is no column of the data")
+            data = {name: column for name, column in named.items() if name != of}
+            of = (named or {})[of]
         return _grouped(_read(data, "the data"), np.asarray(of))
+    if columns_of(data) is not None:
+        raise DataError("sequences: a table holds one sequence, or says with of= which each row belongs to: [table]")
     if isinstance(data, str) or not isinstance(data, Iterable):
         raise DataError(
             f"sequences takes a list of arrays or tables, or one of all observations with of=; got {data!r}"
@@ -49,7 +57,10 @@ def sequences(data: Any, of: Any = None) -> Sequences:
 def _read(data: Any, what: str) -> Any:
     """One table or array as numbers."""
     named = columns_of(data)
-    read = numbers(data, "0") if named is None else {name: numbers(column, name) for name, column in named.items()}
+    try:
+        read = numbers(data, "0") if named is None else {name: numbers(column, name) for name, column in named.items()}
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from None
     lengths = {leaf.shape[:1] for leaf in jax.tree.leaves(read)}
     if len(lengths) != 1 or lengths == {()}:
         raise DataError(f"{what} must be an array or a table with one row for each step; got {data!r}")
@@ -68,6 +79,10 @@ def _grouped(read: Any, of: np.ndarray) -> Sequences:
     n = _length(read)
     if of.shape != (n,):
         raise DataError(f"sequences: of has shape {of.shape}, there are {counted(n, 'observation')}: give one for each")
+    missing = [row for row, entry in enumerate(of.tolist()) if absent(entry)]
+    if missing:
+        raise DataError(f"sequences: row {missing[0]} belongs to no sequence (of= is missing there)")
+    of = np.array(list(map(str, of.tolist())))  # names of one kind, which can be put in order
     _, first, which, lengths = np.unique(of, return_index=True, return_inverse=True, return_counts=True)
     place = np.argsort(np.argsort(first))
     order = np.argsort(place[which], kind="stable")

@@ -20,10 +20,15 @@ def tally(xs: Any, columns: Sequence[str], weights: np.ndarray) -> Tally:
     labels, rows = labels_of(xs), without_labels(xs)
     told = {} if labels is None else _counted({LABELS: Subset(labels).kinds}, weights)
     if isinstance(rows, dict):
-        return _counted({column: as_read(leaf).kinds for column, leaf in rows.items()}, weights) | told
+        return _counted({column: _by_row(as_read(leaf).kinds) for column, leaf in rows.items()}, weights) | told
     kinds = {kind: flags.reshape(len(weights), -1) for kind, flags in as_read(rows).kinds.items()}
     each = {c: {kind: f[:, j] for kind, f in kinds.items() if j < f.shape[1]} for j, c in enumerate(columns)}
     return _counted(each, weights) | told
+
+
+def _by_row(kinds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """(n,) how many entries of each row are of a kind."""
+    return {kind: flags.reshape(len(flags), -1).sum(1) for kind, flags in kinds.items()}
 
 
 def _counted(columns: dict[str, dict[str, np.ndarray]], weights: np.ndarray) -> Tally:

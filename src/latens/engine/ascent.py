@@ -1,4 +1,4 @@
-"""The M-step where rows have potentials of their own: one Newton step on Q for each E-step, never down."""
+"""The M-step where rows have potentials of their own: Newton steps on Q, one near a maximum, never down."""
 
 from typing import Any, NamedTuple
 
@@ -17,9 +17,21 @@ from latens.numerics.simplex import Composition
 from latens.numerics.space import Space
 
 TOGETHER = 32  # directions taken at once: each may hold a number for every hidden value
-RIDGE = 1e-10  # of a coordinate's own curvature: what Q does not depend on stays
+STEPS = 30  # Newton's on one Q at most
+SHORT = 0.25  # the square of one, in standard errors, after which no other is worth it
+TRUE = 0.1  # of what a quadratic promised, that Q may have risen by more or less, for the step to have come to its top
+RIDGE = 2e-16  # of a coordinate's own curvature: what Q does not depend on stays
 CONVEX = -1e-6  # an eigenvalue below which Q is not concave where the step begins
-DAMPING = (0.0, *10.0 ** np.arange(-3, 13))  # of each coordinate's own curvature, tried until Q rises
+# (damping, of each coordinate's own curvature, and share of the step), tried until Q rises
+TRIES = [
+    (0.0, 1.0),
+    (0.0, 0.5),
+    (0.0, 0.25),
+    (0.0, 0.125),
+    *((damping, 1.0) for damping in 10.0 ** np.arange(-3.0, 13.0)),
+]
+HIDDEN = 1e-6  # the square of a step, in standard errors, that a damped one may stand for
+NOTHING = 1e8  # a damping by which a step comes to nothing
 FAR = 6.0  # a logarithm moves by no more in one step
 SLACK = 1e-14  # of Q, by its size, that rounding may hide
 
@@ -36,17 +48,17 @@ class Ascent(NamedTuple):
 
 @beside(static_argnames="forward")
 def derivatives(
-    model: AbstractModel, free: Array, directions: Array, shard: Shard, *, forward: bool
+    model: AbstractModel, free: Array, at: Array, directions: Array, shard: Shard, *, forward: bool
 ) -> tuple[Array, Array, Array, Array]:
-    """ℓ and Q(free | free), its gradient (p,) and its Hessian along directions (p, m).
+    """ℓ(at) and Q(free | at), its gradient (p,) and its Hessian along directions (p, m).
 
     Derivatives taken `forward` cost more, but a responsibility of 0 then silences infinite ones as well.
     """
-    potentials = model.potentials(Space(model.constraints).params(free))
+    potentials = model.potentials(Space(model.constraints).params(at))
 
     def block(xs: Any, w: Array) -> tuple[Array, Array, Array, Array]:
         def q(u: Array) -> Array:
-            return surrogate(model, u, free, xs, w)
+            return surrogate(model, u, at, xs, w)
 
         slope, push = jax.linearize((jax.jacfwd if forward else jax.grad)(q), free)
         return log_likelihood(model, potentials, xs, w), q(free), slope, along(push, directions)
@@ -64,43 +76,81 @@ def along(push: Any, directions: Array) -> Array:
 
 
 def ascent(rows: AbstractRows, model: AbstractModel, free: np.ndarray, n: float, *, forward: bool) -> Ascent:
-    """One Newton step on Q(· | free), where shares are counted those of the counts; damped until Q rises.
+    """Newton steps on Q(· | free), until one is short: near a maximum that is the first.
 
     Where Q is a sum over blocks of coordinates, the k-th coordinates of all blocks share a direction, so the Hessian
     costs as many passes as the largest block has coordinates.
 
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1, §1 (generalised EM); Lange (1995), JRSS B 57, 425.
     """
-    space = Space(model.constraints)
     blocks = model.blocks
     place = np.array([np.count_nonzero(blocks[:i] == block) for i, block in enumerate(blocks)], dtype=int)
-    directions = (place[:, None] == np.arange(place.max(initial=0) + 1)).astype(float)
-    u = jnp.asarray(free)
-    found = rows.add(derivatives, model, u, jnp.asarray(directions), width=len(directions.T) + 1, forward=forward)
-    level, q, slope, columns = map(np.asarray, found)
-    hessian = np.where(blocks[:, None] == blocks, columns[:, place], 0.0)
-    if not (np.isfinite(slope).all() and np.isfinite(hessian).all()):
-        return Ascent(float(level), free.copy(), 0.0, False, False)
-    # beside a boundary, where there is no curvature to hold it, rounding in the slope would lead far away
+    directions = jnp.asarray((place[:, None] == np.arange(place.max(initial=0) + 1)).astype(float))
+    at, point, level, first = jnp.asarray(free), free, np.nan, np.zeros_like(free)
+    rise, arrived = 0.0, False
+    for step in range(STEPS):
+        found = rows.add(
+            derivatives, model, jnp.asarray(point), at, directions, width=directions.shape[1] + 1, forward=forward
+        )
+        ell, q, slope, columns = map(np.asarray, found)
+        hessian = np.where(blocks[:, None] == blocks, columns[:, place], 0.0)
+        known = bool(np.isfinite(slope).all() and np.isfinite(hessian).all())
+        if step == 0:
+            level, first = float(ell), slope
+            if not known:
+                return Ascent(level, free.copy(), 0.0, False, False)
+        if not known:
+            break
+        point, rise, gain, arrived = _raised(rows, model, point, at, float(q), slope, hessian, n)
+        if rise <= SHORT or (arrived and abs(2 * gain - rise) <= TRUE * rise):
+            break
+    return Ascent(level, np.array(point), max(float(first @ (point - free)), rise), arrived, True)
+
+
+def _raised(
+    rows: AbstractRows,
+    model: AbstractModel,
+    point: np.ndarray,
+    at: Array,
+    q: float,
+    slope: np.ndarray,
+    hessian: np.ndarray,
+    n: float,
+) -> tuple[np.ndarray, float, float, bool]:
+    """A Newton step damped until Q rises: its end, the slope along it, the rise, and whether it was Newton's own.
+
+    Where shares are counted, it goes to those of the counts.
+    """
+    space, size, here = Space(model.constraints), 1 + abs(q), jnp.asarray(point)
     bounded = space.scales != "identity"
-    slope = np.where(bounded & (np.abs(slope) <= ROUNDING * (1 + abs(q))), 0.0, slope)
+    # beside a boundary, where there is no curvature to hold it, rounding in the slope would lead far away
+    slope = np.where(bounded & (np.abs(slope) <= ROUNDING * size), 0.0, slope)
     alone = np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-12))
     values, vectors = np.linalg.eigh(-hessian / np.outer(alone, alone))
-    size = 1 + abs(float(q))
-    for damping in DAMPING:
+    undamped, noise = 0.0, 0.0
+    for damping, share in TRIES:
         # along directions in which Q has no top, as far as if it were turned round
-        newton = vectors @ ((vectors.T @ (slope / alone)) / (np.maximum(np.abs(values), RIDGE) + damping)) / alone
-        move = _counted(model, space, free, slope, np.where(bounded, np.clip(newton, -FAR, FAR), newton), n)
+        newton = (
+            vectors @ ((vectors.T @ (slope / alone)) / (np.maximum(np.abs(values), RIDGE) + damping)) / alone * share
+        )
+        move = _counted(model, space, point, slope, np.where(bounded, np.clip(newton, -FAR, FAR), newton), n)
         rise = float(slope @ move)
-        if not damping and _is_rounding(free, slope, move, size):
-            return Ascent(float(level), free.copy(), 0.0, True, True)
-        point = inside(model, jnp.asarray(free + move), u)
-        if rise > 0 and float(rows.add(expected_value, model, point, u)) >= float(q) - SLACK * size:
-            arrived = not damping and values.min(initial=0.0) >= CONVEX and not (bounded & (np.abs(newton) > FAR)).any()
-            return Ascent(float(level), np.asarray(point), rise, bool(arrived), True)
-        if not damping and abs(rise) <= max(1e-13, 1e-16 * size):
-            return Ascent(float(level), free.copy(), 0.0, True, True)
-    return Ascent(float(level), free.copy(), 0.0, False, True)
+        first = not damping and share == 1.0
+        undamped = rise if first else undamped
+        if first and _is_rounding(point, slope, move, size):
+            return point, 0.0, 0.0, True
+        end = inside(model, jnp.asarray(point + move), here)
+        gain = float(rows.add(expected_value, model, end, at)) - q if rise > 0 else -np.inf
+        noise = max(noise, abs(gain)) if damping >= NOTHING else 0.0
+        if gain >= -SLACK * size:
+            whole = first and not (bounded & (np.abs(newton) > FAR)).any() and values.min(initial=0.0) >= CONVEX
+            if not first and undamped <= HIDDEN:  # what is left to gain is hidden by rounding
+                return point, undamped, 0.0, True
+            return np.asarray(end), rise, gain, bool(whole)
+        if first and abs(rise) <= max(1e-13, 1e-16 * size):
+            return point, 0.0, 0.0, True
+    # what is left to gain is less than rounding makes of a step that is none
+    return point, 0.0, 0.0, bool(undamped <= 10 * noise < np.inf)
 
 
 def _is_rounding(free: np.ndarray, slope: np.ndarray, move: np.ndarray, size: float) -> bool:

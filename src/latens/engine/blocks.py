@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from latens.cells import are_cells, cells_of, lengths_of, padded
+from latens.cells.sequences import batches
 
 CACHE = 1 << 17  # doubles a block may occupy together with its statistics: about half an L2 cache
 ROW = 100  # products that take as long as what every row takes whatever its potentials
@@ -17,7 +18,6 @@ WORTH = 1e7  # products that a second core saves time on, about a millisecond's
 SHARE, SHARDS = 4e7, 16  # products in a shard, at least, if there are more than two; and the most shards
 GROUP = 24  # rows that cost as much as integrating the unseen cells out of the potentials
 HELD = 1 << 18  # numbers that a block may hold for its rows
-WIDTHS = 6  # of sequences, each of which takes a program of its own
 
 
 class Shard(NamedTuple):
@@ -100,39 +100,11 @@ def _by_length(xs: Any, weights: np.ndarray, load: Load, lengths: np.ndarray) ->
     """Sequences of like lengths together, each group padded to the longest in it."""
     shards: list[Shard] = []
     slots, laid = np.empty(len(weights), dtype=np.int64), 0
-    edges = widths(lengths)
-    for shorter, width in zip((-1, *edges), edges, strict=False):
-        rows = np.flatnonzero((lengths > shorter) & (lengths <= width))
+    for rows, width in batches(lengths):
         found = deal(padded(xs, rows, width), weights[rows], load.of(max(width, 1)))
         slots[rows] = laid + np.arange(len(rows))
         shards, laid = shards + found.shards, laid + sum(shard.weights.size for shard in found.shards)
     return Deal(shards, slots)
-
-
-def widths(lengths: np.ndarray) -> tuple[int, ...]:
-    """The lengths that sequences are padded to: few, and such that little is padded."""
-    found, counts = np.unique(lengths, return_counts=True)
-    if len(found) > 64:  # of so many, those at even steps of the whole
-        at = np.searchsorted(np.cumsum(counts * found), np.linspace(0, (counts * found).sum(), 64))
-        kept = np.unique(np.append(np.minimum(at, len(found) - 1), len(found) - 1))
-        counts = np.add.reduceat(counts, np.append(0, kept[:-1] + 1))
-        found = found[kept]
-    total = np.concatenate([[0], np.cumsum(counts)])
-    # least[j]: the least number of steps, padding included, that the first j lengths take in so many groups
-    least = np.where(np.arange(len(total)) == 0, 0.0, np.inf)
-    cuts = []
-    for _ in range(min(WIDTHS, len(found))):
-        costs = least[:, None] + (total[None] - total[:, None]) * np.append(0, found)[None]
-        costs[np.tril_indices(len(total))] = np.inf
-        costs[0, 0] = 0.0
-        cuts.append(costs.argmin(0))
-        least = costs.min(0)
-    ends, end = [], len(found)
-    for cut in reversed(cuts):
-        if end > 0:
-            ends.append(int(found[end - 1]))
-            end = int(cut[end])
-    return tuple(reversed(ends))
 
 
 def _rows_together(counts: np.ndarray) -> int:

@@ -174,7 +174,7 @@ class AbstractEvaluation(AbstractCoordinates):
         if self.base.finite:
             return "Newton's method on the expected statistics"
         shares = f", {' and '.join(self.base.counted)} in closed form" if self.base.counted else ""
-        return f"one Newton step on Q over the rows for each E-step (generalised EM){shares}"
+        return f"Newton steps on Q over the rows, one near the maximum (generalised EM){shares}"
 
     @property
     @double

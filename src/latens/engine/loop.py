@@ -259,15 +259,17 @@ class Run:
             return Status.DEGENERATE, reason
         status = self.stop.judge(distance if step.arrived else np.inf, self.evaluations)
         near = not STILL < distance < np.inf
+        stays = 0 < step.length < STILL and np.array_equal(step.free, self.point)  # rounding hides the way up
+        hidden = self.stop.tolerance > 0 and step.arrived and stays
         blurred = self.stop.tolerance > 0 and step.arrived and self._blurred(step) and near
         slow = status is Status.CONVERGED and self.evaluations > LEAP
-        ended = blurred or status is Status.CONVERGED
+        ended = hidden or blurred or status is Status.CONVERGED
         if ended and (none := ((blurred or slow) and self._edge(ending=True)) or self.given.doubt(self.point)):
             return Status.DEGENERATE, none
         if status is Status.CONVERGED:
             blur = self.given.rounding
             return status, "" if blur <= self.stop.tolerance else as_near(blur)
-        if blurred:
+        if blurred or hidden:
             return Status.CONVERGED, as_near(step.length)
         return status, ""
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from latens.cells import complete_like, lengths_of, rows_in, without_labels
+from latens.cells import complete_like, lengths_of, padded, rows_in, without_labels
 from latens.data.table import frequencies, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
@@ -27,6 +27,7 @@ from latens.engine.symmetry import Symmetry, symmetry_of
 from latens.engine.trial import tried
 from latens.errors import DataError, LatensError, ModelError, ParameterError, listed
 from latens.families.frame import AbstractFrame
+from latens.families.units import Units, disagreement
 from latens.models.base import AbstractModel
 from latens.models.latent import Latent
 from latens.numerics.precision import double
@@ -77,6 +78,8 @@ class Problem(AbstractEvaluation):
         self.pseudo = jax.device_get(before and before.statistics(self.model))
         if isinstance(model, Latent) or written_elsewhere(model):
             tried(self.model, self.xs)
+        if isinstance(self.frame, Units) and (wrong := disagreement(self.model, self.frame, self.xs)):
+            raise ModelError(f"{type(model).__name__}: {wrong}")
         if not model.finite:
             self.care = Care(about=self.recentres)  # no statistics would tell
 
@@ -118,6 +121,7 @@ class Problem(AbstractEvaluation):
         absent = [name for name in self.columns if isinstance(rows.xs, dict) and name not in rows.xs]
         if absent:
             raise DataError(f"column '{absent[0]}' is not in these rows, which have {listed(list(rows.xs))}")
+        self._check_form(rows.xs)
         frame, n = self.frame.suiting(rows.xs), rows_in(rows.xs)
         model = self.given.framed(frame)
         other = self.but(frame=frame, base=model, model=model, weights=frequencies(None, n), rows_read=n)
@@ -125,6 +129,16 @@ class Problem(AbstractEvaluation):
         other.row_jacobian = frame.log_jacobian(rows.xs)
         other._store(model.reader.observe(frame.apply(rows.xs)))
         return other
+
+    def _check_form(self, xs: Any) -> None:
+        """Raises `DataError` for rows that a user's own model could not be handed."""
+        if not (isinstance(self.given, Latent) or written_elsewhere(self.given)):
+            return  # families have looked at their columns
+        here, there = (padded(rows, np.zeros(1, int), 1) for rows in (self.rows.take(slice(0, 1)), xs))
+        shapes = [jax.tree.map(np.shape, rows) for rows in (here, there)]
+        if shapes[0] != shapes[1]:
+            kind = "sequences" if self.lengths is not None else "rows"
+            raise DataError(f"the fit is of {kind} with the columns {listed(self.columns)}: give {kind} like those")
 
     def _load(self, xs: Any) -> Load:
         """What one row takes, by the shapes of the potentials."""
@@ -180,6 +194,7 @@ class Problem(AbstractEvaluation):
                 f"rounding hides {lost:.1g} of the log-likelihood, of which {left} digits are left: give the data in "
                 "other units or from another origin, or try other starts"
             )
+        reason = reason or self.doubt(free)
         if reason or not np.isfinite(step.log_likelihood):
             return Status.DEGENERATE, reason or "the log-likelihood is not finite after the next EM step"
         return ModelError(

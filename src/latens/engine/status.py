@@ -31,8 +31,9 @@ _SENTENCES = {
 
 UNFOUND = "the M-step"  # how a reason begins that says nothing of the likelihood
 NO_STEP = (
-    f"{UNFOUND} cannot be computed at these params: Q or its derivatives are not finite there; try other starts, or "
-    "write the density so that it stays finite"
+    f"{UNFOUND} cannot be computed at these params: Q or its derivatives are not finite there, or rounding hides how Q "
+    "rises; try other starts, give columns that are neither nearly collinear nor far from 0, or write the density so "
+    "that it stays finite"
 )
 
 

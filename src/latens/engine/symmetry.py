@@ -1,7 +1,8 @@
 """What a likelihood leaves open: the order of labels, and signs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from latens.errors import ModelError, ParameterError, listed
 from latens.models.base import AbstractModel
 from latens.numerics.matching import matching
 from latens.numerics.precision import double
-from latens.numerics.space import Label, Params
+from latens.numerics.space import Label, Params, Space
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,30 @@ class Symmetry:
 
 
 def symmetry_of(model: AbstractModel) -> Symmetry:
-    """That of a model: names alone have the label for first axis."""
-    given = model.exchangeable
-    return Symmetry(given if isinstance(given, Mapping) else dict.fromkeys(given, (0,)), model.signs)
+    """That of a model: names alone have the label for first axis. Raises `ModelError` for what cannot be."""
+    given: Any = model.exchangeable
+    signs: Any = model.signs
+    title = type(model).__name__
+    space = Space(model.constraints)
+    shapes, links = space.shapes, space.unflat(space.links)
+    if isinstance(given, str) or not isinstance(given, Mapping | Sequence) or isinstance(signs, str):
+        raise ModelError(f"{title}: exchangeable and signs are tuples of names, or a dict, name → axes; got {given!r}")
+    axes = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, (0,))
+    for name in (*axes, *signs):
+        if name not in shapes:
+            raise ModelError(f"{title}: there is no parameter '{name}' to exchange; there are {listed(list(shapes))}")
+    for name, each in axes.items():
+        if not isinstance(each, tuple) or len(set(each)) < len(each) or not set(each) <= set(range(len(shapes[name]))):
+            raise ModelError(
+                f"{title}: '{name}' {shapes[name]} has no axes {each!r}: give a tuple such as (0,) or (0, 1)"
+            )
+    lengths = {shapes[name][axis] for name, each in axes.items() for axis in each}
+    if len(lengths) > 1:
+        raise ModelError(f"{title}: exchangeable axes must have one length; they have {sorted(lengths)}")
+    for name in signs:
+        if (links[name] != "identity").any():
+            raise ModelError(f"{title}: '{name}' cannot change its sign")
+    return Symmetry(axes, tuple(signs))
 
 
 @double

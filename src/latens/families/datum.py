@@ -12,7 +12,7 @@ from jax import Array
 from latens.cells import STAND_IN, Interval, Partial, as_read, cells_of
 from latens.data.reader import Rows
 from latens.data.table import rows_and_sets
-from latens.errors import DataError
+from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
 from latens.families.expected import Moments
 from latens.families.frame import ROWS
@@ -105,6 +105,11 @@ class AbstractDatum(AbstractFamily):
         return np.concatenate([np.asarray(_supports(self, block)) for block in blocks])
 
     def read(self, data: Any) -> Rows:
+        if not isinstance(self.support, Support):
+            raise ModelError(
+                f"{type(self).__name__}.support must be a property that gives lt.Support('a number above 0', lambda y: "
+                f"y > 0), got {self.support!r}"
+            )
         width = int(np.prod(self.shape, dtype=int))
         rows, names = rows_and_sets(data, width, self.support.fields)
         self._whole_rows(rows, names)

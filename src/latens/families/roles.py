@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from latens.errors import DataError, ModelError, listed
 from latens.numerics.modules import Module
 from latens.numerics.space import Constraints, Space
 
@@ -125,6 +126,11 @@ class Coefficient(AbstractRole):
     def __init__(self, *columns: str, of: str | None = None, intercept: str | None = None) -> None:
         self.columns, self.of, self.intercept = columns, of, intercept
 
+    @property
+    def related(self) -> tuple[str, ...]:
+        """Other columns that it speaks of."""
+        return () if self.of is None else (self.of,)
+
     def enter(self, value: Array, shift: Any, matrix: Any) -> Array:
         return value / matrix
 
@@ -142,6 +148,32 @@ def axes_by(roles: Roles, constraints: Constraints, columns: Sequence[str]) -> d
     shapes = Space(constraints).shapes
     named = {name: role.axes(columns) for name, role in roles.items() if name in shapes}
     return {n: axes for n, axes in named.items() if shapes[n][len(shapes[n]) - len(axes) :] == tuple(map(len, axes))}
+
+
+def check(roles: Any, shapes: Mapping[str, tuple[int, ...]], columns: Sequence[str]) -> None:
+    """Raises `ModelError` for roles that are none or do not fit the parameters, `DataError` for unknown columns."""
+    if not isinstance(roles, Mapping):
+        raise ModelError(f"roles are a dict, parameter → role such as lt.Location(), got {roles!r}")
+    for name, role in roles.items():
+        if name not in shapes:
+            raise ModelError(f"roles: there is no parameter '{name}'; there are {listed(list(shapes))}")
+        if not isinstance(role, AbstractRole):
+            raise ModelError(f"roles: '{name}' needs a role such as lt.Location() or lt.Scale('y'), got {role!r}")
+        named = (*role.columns, *(role.related if isinstance(role, Coefficient) else ()))
+        absent = [column for column in named if column not in columns]
+        if absent:
+            raise DataError(
+                f"parameter '{name}' belongs to column {absent[0]!r}, which is not in the data: {listed(list(columns))}"
+            )
+        if isinstance(role, Coefficient) and (not role.columns or role.intercept not in (None, *shapes)):
+            wrong = f"its intercept '{role.intercept}' is no parameter" if role.columns else "it names no columns"
+            raise ModelError(f"roles: '{name}': {wrong}; lt.Coefficient('x', 'z', intercept='a') names both")
+        wanted, shape = tuple(map(len, role.axes(columns))), shapes[name]
+        if shape[len(shape) - len(wanted) :] != wanted and set(wanted) != {1}:
+            raise ModelError(
+                f"roles: '{name}' has shape {shape}, its role is of {listed(list(role.columns or columns))}: its last "
+                f"axes must be {wanted}"
+            )
 
 
 def squared(roles: Roles) -> frozenset[str]:

@@ -50,7 +50,7 @@ class Estimate:
     @property
     def unseen(self) -> float:
         """The total weight of the others."""
-        return self.problem.n - self.n
+        return float(self.problem.weights @ ~self.problem.informative)
 
     @cached_property
     def log_likelihood(self) -> float:

@@ -64,7 +64,8 @@ def likelihood_ratio(one: Estimate, other: Estimate, replicates: int, seed: int)
 
 
 def _labels(each: Estimate) -> int:
-    return len(each.model.hidden or ("",))
+    shapes, axes = each.problem.space.shapes, each.problem.symmetry.axes
+    return max([len(each.model.hidden or ("",)), *(shapes[name][axis] for name in axes for axis in axes[name])])
 
 
 def _statistic(small: Estimate, large: Estimate, seed: int) -> float:

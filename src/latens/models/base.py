@@ -138,7 +138,7 @@ class AbstractModel(Module):
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         """Coordinates of the data to compute in: those that the roles of the parameters allow."""
-        return units_of(self.roles, xs, weights, columns) if self.roles else Identity()
+        return units_of(self.roles, self.constraints, xs, weights, columns) if self.roles else Identity()
 
     @property
     def roles(self) -> Roles:

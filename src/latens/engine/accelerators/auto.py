@@ -101,6 +101,7 @@ def _newton(secants: Secants, residual: np.ndarray, reach: float) -> np.ndarray:
     jump: np.ndarray = residual + (basis + turned) @ inside
     if (rates.real < 0).any():
         upright = np.where(rates.real < 0, np.maximum(-rates.real, 1 / reach), rates)
+        upright = np.where(upright == 0, 1 / reach, upright)  # EM stands still along it
         uphill = (vectors @ (np.linalg.lstsq(vectors, along, rcond=None)[0] / upright)).real
         jump = residual + basis @ (uphill - along)
     return jump
