@@ -142,7 +142,8 @@ def _raised(
         end = inside(model, jnp.asarray(point + move), here)
         gain = float(rows.add(expected_value, model, end, at)) - q if rise > 0 else -np.inf
         noise = max(noise, abs(gain)) if damping >= NOTHING else 0.0
-        if gain >= -SLACK * size:
+        # where much is left to gain, a damped step that gains nothing is none
+        if gain >= (-SLACK if first or undamped <= HIDDEN else SLACK) * size:
             whole = first and not (bounded & (np.abs(newton) > FAR)).any() and values.min(initial=0.0) >= CONVEX
             if not first and undamped <= HIDDEN:  # what is left to gain is hidden by rounding
                 return point, undamped, 0.0, True
