@@ -54,6 +54,27 @@ def test_a_collapse_is_named(unit):
     assert sound.log_likelihood == pytest.approx(BEST - 60 * np.log(unit), abs=1e-5)
 
 
+def logit(p, row, z):
+    side = p["a"] + p["b"] @ row["x"]
+    return jax.nn.log_sigmoid(jnp.where(row["y"] == 1, side, -side))
+
+
+@pytest.mark.parametrize(("unit", "origin"), [(1.0, 0.0), (1e-6, 3.0), (1e3, 3.0)])
+def test_separated_data_have_no_maximum(unit, origin):
+    """Albert & Anderson (1984), Biometrika 71, 1."""
+    model = lt.Latent(logit, [0], {"a": lt.Real(), "b": lt.Real(2)})
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    y = (x[:, 0] > 0).astype(float)
+    start = {"a": 0.0, "b": np.zeros(2)}
+    fit = lt.fit(model, {"x": unit * (x + origin), "y": y}, start=start)
+    assert fit.status is lt.Status.DEGENERATE
+    assert "separated" in fit.message
+    overlapping = np.where(np.arange(60) < 5, 1 - y, y)
+    fit = lt.fit(model, {"x": unit * (x + origin), "y": overlapping}, start=start)
+    assert fit.converged
+    assert fit.log_likelihood == pytest.approx(-21.6993615704, abs=1e-8)  # the same in every unit
+
+
 def test_zeros_that_a_normal_collapses_on():
     def law(p, y, z):
         return jnp.log(p["w"][z]) + norm.logpdf(y, p["mean"][z], p["sd"][z])

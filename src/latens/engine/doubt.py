@@ -30,7 +30,24 @@ class Doubt:
                 f"the likelihood is unbounded{self._where}, so no maximum exists: try other starts (starts=20), "
                 "bound or share that parameter, or use fewer hidden values"
             )
-        return self._dead
+        return self._endless or self._dead
+
+    @property
+    def _endless(self) -> str:
+        """Coefficients that may all be doubled at no loss, and not be 0: a separated regression, say.
+
+        **Source:** Albert & Anderson (1984), Biometrika 71, 1, §3.
+        """
+        way = np.where(self.scales == "identity", self.free, 0.0)
+        if not way.any() or self.problem.log_likelihood(self.free + way) < self.level - self.problem.slack(self.level):
+            return ""
+        if not self.problem.log_likelihood(self.free - way) < self.level - RISEN:
+            return ""
+        kinds = self.problem.space.constraints
+        return (
+            f"the likelihood does not fall however far {', '.join(k for k in kinds if 'identity' in kinds[k].scales)} "
+            "go on, so no maximum exists: the data are separated; use fewer covariates, or bound the coefficients"
+        )
 
     @property
     def _where(self) -> str:
