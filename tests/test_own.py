@@ -368,3 +368,47 @@ def test_what_cannot_be_is_refused(make, words):
 def test_shapes_may_be_numbers():
     assert lt.Real(4).shape == (4,) == lt.Real((4,)).shape
     assert lt.Real().shape == ()
+
+
+@pytest.mark.parametrize("axes", [3, {"a": None}, {"a": "x"}, {"a": (1.5,)}])
+def test_axes_of_labels_that_are_none(axes):
+    with pytest.raises(lt.ModelError, match="exchangeable is a tuple of names"):
+        lt.Latent(line, [0, 1], KINDS, exchangeable=axes)
+
+
+def test_an_axis_may_be_a_number():
+    assert lt.Latent(line, [0, 1], KINDS, exchangeable={"w": 0, "a": 0}).exchangeable == {"w": (0,), "a": (0,)}
+
+
+class Rate(lt.AbstractModel):
+    wrong: object = eqx.field(static=True, default=None)
+
+    @property
+    def constraints(self):
+        return {"rate": lt.Positive()}
+
+    def potentials(self, params):
+        return {"n": jnp.log(params["rate"]), "time": -params["rate"]}
+
+    def log_evidence(self, potentials, x):
+        return potentials["n"] + potentials["time"] * x
+
+    def estimate(self, stats):
+        rate = stats["n"] / stats["time"]
+        return self.wrong(rate) if self.wrong else {"rate": rate}
+
+
+WRONG = [
+    lambda rate: {},
+    lambda rate: {"rat": rate},
+    lambda rate: {"rate": rate, "z": rate},
+    lambda rate: {"rate": jnp.stack([rate, rate])},
+    lambda rate: rate,
+]
+
+
+def test_an_estimate_that_is_not_of_the_parameters():
+    assert lt.fit(Rate(), [1.0, 2.0, 3.0]).params["rate"] == pytest.approx(0.5)
+    for wrong in WRONG:
+        with pytest.raises(lt.ModelError, match=r"Rate.estimate must return a dict of the parameters.*it returned"):
+            lt.fit(Rate(wrong), [1.0, 2.0, 3.0])

@@ -1,6 +1,6 @@
 """The EM map in free coordinates: an E-step that is a gradient, an M-step that is an `estimate`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from latens.engine.blocks import Shard
+from latens.errors import ModelError
 from latens.models.base import AbstractModel, inner
 from latens.models.rows import per_row
 from latens.numerics.compiling import beside, by_size
@@ -155,7 +156,7 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
     def q(u: Array) -> Array:
         return inner(model.potentials(space.params(u)), stats)
 
-    params = model.estimate(stats)
+    params = _estimated(model, stats)
     if params is None:
         found = maximise(q, free, bounded=space.scales != "identity")
         found = found._replace(point=inside(model, found.point, free))
@@ -165,6 +166,21 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
     slope = jax.jvp(q, (free,), (found.point - free,))[1]
     size = model.sum_of_terms(model.potentials(space.params(free)), stats, n)
     return moved(model, free, found, slope, n, size)
+
+
+def _estimated(model: AbstractModel, stats: Any) -> Any:
+    """Where Q is highest, if the model has a formula. Raises `ModelError` if that is not its parameters."""
+    params = model.estimate(stats)
+    shapes = Space(model.constraints).shapes
+    if params is None:
+        return None
+    given = {name: jnp.shape(value) for name, value in params.items()} if isinstance(params, Mapping) else repr(params)
+    if given != shapes:
+        raise ModelError(
+            f"{type(model).__name__}.estimate must return a dict of the parameters, with the shapes {shapes}, or None; "
+            f"it returned {given}"
+        )
+    return params
 
 
 @jax.jit

@@ -1,6 +1,7 @@
 """The user's own model, from a joint density and the finite set of hidden values."""
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import index
 from typing import Any
 
 import equinox as eqx
@@ -76,9 +77,7 @@ class Latent(AbstractModel):
         if np.asarray(support).dtype.kind not in "biuf":
             raise ModelError(f"Latent: the support must be numbers, such as [0, 1], got {support!r}")
         self.support = frozen(support)
-        alike = [exchangeable] if isinstance(exchangeable, str) else exchangeable
-        labels = alike if isinstance(alike, Mapping) else dict.fromkeys(alike, (0,))
-        self.alike = tuple((str(name), tuple(map(int, each))) for name, each in labels.items())
+        self.alike = _axes_of_labels(exchangeable)
         self.entries = tuple((name, _by_axis(given)) for name, given in (names or {}).items())
         self.names, self.kinds = tuple(map(str, parameters)), tuple(parameters.values())
         if not callable(log_joint):
@@ -150,6 +149,18 @@ class Latent(AbstractModel):
         if jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, row):
             raise ModelError(f"sample must return one row like the data's, {_told(row)}; it returns {_told(found)}")
         return found
+
+
+def _axes_of_labels(exchangeable: Any) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Of each parameter that has labels, the axes along which they are."""
+    alike = [exchangeable] if isinstance(exchangeable, str) else exchangeable
+    try:
+        labels = alike if isinstance(alike, Mapping) else dict.fromkeys(alike, 0)
+        return tuple((str(name), tuple(map(index, np.atleast_1d(each).tolist()))) for name, each in labels.items())
+    except TypeError:
+        raise ModelError(
+            f"Latent: exchangeable is a tuple of names, or a dict, name → axes, such as (0, 1); got {exchangeable!r}"
+        ) from None
 
 
 def _by_axis(given: Sequence[Any]) -> tuple[tuple[str, ...], ...]:
