@@ -43,9 +43,9 @@ class Doubt:
             return ""
         if not self.problem.log_likelihood(self.free - way) < self.level - RISEN:
             return ""
-        kinds = self.problem.space.constraints
+        names = [name for name, kind in self.problem.space.constraints.items() if "identity" in kind.scales]
         return (
-            f"the likelihood does not fall however far {', '.join(k for k in kinds if 'identity' in kinds[k].scales)} "
+            f"the likelihood does not fall however far {', '.join(map(str, names))} "
             "go on, so no maximum exists: the data are separated; use fewer covariates, or bound the coefficients"
         )
 

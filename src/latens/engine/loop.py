@@ -88,7 +88,7 @@ class Run:
         self.grew: list[bool] = []  # whether the latest plain steps were longer than those before them
         self.leap = LEAP  # evaluations after which the next look is due
         self.marks, self.feet = np.stack([start, start]), [-np.inf, -np.inf]  # the last two, and the objective there
-        self.stuck = 0  # short M-steps that did not arrive
+        self.lost = self.stuck = 0  # M-steps that did not arrive, and short ones
         self.path: list[Passed] = []
         self.busy = False  # whether the state is being changed
 
@@ -282,6 +282,9 @@ class Run:
         """Why an M-step that did not find the maximum of Q is the end, or nothing while it still goes up."""
         if np.array_equal(step.free, self.point):
             return self.given.doubt(self.point) or NO_STEP
+        self.lost += 1
+        if self.lost % PATIENCE == 0 and (none := self.given.doubt(self.point)):
+            return none  # where rounding decides the likelihood, it may seem to rise for ever
         self.stuck = self.stuck + 1 if step.length <= STILL else 0
         return f"{UNFOUND} does not come to the maximum of Q; try other starts" if self.stuck > PATIENCE else ""
 
