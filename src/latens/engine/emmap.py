@@ -168,6 +168,12 @@ def update(model: AbstractModel, free: Array, stats: Any, n: Array) -> Move:
     return moved(model, free, found, slope, n, size)
 
 
+@jax.jit
+def formula(model: AbstractModel, free: Array) -> Any:
+    """What `estimate` makes of statistics like the potentials, which tells whether it is one; traced once for all."""
+    return model.estimate(potentials_at(model, free))
+
+
 def _estimated(model: AbstractModel, stats: Any) -> Any:
     """Where Q is highest, if the model has a formula. Raises `ModelError` if that is not its parameters."""
     params = model.estimate(stats)

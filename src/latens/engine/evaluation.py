@@ -19,6 +19,7 @@ from latens.engine.emmap import (
     block_value,
     expect_shard,
     expected_value,
+    formula,
     moved,
     one_step,
     packed,
@@ -163,8 +164,7 @@ class AbstractEvaluation(AbstractCoordinates):
     @double
     def closed(self) -> bool:
         """Whether the M-step is a formula, and no search."""
-        found = jax.eval_shape(lambda u: self.model.estimate(potentials_at(self.model, u)), self.centre)
-        return self.base.finite and found is not None
+        return self.base.finite and formula.eval_shape(self.model, self.centre) is not None
 
     @property
     def m_step(self) -> str:
