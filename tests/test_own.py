@@ -163,7 +163,7 @@ def test_a_variance_that_goes_to_0_is_told_soon(name, kind, deviation, accelerat
         return jnp.log(jnp.asarray(weights / weights.sum()))[z] + inside
 
     model = lt.Latent(joint, np.arange(7), {"mean": lt.Real(), name: kind})
-    groups = np.tile([-1.0, 1.0], (12, 1)) + 1e-3 * RNG.normal(size=(12, 2))
+    groups = np.tile([-1.0, 1.0], (12, 1)) + 1e-3 * np.random.default_rng(1).normal(size=(12, 2))
     fit = lt.fit(model, groups, start={"mean": 0.0, name: 1.0}, accelerate=accelerate)
     assert fit.evaluations < 400
     assert name in fit.held or fit.standard_errors()[name] > 1e3  # a logarithm has no boundary

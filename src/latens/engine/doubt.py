@@ -11,6 +11,7 @@ from latens.numerics.constraints import LEAST
 ULPS = 4 * np.finfo(np.float64).eps
 DECIDED = 0.01  # change of the log-likelihood by the last digits of the params, at which these decide it
 FAR, FARTHER, RISEN = 20.0, 6.0, 1.0  # a logarithm that may be on its way to an edge; a way on; and what may come of it
+TIMES = 1e4  # how much larger what nothing holds may be
 
 
 class Doubt:
@@ -34,12 +35,13 @@ class Doubt:
 
     @property
     def _endless(self) -> str:
-        """Coefficients that may all be doubled at no loss, and not be 0: a separated regression, say.
+        """Coefficients that may all grow ten thousandfold at no loss, and not be 0: a separated regression, say.
 
         **Source:** Albert & Anderson (1984), Biometrika 71, 1, §3.
         """
         way = np.where(self.scales == "identity", self.free, 0.0)
-        if not way.any() or self.problem.log_likelihood(self.free + way) < self.level - self.problem.slack(self.level):
+        bar = self.level - self.problem.slack(self.level)
+        if not way.any() or not self.problem.log_likelihood(self.free + TIMES * way) >= bar:
             return ""
         if not self.problem.log_likelihood(self.free - way) < self.level - RISEN:
             return ""
