@@ -69,6 +69,8 @@ def test_separated_data_have_no_maximum(unit, origin):
     fit = lt.fit(model, {"x": unit * (x + origin), "y": y}, start=start)
     assert fit.status is lt.Status.DEGENERATE
     assert "separated" in fit.message
+    one = lt.fit(model, {"x": unit * (x[:1] + origin), "y": y[:1]}, start=start)
+    assert "separated" in one.message
     overlapping = np.where(np.arange(60) < 5, 1 - y, y)
     fit = lt.fit(model, {"x": unit * (x + origin), "y": overlapping}, start=start)
     assert fit.converged

@@ -11,7 +11,7 @@ from latens.numerics.constraints import LEAST
 ULPS = 4 * np.finfo(np.float64).eps
 DECIDED = 0.01  # change of the log-likelihood by the last digits of the params, at which these decide it
 FAR, FARTHER, RISEN = 20.0, 6.0, 1.0  # a logarithm that may be on its way to an edge; a way on; and what may come of it
-TIMES = 1e4  # how much larger what nothing holds may be
+TIMES, SEEN = 1e4, 0.01  # how much larger what nothing holds may be; and what it has gained at least
 
 
 class Doubt:
@@ -43,7 +43,7 @@ class Doubt:
         bar = self.level - self.problem.slack(self.level)
         if not way.any() or not self.problem.log_likelihood(self.free + TIMES * way) >= bar:
             return ""
-        if not self.problem.log_likelihood(self.free - way) < self.level - RISEN:
+        if not self.problem.log_likelihood(self.free - way) < self.level - SEEN:
             return ""
         names = [name for name, kind in self.problem.space.constraints.items() if "identity" in kind.scales]
         return (
