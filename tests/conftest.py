@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 gc.set_threshold(200_000, 50, 100)  # tracing makes many small objects that live
@@ -23,6 +24,14 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 MAPS, MEMORY = Path("/proc/self/maps"), Path("/proc/self/statm")
 MOST_MAPS = 45_000  # Linux kills a process beyond 65,530 by default, and every compiled program holds several
 MOST_PAGES = 1_600_000_000 // 4096  # compiled programs are most of what a worker holds
+
+
+@pytest.fixture(autouse=True)
+def same_draws(request):
+    """A test draws the same numbers whatever ran before it, in this worker or another."""
+    generator = getattr(request.module, "RNG", None)
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = np.random.default_rng(1).bit_generator.state
 
 
 @pytest.fixture(autouse=True)
