@@ -32,7 +32,9 @@ from latens.numerics.asked import whole
 from latens.numerics.memory import Sealed, frozen, sealed
 from latens.numerics.precision import double
 from latens.numerics.space import Label, Params
+from latens.plots import Plots
 from latens.report.record import record
+from latens.report.tidy import augmented, framed, glance, tidy
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -445,6 +447,52 @@ class Fit(Sealed):
         problem = self._problem
         rows = np.random.default_rng([seed, 1]).choice(len(problem.weights), n, p=problem.weights / problem.n)
         return simulate(problem, self.params, rows, seed)
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures: `fit.plot.trace()`, `fit.plot.density()`, ...; `fit.plot.suited` names those that suit the fit."""
+        return Plots(self._estimate, self.path, self.starts)
+
+    def tidy(self, level: float = 0.95, method: str | AbstractMethod = "observed") -> Any:
+        """A row for each scalar that a report shows, as a data frame.
+
+        **Arguments:** as in `confidence_intervals`.
+        **Returns:** a frame of the library that the data came in (pandas, polars, pyarrow), else of polars: `term`,
+        `component` ("" if it belongs to none), `estimate`, `std_error`, `conf_low`, `conf_high`, `missing_fraction`,
+        and in `note` the reason where there is no standard error.
+        **Example:**
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.IID(lt.Poisson()), [2, 4, 3, 7])
+            >>> fit.tidy().select("term", "estimate", "std_error").rows()
+            [('rate', 4.0, 1.0)]
+        """
+        return framed(tidy(self._estimate, level, method), self._problem.library)
+
+    def glance(self) -> Any:
+        """One row about the whole fit, as a data frame like that of `tidy`.
+
+        `model`, `n`, `log_likelihood`, `df` (free parameters), `aic`, `bic`, `icl`, `entropy` (of hidden labels, else
+        NaN), `converged`, `status`, `distance` (to the limit, in standard errors), `evaluations`.
+        """
+        return framed(glance(self._estimate), self._problem.library)
+
+    def augment(self, data: Any = None) -> Any:
+        """The data with what the fit says of each row beside them.
+
+        `class` (the most probable hidden value), `probability_...` of each, `uncertainty` (1 − the largest of them)
+        and `density`; called `fitted_class`, ... if the data have one of these columns.
+
+        **Arguments:** `data`: rows as in `lt.fit`; None for the rows of the fit, without their columns.
+        **Returns:** a data frame or dict, as the data are; of an array a data frame like that of `tidy`.
+        **Raises:** `DataError`.
+        **Example:**
+            >>> import latens as lt
+            >>> start = {"weights": [0.5, 0.5], "rate": [1, 9]}
+            >>> fit = lt.fit(lt.Mixture(lt.Poisson(), 2), [9, 8, 1, 0, 2, 9], start=start)
+            >>> fit.augment({"calls": [0, 9]})["class"].tolist()
+            [0, 1]
+        """
+        return augmented(self._estimate, data)
 
     def summary(self, method: str | AbstractMethod = "observed") -> str:
         """The report as plain text: what `print(fit)` shows, with standard errors by `method`."""

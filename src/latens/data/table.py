@@ -60,6 +60,12 @@ def frame_of(data: Any) -> Any:
         raise _same_name(next(name for name in names if names.count(name) > 1)) from None
 
 
+def library_of(data: Any) -> str | None:
+    """The library whose data frame (or series) it is, for new frames of the kind; None if it is none."""
+    name = type(data).__module__.partition(".")[0]
+    return name if name in ("pandas", "polars", "pyarrow") else None
+
+
 def _array(column: Any) -> np.ndarray:
     """A column of a data frame of any library."""
     import narwhals as nw

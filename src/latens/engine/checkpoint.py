@@ -25,7 +25,7 @@ from latens.engine.status import Status
 from latens.errors import DataError, ModelError, ParameterError
 
 SECONDS = 10.0  # from one save to the next
-FORMAT = 5
+FORMAT = 6
 COUNTS = ("evaluations", "rejected", "steps", "below", "falls", "stale", "stuck", "leap")
 PLAIN = (*COUNTS, "extrapolated", "level", "peak", "length", "short", "grew", "feet")
 ARRAYS = ("point", "image", "home", "marks")

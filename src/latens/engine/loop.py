@@ -59,11 +59,13 @@ class Iterate(Sealed):
 
 
 class Passed(NamedTuple):
-    """A point that was gone on from: the objective there, whether it was accelerated, points dropped before it."""
+    """A point that was gone on from: the objective there, whether it was accelerated, points dropped before it, and
+    how far the limit then seemed, in standard errors."""
 
     log_likelihood: float
     accelerated: bool
     rejected: int
+    distance: float
 
 
 class Run:
@@ -131,7 +133,7 @@ class Run:
         else:
             self.best, self.home, self.short = reached.ended(status, reason), step.free, step.length
             self.steps, self.below = self.steps + 1, 0
-            self.path.append(Passed(step.log_likelihood, self.extrapolated, self.rejected))
+            self.path.append(Passed(step.log_likelihood, self.extrapolated, self.rejected, distance))
         self.level, self.image, self.length = step.log_likelihood, step.free, step.length
         self.peak, self.stale = max(self.peak, self.level), 0 if self.level > self.peak else self.stale + 1
         shown = None if self.below else self.best

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from latens.cells import complete_like, lengths_of, padded, rows_in, without_labels
-from latens.data.table import frequencies, ordered, ungroup
+from latens.data.table import frequencies, library_of, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.binding import bind
@@ -61,6 +61,7 @@ class Problem(AbstractEvaluation):
             read.weights,
             data.notes if isinstance(data, Table) else (),
         )
+        self.library = library_of(data)  # of whose frames results are
         self.rows_read, self.rows_used = read.rows_read, read.rows_used
         self.frame: AbstractFrame = model.frame(read.xs, self.weights, read.columns)
         if self.frame.lack and not enough:
