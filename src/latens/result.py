@@ -4,11 +4,13 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from latens.data.tally import Tally
+from latens.document import write
 from latens.engine.emmap import evidences
 from latens.engine.loop import Iterate, Passed
 from latens.engine.prior import Prior
@@ -493,6 +495,20 @@ class Fit(Sealed):
             [0, 1]
         """
         return augmented(self._estimate, data)
+
+    def report(
+        self, path: str | PathLike[str], method: str | AbstractMethod = "observed", *, command: str = ""
+    ) -> None:
+        """One page to send, in one HTML file that asks for nothing from anywhere.
+
+        What was fitted, what was half seen, estimates with what is unknown of them, what to rely on in sentences, the
+        pictures that suit the fit, and how to repeat it. Needs Jinja2 and matplotlib: `pip install "latens[report]"`.
+
+        **Arguments:** `path`: of the file; `method` as in `errors`; `command`: the command line or code to repeat it,
+        shown as it is.
+        **Raises:** `DataError` for a file that cannot be written; `LatensError` without what it needs.
+        """
+        write(path, self._estimate, self.path, self.starts, method, command)
 
     def summary(self, method: str | AbstractMethod = "observed") -> str:
         """The report as plain text: what `print(fit)` shows, with standard errors by `method`."""
