@@ -357,8 +357,10 @@ def test_tidy_has_what_the_report_has():
     assert np.isnan(edge["std_error"][2])
     two = lt.fit(lt.Mixture([lt.Gamma(), lt.Normal()]), TIMES + 0.1, starts=2).tidy()
     assert {"shape", "mean", "weights"} <= set(two["term"].to_list())
-    stopped = lt.fit(lt.Mixture(lt.Poisson(), 2), TABLE["number"], starts=2, stop=lt.Stop(max_steps=1)).tidy()
-    assert all("not converged" in note or "max" in note or note for note in stopped["note"])
+    start = {"weights": [0.5, 0.5], "rate": [1.0, 2.0]}
+    stopped = lt.fit(lt.Mixture(lt.Poisson(), 2), TABLE["number"], start=start, stop=lt.Stop(max_steps=1)).tidy()
+    assert all("has not converged" in note for note in stopped["note"])
+    assert np.isnan(stopped["std_error"]).all()
 
 
 def test_glance_is_one_row():
@@ -385,3 +387,38 @@ def test_augment_keeps_the_data():
     named = lt.fit(lt.Mixture(lt.Poisson(), 2), {"class": TABLE["number"]}).augment({"class": TABLE["number"]})
     assert list(named)[:2] == ["class", "fitted_class"]
     assert "density" in fitted("censored").augment(CENSORED).columns
+
+
+def test_histograms_are_drawn_in_their_bins():
+    fit = lt.fit(lt.IID(lt.Normal()), lt.grouped([0, 1, 2, 4], [10, 25, 15]))
+    bars = fit.plot.data("density").filter(pl.col("series") == "observed")
+    np.testing.assert_allclose(bars["y"], [0.2, 0.5, 0.15], rtol=1e-6)
+    assert bars["low"].to_list() == [0, 1, 2]
+    steps = fit.plot.data("fit")
+    assert steps["observed"].to_list() == [1, 2]
+    np.testing.assert_allclose(steps["share"], [0.2, 0.7], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: lt.fit(lt.IID(lt.Poisson()), [0.0, 0.0, 0.0]),
+        lambda: lt.fit(lt.IID(lt.Poisson()), [3.0]),
+        lambda: lt.fit(lt.Mixture(lt.Normal(), 1), [1.0, 2.0, 4.0]),
+        lambda: lt.fit(lt.IID(lt.Categorical(3)), lt.one_of([0, 1, {0, 1}, None, 2])),
+        lambda: lt.fit(lt.IID(lt.Poisson(exposure=None)), [[3, 1.0], [5, 2.0], [1, 1.0]]),
+        lambda: lt.fit(lt.Mixture(lt.Normal(), 2), 1e9 + 1e-3 * PLANE[:, 0], weights=np.arange(150) % 3),
+        lambda: lt.fit(lt.IID(lt.Product({"": lt.Normal(), "x_{1}^2 $\\alpha": lt.Poisson()})), {
+            "": PLANE[:, 0], "x_{1}^2 $\\alpha": TABLE["number"]
+        }),
+        lambda: lt.fit(lt.Mixture(lt.Normal(), 2), PLANE[:, 0], starts=2, stop=lt.Stop(max_steps=2)),
+        lambda: lt.fit(lt.IID(lt.Truncated(lt.Poisson(), lower=1)), [1, 2, 1, 3, 1, 4, 2]),
+        lambda: lt.fit(lt.IID(lt.Beta()), [1e-9, 0.4, 0.999999, 0.2]),
+    ],
+)  # fmt: skip
+def test_edges(make):
+    fit = make()
+    for name in set(fit.plot.suited) - {"profile"}:
+        ax = getattr(fit.plot, name)()
+        ax.figure.canvas.draw()
+    assert len(fit.tidy()) == len(fit.shown)

@@ -76,14 +76,14 @@ def thinned(n: int, most: int = MOST_POINTS) -> np.ndarray:
     return np.arange(n) if n <= most else np.sort(np.random.default_rng(0).choice(n, most, replace=False))
 
 
-def remark(ax: Any, *parts: str) -> None:
-    """What the reader must know of what is drawn, under it."""
+def remark(ax: Any, *parts: str, above: int = 3) -> None:
+    """What the reader must know of what is drawn, so many points `above` it on the right."""
     told = "; ".join(part for part in parts if part)
     if told:
         ax.annotate(
             plain(told),
             (1.0, 1.0),
-            (0, 3),
+            (0, above),
             xycoords="axes fraction",
             textcoords="offset points",
             ha="right",

@@ -13,6 +13,7 @@ from latens.plots.nonparametric import estimated
 
 MOST_PATTERNS, MOST_PANELS, MOST_PAIRS = 20, 6, 12
 GRID = 512  # of the distribution function
+STILL = 1e-6  # of all mass, that lies beyond every quantile
 BAND = (0.025, 0.975)
 
 
@@ -118,7 +119,10 @@ def _quantiles(subject: Subject, column: Column) -> dict[str, Any]:
     values, masses = estimated(column)
     grid = column.grid(GRID, 1.0)
     below = subject.seen.below(column.name, grid)
-    shares = np.cumsum(masses) - 0.5 * masses
+    ended = not column.exact.any()  # of sets alone the mass stands at their ends
+    shares = np.cumsum(masses) - (0.0 if ended else 0.5 * masses)
+    if ended:
+        values, shares = values[shares < 1 - STILL], shares[shares < 1 - STILL]
     rising = np.concatenate([[True], np.diff(below) > 0])
     out = {
         "series": "quantile",

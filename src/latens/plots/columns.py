@@ -14,7 +14,6 @@ from latens.data.reader import AbstractReader
 from latens.engine.emmap import evidences, posteriors
 from latens.engine.loop import Passed
 from latens.engine.starts import Met
-from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.categorical import Categorical
 from latens.families.datum import AbstractDatum
@@ -85,14 +84,19 @@ class Column:
         """The weight of all of which something was seen."""
         return float(self.weights @ ~self.missing)
 
+    @property
+    def ends(self) -> np.ndarray:
+        """All finite ends, each once, in order."""
+        found = np.unique(np.concatenate([self.lower, self.upper]))
+        return found[np.isfinite(found)]
+
     @cached_property
     def range(self) -> tuple[float, float]:
         """From the least to the largest number that is told."""
         if self.kind == "category":
             return 0.0, float(len(self.categories) - 1)
-        ends = np.concatenate([self.lower, self.upper])
-        ends = ends[np.isfinite(ends)]
-        return (float(ends.min()), float(ends.max())) if len(ends) else (0.0, 1.0)
+        ends = self.ends
+        return (float(ends[0]), float(ends[-1])) if len(ends) else (0.0, 1.0)
 
     def grid(self, points: int, beyond: float = 0.06) -> np.ndarray:
         """Where to look at the density: through the range and a little beyond, inside the support."""
@@ -107,7 +111,7 @@ class Column:
         if self.log:
             ends = np.log([low, high])
             around = beyond * np.ptp(ends)
-            return np.exp(np.linspace(ends[0] - around, ends[1] + around, points))
+            return np.asarray(np.exp(np.linspace(ends[0] - around, ends[1] + around, points)))
         around = beyond * (high - low) or abs(high) or 1.0
         middle = 0.5 * (low + high)
         return np.linspace(self._edge(middle, low - around), self._edge(middle, high + around), points)
@@ -116,7 +120,8 @@ class Column:
     def log(self) -> bool:
         """Whether its values, all positive, are so unlike in size that they are better seen on a log scale."""
         low, high = self.range
-        return self.kind == "continuous" and low > 0 and high > WIDE * low and not self.holds(-low)
+        half_line = self.kind == "continuous" and self.holds(WIDE * high) and not self.holds(-high)
+        return bool(half_line and high > WIDE * low > 0 and self.holds(low / WIDE))
 
     def _edge(self, inside: float, wanted: float) -> float:
         """How far from a value inside the support towards another the support reaches."""
@@ -223,14 +228,15 @@ class Seen:
     def _named(self) -> bool:
         return isinstance(self.problem.xs, dict) or isinstance(self.reader, AbstractFamily | Common)
 
+    @cached_property
+    def distinct_sizes(self) -> tuple[np.ndarray, np.ndarray]:
+        """(s, fields) the sizes there are, and (s,) the shares of the rows that have them."""
+        sizes, which = np.unique(self._rows[:, 1:], axis=0, return_inverse=True)
+        return sizes, np.bincount(which.ravel(), self.problem.weights) / self.problem.weights.sum()
+
     def sized(self, column: str, values: np.ndarray) -> Densities:
         """The densities of a column whose data have sizes, on average over those of the rows."""
-        sizes, which = np.unique(self._rows[:, 1:], axis=0, return_inverse=True)
-        if len(sizes) > SIZES:
-            raise DataError(
-                f"the rows have {len(sizes)} different {', '.join(self.sizes)}; at most {SIZES} can be shown"
-            )
-        shares = np.bincount(which.ravel(), self.problem.weights) / self.problem.weights.sum()
+        sizes, shares = self.distinct_sizes
         able = [self._able(values, size) for size in sizes]
         queries = [
             {column: values[some], **{name: np.full(some.sum(), size[f]) for f, name in enumerate(self.sizes)}}

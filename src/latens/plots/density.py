@@ -15,7 +15,7 @@ MOST_CODES = 12  # categories whose names stand on an axis one by one
 
 
 def density(subject: Subject, table: Table, ax: Any, *, hanging: bool = False) -> Any:
-    names = [str(name) for name in dict.fromkeys(np.concatenate([table["column_x"], table["column_y"]])) if name]
+    names = [str(name) for name in dict.fromkeys(np.concatenate([table["column_x"], table["column_y"]]))]
     if len(names) == 1:
         return _draw_single(subject, table, ax, names[0], hanging=hanging)
     if len(names) == 2:
@@ -29,7 +29,7 @@ def density(subject: Subject, table: Table, ax: Any, *, hanging: bool = False) -
                 axes.set_axis_off()
                 continue
             if i == j:
-                _draw_single(subject, only(table, column_x=names[i], column_y=""), axes, names[i], quiet=True)
+                _draw_single(subject, only(table, column_x=names[i], column_y=names[i]), axes, names[i], quiet=True)
             else:
                 _draw_pair(
                     subject, only(table, column_x=names[j], column_y=names[i]), axes, names[j], names[i], small=2
@@ -76,9 +76,11 @@ def _draw_single(
     told = _draw_half_seen(ax, table, quiet=quiet)
     gone = only(table, series="missing")["weight"]
     step = _step(total["x"]) if column.kind == "whole" else 1.0
+    known = only(table, series="subset")["weight"].sum()
     remark(
         ax,
         *told,
+        "" if quiet or not known else f"{number(known)} known as one of several, not in the bars",
         "" if quiet or not len(gone) else f"{number(gone[0])} missing",
         f"every {step:g}th number" if step > 1 else "",
     )

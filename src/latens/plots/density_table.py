@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from latens.errors import DataError
+from latens.errors import DataError, listed
 from latens.models.gene_counting import Cells
 from latens.plots.canvas import (
     thinned,
 )
-from latens.plots.columns import KINDS, Column, Densities, Subject, Table, stacked
+from latens.plots.columns import KINDS, SIZES, Column, Densities, Subject, Table, stacked
 from latens.plots.nonparametric import estimated
 
 POINTS, FINE = 256, 48  # of a density along one axis, and along each of two
@@ -28,13 +28,15 @@ def no_density(subject: Subject) -> str:
     families = [subject.seen.family(name) for name in problem.columns]
     if None in families:
         return f"a {type(problem.given).__name__} says nothing of one column alone"
+    if subject.seen.sizes and len(subject.seen.distinct_sizes[0]) > SIZES:
+        return f"the rows have more than {SIZES} different values of {listed(list(subject.seen.sizes))}"
     if any(family is not None and family.support.sized and not family.support.fields for family in families):
         return "a datum is the counts of several categories"
     return ""
 
 
 def density_table(subject: Subject, columns: Sequence[str] | str | None = None, bins: int | None = None) -> Table:
-    """Per column and pair of columns (`column_x`, `column_y`): what was seen, and the density of the fit.
+    """Per column (`column_x` and `column_y` alike) and pair of columns: what was seen, and the density of the fit.
 
     Series of one column: "observed" (bars), "density", "component j", "interval", "right-censored", "left-censored",
     "missing"; of two: "rows", "density" and "component j" over a grid.
@@ -46,7 +48,8 @@ def density_table(subject: Subject, columns: Sequence[str] | str | None = None, 
     grids = [{x.name: x.grid(POINTS)} for x in alone]
     planes = [(x, y) for x, y in together if x.kind == y.kind == "continuous"]
     for x, y in planes:
-        across, up = np.meshgrid(x.grid(FINE, AROUND), y.grid(FINE, AROUND), indexing="ij")
+        fine = FINE if len(wanted) == 2 else FINE // 2
+        across, up = np.meshgrid(x.grid(fine, AROUND), y.grid(fine, AROUND), indexing="ij")
         grids.append({x.name: across.ravel(), y.name: up.ravel()})
     seen = subject.seen
     if seen.sizes:
@@ -55,7 +58,7 @@ def density_table(subject: Subject, columns: Sequence[str] | str | None = None, 
         found = seen.densities(*grids) if grids else []
     parts: list[dict[str, Any]] = []
     for column, own in zip(alone, found, strict=False):
-        where = {"column_x": column.name, "column_y": ""}
+        where = {"column_x": column.name, "column_y": column.name}
         lines = _series(own, "y", {"x": column.grid(POINTS)})
         parts += [where | part for part in [*_bars(column, bins), *lines, *_half_seen(column)]]
     most = FEWER if len(wanted) > 2 else None
@@ -102,6 +105,9 @@ def _bars(column: Column, bins: int | None) -> list[dict[str, Any]]:
         scaled = np.log(values) if column.log else values
         edges = np.histogram_bin_edges(scaled, _bins(scaled) if bins is None else bins)
         edges = np.exp(edges) if column.log else edges
+        if sets and not column.exact.any() and len(ends := column.ends) <= MOST_BINS + 1:
+            edges = ends  # the bins that the data came in
+            values = np.nextafter(values, -np.inf)  # mass stands at the end of its set
     counts = np.histogram(values, edges, weights=weights)[0]
     widths = np.diff(edges)
     middle = 0.5 * (edges[1:] + edges[:-1]) if column.kind == "continuous" else grid
@@ -122,7 +128,7 @@ def _bins(values: np.ndarray) -> int:
 def _half_seen(column: Column) -> list[dict[str, Any]]:
     """What is not in the bars: the ends of sets, and how much was missing."""
     out: list[dict[str, Any]] = []
-    for kind in KINDS if column.kind != "category" else ():
+    for kind in (*KINDS, "subset"):
         rows = np.flatnonzero(column.flags.get(kind, np.zeros(0, dtype=bool)))
         if len(rows):
             ends = {"low": column.lower[rows], "high": column.upper[rows]}
@@ -151,5 +157,5 @@ def _rows(subject: Subject, x: Column, y: Column, most: int | None) -> dict[str,
 
 def density_size(table: Table) -> tuple[float, float]:
     """Of the picture, in inches."""
-    names = len({name for name in (*table["column_x"], *table["column_y"]) if name})
+    names = len({*table["column_x"], *table["column_y"]})
     return (6.4, 4.2) if names < 3 else (2.4 + 1.6 * names, 1.6 + 1.5 * names)

@@ -16,7 +16,7 @@ from latens.report.tidy import parted
 
 MOST, LONG = 40, 44  # scalars in one picture, and letters in a label
 STEPS = 8  # of a profile, on each side
-CURVE = 101
+CURVE, LEAST = 101, 1e-9  # points of a smooth curve, and the share of it between two that are told apart
 
 
 def estimates_table(
@@ -181,9 +181,11 @@ def _smooth(values: np.ndarray, deviances: np.ndarray, estimate: float) -> tuple
     """A curve through points of a profile: its signed root is nearly a line."""
     from scipy.interpolate import PchipInterpolator
 
+    width = np.ptp(values)
     signed = np.sqrt(deviances) * np.sign(values - estimate)
-    distinct = np.concatenate([[True], np.diff(values) > 0])
+    along = (values - values[0]) / (width if width > 0 else 1.0)
+    distinct = np.concatenate([[True], np.diff(along) > LEAST])
     if distinct.sum() < 3:
         return values, deviances
-    fine = np.linspace(values[0], values[-1], CURVE)
-    return fine, PchipInterpolator(values[distinct], signed[distinct])(fine) ** 2
+    fine = np.linspace(0, 1, CURVE)
+    return values[0] + width * fine, PchipInterpolator(along[distinct], signed[distinct])(fine) ** 2

@@ -61,7 +61,7 @@ def posterior(subject: Subject, table: Table, ax: Any) -> Any:
         label = "posterior probability" if last else ""
         tidied(axes, label, "rows (root scale)" if j % columns == 0 else "", _called(subject, j))
     told = f"{len(names) - len(shown)} more are not shown" if len(names) > len(shown) else ""
-    remark(ax, f"rows below {NOTHING:g} left out", told)
+    remark(ax, f"rows below {NOTHING:g} left out", told, above=18)
     return ax
 
 

@@ -47,8 +47,8 @@ def _turnbull(low: np.ndarray, high: np.ndarray, weights: np.ndarray) -> tuple[n
     else:
         counts = np.bincount(which.ravel(), weights)
     values = np.append(np.unique(sets[np.isfinite(sets[:, 1]), 1]), np.inf)  # the last for what is beyond all
-    # what is censored at a value was seen to go on beyond it
-    above = np.where(np.isposinf(sets[:, 1:]), sets[:, :1] < values, sets[:, :1] <= values)
+    # (lower, upper], as what is censored at a value went on beyond it, and bins are side by side
+    above = np.where(sets[:, :1] < sets[:, 1:], sets[:, :1] < values, sets[:, :1] <= values)
     holds = above & (values <= sets[:, 1:])
     masses = np.full(len(values), 1 / len(values))
     for _ in range(ROUNDS):
