@@ -360,7 +360,7 @@ def test_tidy_has_what_the_report_has():
     start = {"weights": [0.5, 0.5], "rate": [1.0, 2.0]}
     stopped = lt.fit(lt.Mixture(lt.Poisson(), 2), TABLE["number"], start=start, stop=lt.Stop(max_steps=1)).tidy()
     assert all("has not converged" in note for note in stopped["note"])
-    assert np.isnan(stopped["std_error"]).all()
+    assert stopped["std_error"].is_nan().all()
 
 
 def test_glance_is_one_row():
