@@ -20,7 +20,7 @@ def density(subject: Subject, table: Table, ax: Any, *, hanging: bool = False) -
         return _draw_single(subject, table, ax, names[0], hanging=hanging)
     if len(names) == 2:
         axes = _draw_pair(subject, table, ax, *names)
-        legend(axes)
+        legend(axes, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0)
         return axes
     grid = panels(ax, len(names), len(names), (0.03, 0.03))
     for i, row in enumerate(grid):

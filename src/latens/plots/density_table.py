@@ -14,7 +14,7 @@ from latens.plots.canvas import (
 from latens.plots.columns import KINDS, SIZES, Column, Densities, Subject, Table, stacked
 from latens.plots.nonparametric import estimated
 
-POINTS, FINE = 256, 48  # of a density along one axis, and along each of two
+POINTS, FINE = 256, 64  # of a density along one axis, and along each of two
 MOST_BINS, MOST_COLUMNS = 60, 6
 AROUND = 0.2  # of the range, that a picture of two columns shows beyond it
 FEWER = 600  # rows in each panel of many
