@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from latens.engine.loop import Iterate as Iterate
     from latens.engine.prior import Prior as Prior
     from latens.engine.starts import Starts as Starts
-    from latens.engine.status import Status as Status
+    from latens.engine.stop import Status as Status
     from latens.engine.stop import Stop as Stop
     from latens.errors import DataError as DataError
     from latens.errors import InferenceError as InferenceError
@@ -112,8 +112,7 @@ _HOME = {
     "engine.loop": ["Iterate"],
     "engine.prior": ["Prior"],
     "engine.starts": ["Starts"],
-    "engine.status": ["Status"],
-    "engine.stop": ["Stop"],
+    "engine.stop": ["Status", "Stop"],
     "errors": ["DataError", "InferenceError", "LatensError", "ModelError", "ParameterError"],
     "families.base": ["AbstractFamily"],
     "families.beta": ["Beta"],
@@ -138,7 +137,7 @@ _HOME = {
     "inference.pooling": ["pool"],
     "inference.profile": ["Profile"],
     "inference.sandwich": ["OPG", "Sandwich"],
-    "inference.sem": ["SEM", "ExactSEM"],
+    "inference.sem": ["ExactSEM", "SEM"],
     "result": ["Fit"],
     "models.base": ["AbstractModel"],
     "models.gene_counting": ["Cells"],

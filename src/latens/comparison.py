@@ -14,8 +14,7 @@ from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.same_data import same_data
 from latens.engine.solve import solve
-from latens.engine.status import Status
-from latens.engine.stop import Stop
+from latens.engine.stop import Status, Stop
 from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.inference.criteria import CRITERIA, criteria
 from latens.inference.estimate import Estimate

@@ -14,7 +14,7 @@ from latens.engine.loop import Iterate, Passed
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.starts import Met
-from latens.engine.status import Status
+from latens.engine.stop import Status
 from latens.engine.symmetry import in_order
 from latens.errors import ModelError, ParameterError
 from latens.inference.criteria import aic, bic

@@ -1,5 +1,6 @@
 """The EM map of rows under a model: with as much care as its points turn out to take."""
 
+from copy import copy
 from functools import cached_property
 from typing import Any, Self
 
@@ -10,7 +11,6 @@ from jax import Array
 
 from latens.engine.ascent import ascent
 from latens.engine.burst import Burst, burst
-from latens.engine.coordinates import AbstractCoordinates
 from latens.engine.emmap import (
     Care,
     Move,
@@ -29,13 +29,17 @@ from latens.engine.emmap import (
     value,
     with_prior,
 )
-from latens.engine.maps import Step
+from latens.engine.maps import AbstractMap, Step
 from latens.engine.prior import Prior, Seen
 from latens.engine.rows import AbstractRows, Program
+from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
+from latens.numerics.compiling import once
 from latens.numerics.modules import same_kind
 from latens.numerics.newton import Maximum
 from latens.numerics.precision import double
+from latens.numerics.space import Label, Params, Space
+from latens.numerics.stacked import Chart
 from latens.numerics.threads import one_thread_each
 
 LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which their sum has lost too much
@@ -43,6 +47,85 @@ MANY, BRIEF = 1 / 4, 4  # of runs: if more lose digits, it is because of the dat
 CALL, COMPILING = 1e6, 5e9  # operations that take as long as calling a program does, and as compiling one
 TOGETHER = 10  # points in one program, where the call takes as long as what is computed; else they cost more
 PASSES = 3  # over the rows that take as long as a step: forward, back, and what else there is
+
+
+@once
+def to_free(space: Space, params: Params) -> Array:
+    """Params in the frame → free coordinates."""
+    return space.free(params)
+
+
+@once
+def _entered(space: Space, frame: AbstractFrame, params: Params) -> Array:
+    return space.free(frame.enter(params))
+
+
+@once
+def _left(space: Space, frame: AbstractFrame, free: Array) -> Params:
+    return frame.leave(space.params(free))
+
+
+class AbstractCoordinates(AbstractMap):
+    """The way between params in the units of the data and points of the map: the frame, then the constraints."""
+
+    model: AbstractModel  # in the frame
+    columns: tuple[str, ...]  # names of those of the data
+    space: Space
+    frame: AbstractFrame
+
+    def but(self, **changes: Any) -> Self:
+        """The same with some of it changed."""
+        other = copy(self)
+        vars(other).update(changes)
+        return other
+
+    @double
+    def free(self, params: Params, what: str = "start") -> np.ndarray:
+        """Users' params → free coordinates in the frame; raises `ParameterError`."""
+        return np.asarray(_entered(self.space, self.frame, self.space.check(params, what)))
+
+    @double
+    def params(self, free: np.ndarray) -> dict[str, np.ndarray]:
+        """Free coordinates → params as users see them, as NumPy arrays."""
+        found = _left(self.space, self.frame, jnp.asarray(free))
+        return {name: np.asarray(found[name]) for name in self.space.shapes}
+
+    def outside(self, free: Array) -> Params:
+        """The same within a computation."""
+        return self.frame.leave(self.space.params(free))
+
+    def inside(self, free: Array) -> Params:
+        """Free coordinates → params in the frame."""
+        return self.space.params(free)
+
+    def carried(self, free: np.ndarray, other: "AbstractCoordinates") -> np.ndarray:
+        """A point in the free coordinates that the other's frame has."""
+        return free if other.frame is self.frame else other.free(self.params(free), "params")
+
+    @property
+    def centre(self) -> Array:
+        """(p,) the origin of the free coordinates."""
+        return jnp.asarray(np.zeros(self.space.size))  # jnp.zeros would compile
+
+    @cached_property
+    def labels(self) -> list[Label]:
+        """Of every scalar, its parameter and its entry."""
+        return self.space.labels(self.model.axes(self.columns))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The same as texts."""
+        return list(map(str, self.labels))
+
+    @cached_property
+    def _chart(self) -> Chart:
+        return Chart(self.space.constraints.values())
+
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        return self._chart.chart(free)
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        return self._chart.unchart(point)
 
 
 class AbstractEvaluation(AbstractCoordinates):

@@ -11,8 +11,7 @@ import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.maps import AbstractMap, Step
-from latens.engine.status import NO_STEP, UNFOUND, Status, as_near
-from latens.engine.stop import Projection, Stop
+from latens.engine.stop import NO_STEP, UNFOUND, Projection, Status, Stop, as_near
 from latens.numerics.memory import Sealed
 
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from latens.engine.status import Status
+from latens.engine.stop import Status
 
 
 class Step(NamedTuple):

@@ -10,21 +10,19 @@ from latens.cells import complete_like, lengths_of, padded, rows_in, without_lab
 from latens.data.table import frequencies, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
-from latens.engine.binding import bind
+from latens.engine.binding import bind, tried
 from latens.engine.blocks import Load
-from latens.engine.doubt import Doubt
 from latens.engine.emmap import (
     Care,
     potentials_at,
 )
+from latens.engine.ends import Doubt
 from latens.engine.evaluation import AbstractEvaluation
 from latens.engine.maps import Step
 from latens.engine.prior import Prior, Seen, prior_of
 from latens.engine.rows import AbstractRows, RowsInMemory
-from latens.engine.status import Status
-from latens.engine.stop import noise
+from latens.engine.stop import Status, noise
 from latens.engine.symmetry import Symmetry, symmetry_of
-from latens.engine.trial import tried
 from latens.errors import DataError, LatensError, ModelError, ParameterError, listed
 from latens.families.frame import AbstractFrame
 from latens.families.units import Units, disagreement

@@ -11,8 +11,7 @@ from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import run
 from latens.engine.problem import Problem
-from latens.engine.status import Status
-from latens.engine.stop import Stop
+from latens.engine.stop import Status, Stop
 from latens.errors import InferenceError, LatensError, ParameterError
 from latens.inference.errors import AbstractMethod, Errors
 from latens.inference.estimate import Estimate

@@ -10,7 +10,7 @@ from latens.data.tally import Tally, tally
 from latens.engine.emmap import posteriors
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
-from latens.engine.status import Status
+from latens.engine.stop import Status
 from latens.errors import InferenceError
 from latens.inference.information import FreeInformation, Held, Information, held_by
 from latens.inference.trust import nothing_left, trusted

@@ -14,8 +14,7 @@ from jax import Array
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import run
-from latens.engine.status import UNFOUND, Status
-from latens.engine.stop import Stop
+from latens.engine.stop import UNFOUND, Status, Stop
 from latens.errors import InferenceError
 from latens.families.frame import AbstractFrame
 from latens.inference.errors import AbstractMethod, Errors

@@ -9,7 +9,7 @@ from latens.engine.blocks import cores
 from latens.engine.problem import Problem
 from latens.engine.same_data import same_data
 from latens.engine.solve import solve
-from latens.engine.status import Status
+from latens.engine.stop import Status
 from latens.errors import DataError, InferenceError, LatensError, ParameterError
 from latens.inference.bootstrap import drawn
 from latens.inference.estimate import Estimate

@@ -7,7 +7,7 @@ import numpy as np
 
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
-from latens.engine.status import Status
+from latens.engine.stop import Status
 from latens.errors import InferenceError, listed
 from latens.inference.information import FreeInformation, Held, information
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from latens.engine.status import Status
+from latens.engine.stop import Status
 from latens.inference.criteria import CRITERIA
 
 WIDTH = 160

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latens.engine.accelerators.base import AbstractAccelerator, at_least
-from latens.engine.secants import Secants
+from latens.engine.accelerators.base import AbstractAccelerator, Secants, at_least
 
 KAPPA, ALPHA, HALVINGS = 25.0, 1.2, 60  # of the published damping schedule
 
