@@ -68,13 +68,13 @@ if TYPE_CHECKING:
     from latens.inference.bound import h_function as h_function
     from latens.inference.bound import lower_bound as lower_bound
     from latens.inference.bound import q_function as q_function
+    from latens.inference.errors import OPG as OPG
     from latens.inference.errors import Louis as Louis
     from latens.inference.errors import Oakes as Oakes
     from latens.inference.errors import Observed as Observed
+    from latens.inference.errors import Sandwich as Sandwich
     from latens.inference.pooling import pool as pool
     from latens.inference.profile import Profile as Profile
-    from latens.inference.sandwich import OPG as OPG
-    from latens.inference.sandwich import Sandwich as Sandwich
     from latens.inference.sem import SEM as SEM
     from latens.inference.sem import ExactSEM as ExactSEM
     from latens.keeping import keep_programs as keep_programs
@@ -133,10 +133,9 @@ _HOME = {
     "inference.bound": ["h_function", "lower_bound", "q_function"],
     "comparison": ["choose", "compare"],
     "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],
-    "inference.errors": ["Louis", "Oakes", "Observed"],
+    "inference.errors": ["Louis", "OPG", "Oakes", "Observed", "Sandwich"],
     "inference.pooling": ["pool"],
     "inference.profile": ["Profile"],
-    "inference.sandwich": ["OPG", "Sandwich"],
     "inference.sem": ["ExactSEM", "SEM"],
     "result": ["Fit"],
     "models.base": ["AbstractModel"],

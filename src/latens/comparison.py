@@ -16,8 +16,7 @@ from latens.engine.same_data import same_data
 from latens.engine.solve import solve
 from latens.engine.stop import Status, Stop
 from latens.errors import DataError, LatensError, ModelError, ParameterError
-from latens.inference.criteria import CRITERIA, criteria
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import CRITERIA, Estimate, criteria
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
 from latens.result import Fit

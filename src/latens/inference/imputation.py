@@ -16,7 +16,7 @@ from latens.errors import DataError
 from latens.families.expected import Chances, Moments
 from latens.inference.errors import inverse
 from latens.inference.estimate import Estimate
-from latens.inference.trust import grouped
+from latens.inference.information import grouped
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
 from latens.numerics.precision import double

@@ -19,9 +19,8 @@ from latens.errors import InferenceError
 from latens.families.frame import AbstractFrame
 from latens.inference.errors import AbstractMethod, Errors
 from latens.inference.estimate import Estimate
-from latens.inference.information import Held, Information, information
+from latens.inference.information import CLOSE, FIXED, Held, Information, information, nothing_left
 from latens.inference.intervals import LINKS, from_link, quantile, to_link
-from latens.inference.trust import CLOSE, FIXED, nothing_left
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import once
 from latens.numerics.constraints import EDGE

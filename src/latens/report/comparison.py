@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latens.engine.stop import Status
-from latens.inference.criteria import CRITERIA
+from latens.inference.estimate import CRITERIA
 
 WIDTH = 160
 

@@ -15,9 +15,8 @@ from latens.engine.prior import Prior
 from latens.engine.starts import Met
 from latens.errors import InferenceError, counted
 from latens.families.roles import squared
-from latens.inference.criteria import aic, bic
 from latens.inference.errors import AbstractMethod
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import Estimate, aic, bic
 from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.numerics.space import Label
 from latens.report.numbers import alone, between, with_error
