@@ -19,8 +19,8 @@ from latens.engine import blocks, checkpoint, starts
 from latens.engine import rows as stored
 from latens.engine.loop import Run, drive
 from latens.engine.problem import Problem
+from latens.numerics.compiling import one_thread_each
 from latens.numerics.memory import own
-from latens.numerics.threads import one_thread_each
 from latens.report import progress
 
 from registry import COUNTS, MODELS, PAIR, PLANE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from latens import testing as testing
     from latens.cells.categories import one_of as one_of
-    from latens.cells.histograms import grouped as grouped
+    from latens.cells.intervals import grouped as grouped
     from latens.cells.intervals import interval as interval
     from latens.cells.intervals import left_censored as left_censored
     from latens.cells.intervals import right_censored as right_censored
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from latens.families.counts import Geometric as Geometric
     from latens.families.counts import NegativeBinomial as NegativeBinomial
     from latens.families.counts import Poisson as Poisson
+    from latens.families.datum import Support as Support
     from latens.families.exponential import AbstractExponentialFamily as AbstractExponentialFamily
     from latens.families.lifetimes import Exponential as Exponential
     from latens.families.lifetimes import Gamma as Gamma
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from latens.families.roles import Location as Location
     from latens.families.roles import Scale as Scale
     from latens.families.roles import Variance as Variance
-    from latens.families.support import Support as Support
     from latens.families.trials import Bernoulli as Bernoulli
     from latens.families.trials import Binomial as Binomial
     from latens.families.truncated import Truncated as Truncated
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from latens.keeping import keep_programs as keep_programs
     from latens.models.base import AbstractModel as AbstractModel
     from latens.models.gene_counting import Cells as Cells
-    from latens.models.hardy_weinberg import HardyWeinberg as HardyWeinberg
+    from latens.models.gene_counting import HardyWeinberg as HardyWeinberg
     from latens.models.iid import IID as IID
     from latens.models.latent import Latent as Latent
     from latens.models.mixture import Mixture as Mixture
@@ -98,8 +98,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "cells.categories": ["one_of"],
-    "cells.histograms": ["grouped"],
-    "cells.intervals": ["interval", "left_censored", "right_censored"],
+    "cells.intervals": ["grouped", "interval", "left_censored", "right_censored"],
     "data.reader": ["AbstractReader", "Rows"],
     "data.sequences": ["sequences"],
     "data.text": ["read_cells"],
@@ -124,7 +123,7 @@ _HOME = {
     "families.normal": ["LogNormal", "Normal"],
     "families.product": ["Product"],
     "families.roles": ["Coefficient", "Covariance", "Location", "Scale", "Variance"],
-    "families.support": ["Support"],
+    "families.datum": ["Support"],
     "families.trials": ["Bernoulli", "Binomial"],
     "families.truncated": ["Truncated"],
     "families.weibull": ["Weibull"],
@@ -139,8 +138,7 @@ _HOME = {
     "inference.sem": ["ExactSEM", "SEM"],
     "result": ["Fit"],
     "models.base": ["AbstractModel"],
-    "models.gene_counting": ["Cells"],
-    "models.hardy_weinberg": ["HardyWeinberg"],
+    "models.gene_counting": ["Cells", "HardyWeinberg"],
     "models.iid": ["IID"],
     "models.latent": ["Latent"],
     "models.mixture": ["Mixture"],

@@ -20,8 +20,7 @@ from latens.engine.stop import Stop
 from latens.errors import DataError, LatensError, ModelError
 from latens.families.names import family_called
 from latens.models.base import AbstractModel
-from latens.models.gene_counting import Cells
-from latens.models.hardy_weinberg import HardyWeinberg
+from latens.models.gene_counting import Cells, HardyWeinberg
 from latens.models.iid import IID
 from latens.models.mixture import Mixture
 

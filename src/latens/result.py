@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latens.data.tally import Tally
+from latens.data.reader import Tally
 from latens.engine.emmap import evidences
 from latens.engine.loop import Iterate, Passed
 from latens.engine.prior import Prior

@@ -96,7 +96,7 @@ def simulate(source: Path, data: Path | None, number: int, out: str, **flags: An
     \b
     latens simulate faithful.csv --components 2 --number 1000 --seed 1 --out new.csv
     """
-    from latens.data.as_given import as_columns
+    from latens.data.reader import as_columns
 
     _, done = _fitted(source, data, flags)
     _write(None, as_columns(done.sample(number, seed=flags.get("seed") or 0), done.columns), out)

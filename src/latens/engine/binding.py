@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import lengths_of, one_of, padded, rows_in, taken
+from latens.data.reader import unseen
 from latens.data.table import frequencies, ungroup
-from latens.data.tally import unseen
 from latens.errors import DataError, LatensError, ModelError, counted
 from latens.models.base import AbstractModel
 from latens.models.latent import Latent

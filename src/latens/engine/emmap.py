@@ -10,8 +10,7 @@ from jax import Array
 
 from latens.engine.blocks import Shard
 from latens.errors import ModelError
-from latens.models.base import AbstractModel, inner
-from latens.models.rows import per_row
+from latens.models.base import AbstractModel, inner, per_row
 from latens.numerics.compiling import beside, by_size
 from latens.numerics.newton import Maximum, maximise
 from latens.numerics.space import Space

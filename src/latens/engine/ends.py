@@ -10,7 +10,7 @@ from latens.engine.emmap import evidences
 from latens.engine.evaluation import AbstractEvaluation
 from latens.errors import DataError, LatensError, ParameterError
 from latens.families.frame import Identity
-from latens.models.degeneration import FEWEST
+from latens.models.base import FEWEST
 from latens.numerics.constraints import LEAST
 from latens.numerics.precision import double
 

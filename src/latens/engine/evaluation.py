@@ -34,13 +34,12 @@ from latens.engine.prior import Prior, Seen
 from latens.engine.rows import AbstractRows, Program
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
-from latens.numerics.compiling import once
+from latens.numerics.compiling import once, one_thread_each
 from latens.numerics.modules import same_kind
 from latens.numerics.newton import Maximum
 from latens.numerics.precision import double
 from latens.numerics.space import Label, Params, Space
 from latens.numerics.stacked import Chart
-from latens.numerics.threads import one_thread_each
 
 LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which their sum has lost too much
 MANY, BRIEF = 1 / 4, 4  # of runs: if more lose digits, it is because of the data; evaluations that show it

@@ -10,9 +10,9 @@ from jax import Array
 
 from latens.cells import cells_of
 from latens.families.base import AbstractFamily
+from latens.families.datum import Support
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
-from latens.families.support import Support
 from latens.families.within import Reexpressed
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
 from latens.numerics.integrals import beta_mass

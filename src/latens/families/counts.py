@@ -10,8 +10,8 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.errors import ModelError
+from latens.families.datum import COUNT, Support, is_whole
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
-from latens.families.support import COUNT, Support, is_whole
 from latens.families.trials import Probability, number, require_positive
 from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
 from latens.numerics.integrals import count_mass, log1mexp, negative_binomial_tail, poisson_tail

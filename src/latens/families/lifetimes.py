@@ -12,9 +12,9 @@ from jax.scipy.special import gammaln
 from latens.cells import cells_of
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
+from latens.families.datum import ABOVE_ZERO, NOT_NEGATIVE
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
-from latens.families.support import ABOVE_ZERO, NOT_NEGATIVE
 from latens.families.within import Reexpressed
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.integrals import gamma_mass, log1mexp

@@ -12,11 +12,10 @@ from jax import Array
 from latens.cells import cells_of
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
+from latens.families.datum import ABOVE_ZERO, FINITE
 from latens.families.exponential import AbstractExponentialFamily
-from latens.families.frame import AbstractFrame, Affine
-from latens.families.logarithmic import Log, log_frame
+from latens.families.frame import AbstractFrame, Affine, Log, log_frame
 from latens.families.roles import Location, Roles, Variance
-from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.trials import number
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, Positive, Real

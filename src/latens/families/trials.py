@@ -11,8 +11,8 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.errors import ModelError
+from latens.families.datum import Support, is_whole
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
-from latens.families.support import Support, is_whole
 from latens.numerics.constraints import EDGE, AbstractConstraint, Unit
 from latens.numerics.integrals import binomial_tail, count_mass
 from latens.numerics.space import Params

@@ -12,9 +12,8 @@ from jax import Array
 from latens.cells import Interval, Partial, cells_of
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
-from latens.families.datum import AbstractDatum
+from latens.families.datum import AbstractDatum, Support
 from latens.families.frame import AbstractFrame
-from latens.families.support import Support
 from latens.families.trials import number
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params

@@ -12,13 +12,11 @@ from jax.scipy.special import gammaln
 
 from latens.cells import cells_of
 from latens.families.base import AbstractFamily
-from latens.families.datum import AbstractDatum
-from latens.families.frame import AbstractFrame
+from latens.families.datum import ABOVE_ZERO, FINITE, AbstractDatum
+from latens.families.frame import AbstractFrame, Log, log_frame
 from latens.families.lifetimes import hazard_mass
-from latens.families.logarithmic import Log, log_frame
 from latens.families.normal import LogNormal, Normal
 from latens.families.roles import Power, Roles, Scale
-from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.within import AbstractInside
 from latens.numerics.constraints import AbstractConstraint, Positive
 from latens.numerics.integrals import gamma_mass, nodes

@@ -7,10 +7,9 @@ from typing import Any, NoReturn
 import jax.numpy as jnp
 from jax import Array
 
-from latens.families.datum import AbstractDatum
+from latens.families.datum import AbstractDatum, Support
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
-from latens.families.support import Support
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import are_cells, cells_of, labels_of, lengths_of, taken
-from latens.data.as_given import with_names
+from latens.data.reader import with_names
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import run

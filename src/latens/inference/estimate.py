@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latens.data.tally import Tally, tally
+from latens.data.reader import Tally, tally
 from latens.engine.emmap import posteriors
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import are_cells
-from latens.data.as_given import alike
+from latens.data.reader import alike
 from latens.data.table import columns_of, ordered, ungroup
 from latens.engine.emmap import posteriors
 from latens.engine.problem import Problem
 from latens.errors import DataError
-from latens.families.expected import Chances, Moments
+from latens.families.datum import Chances, Moments
 from latens.inference.errors import inverse
 from latens.inference.estimate import Estimate
 from latens.inference.information import grouped

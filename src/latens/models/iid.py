@@ -12,9 +12,8 @@ from latens.data.reader import AbstractReader
 from latens.families.base import AbstractFamily, no_family
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
-from latens.models.base import AbstractModel
-from latens.models.degeneration import collapsed, least_spread
-from latens.models.totals import anywhere, totals
+from latens.models.base import AbstractModel, collapsed, least_spread
+from latens.models.seeding import anywhere, totals
 from latens.numerics.compiling import by_size
 from latens.numerics.space import Constraints, Params
 

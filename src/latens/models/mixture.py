@@ -13,16 +13,13 @@ from latens.cells import labelled, labels_of, ruled_out, without_labels
 from latens.data.reader import AbstractReader
 from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily, no_family
-from latens.families.expected import Chances, Moments
+from latens.families.datum import Chances, Moments
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
-from latens.models.base import AbstractModel
+from latens.models.base import FEWEST, AbstractModel, collapsed, least_spread, per_row
 from latens.models.components import AbstractComponents, Alike
-from latens.models.degeneration import FEWEST, collapsed, least_spread
 from latens.models.different import Different
-from latens.models.rows import per_row
-from latens.models.seeding import distinct_rows, guided, partition
-from latens.models.totals import from_groups
+from latens.models.seeding import distinct_rows, from_groups, guided, partition
 from latens.numerics.asked import whole
 from latens.numerics.compiling import by_size
 from latens.numerics.constraints import AbstractConstraint
