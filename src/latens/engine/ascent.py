@@ -63,8 +63,7 @@ def derivatives(
         slope, push = jax.linearize((jax.jacfwd if forward else jax.grad)(q), free)
         return log_likelihood(model, potentials, xs, w), q(free), slope, along(push, directions)
 
-    total: tuple[Array, Array, Array, Array] = over_blocks(block, shard)
-    return total
+    return over_blocks(block, shard)
 
 
 def along(push: Any, directions: Array) -> Array:

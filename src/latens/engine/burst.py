@@ -52,8 +52,7 @@ def burst(
 
     def step(u: Array) -> tuple[Array, Move]:
         here, prior = recentred(model, u, seen) if about else fixed
-        found: tuple[Array, Move] = step_over(here, u, shards, n, prior)
-        return found
+        return step_over(here, u, shards, n, prior)
 
     def one(start: Array) -> Burst:
         shapes = jax.eval_shape(step, start)[1]

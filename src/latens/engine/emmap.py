@@ -88,16 +88,14 @@ def block_surrogate(model: AbstractModel, free: Array, block: Shard) -> Array:
 def value(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """The log-likelihood alone."""
     potentials = model.potentials(Space(model.constraints).params(free))
-    total: Array = over_blocks(lambda xs, w: log_likelihood(model, potentials, xs, w), shard)
-    return total
+    return over_blocks(lambda xs, w: log_likelihood(model, potentials, xs, w), shard)
 
 
 @by_size()
 def evidences(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """log-evidence of every row, shaped like the weights."""
     potentials = model.potentials(Space(model.constraints).params(free))
-    found: Array = jax.lax.map(lambda xs: model.log_evidences(potentials, xs), shard.xs)
-    return found
+    return jax.lax.map(lambda xs: model.log_evidences(potentials, xs), shard.xs)
 
 
 @by_size()
@@ -110,8 +108,7 @@ def posteriors(model: AbstractModel, free: Array, shard: Shard) -> Any:
 @by_size()
 def expected_value(model: AbstractModel, free: Array, at: Array, shard: Shard) -> Array:
     """Q(free | at), the expected complete-data log-likelihood."""
-    total: Array = over_blocks(lambda xs, w: surrogate(model, free, at, xs, w), shard)
-    return total
+    return over_blocks(lambda xs, w: surrogate(model, free, at, xs, w), shard)
 
 
 @jax.jit

@@ -229,8 +229,7 @@ class AbstractEvaluation(AbstractCoordinates):
         # one program serves any number of points: the last is repeated
         filled = np.array(points + points[-1:] * (self.together - len(points)))
         found = burst(self.base, filled, self.quick.at_hand, self._total, self.before, evaluations, about=care.about)
-        fetched: Burst = jax.device_get(found)
-        return fetched
+        return jax.device_get(found)
 
     @property
     def together(self) -> int:

@@ -171,5 +171,4 @@ def no_family(what: str, given: Any) -> ModelError:
 @jax.jit
 def _log_densities(family: AbstractFamily, params: Params, xs: Any) -> Array:
     about = family.about(params)
-    found: Array = jax.vmap(about.log_kernel, (None, 0))(about.potential(params), xs)
-    return found
+    return jax.vmap(about.log_kernel, (None, 0))(about.potential(params), xs)

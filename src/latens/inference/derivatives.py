@@ -29,8 +29,7 @@ def _flat(model: AbstractModel, free: Array) -> Array:
 @once
 def slopes(model: AbstractModel, free: Array) -> Array:
     """(q, p) ∂φ/∂θ."""
-    found: Array = jax.jacfwd(lambda u: _flat(model, u))(free)
-    return found
+    return jax.jacfwd(lambda u: _flat(model, u))(free)
 
 
 @by_size()
@@ -86,8 +85,7 @@ def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
     def block(xs: Any, w: Array) -> Array:
         return jax.hessian(lambda t: weighted(per_row(lambda x: shifted(t, x), xs), w))(jnp.zeros_like(free))
 
-    total: Array = over_blocks(block, shard)
-    return total
+    return over_blocks(block, shard)
 
 
 @by_size()
@@ -104,8 +102,7 @@ def row_cross(model: AbstractModel, free: Array, shard: Shard) -> Array:
     def block(xs: Any, w: Array) -> Array:
         return jax.jacfwd(jax.grad(surrogate, 1), 2)(model, free, free, xs, w)
 
-    total: Array = over_blocks(block, shard)
-    return total
+    return over_blocks(block, shard)
 
 
 @by_size()
@@ -132,8 +129,7 @@ def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
         each = w.reshape(-1, 1)
         return scores.T @ (each * jnp.where(each > 0, scores, 0.0))
 
-    total: Array = over_blocks(block, shard)
-    return total
+    return over_blocks(block, shard)
 
 
 @by_size(static_argnums=2)
@@ -146,16 +142,14 @@ def cluster_scores(model: AbstractModel, free: Array, number: int, labelled: Sha
         scores = each * jnp.where(each > 0, _block_scores(model, free, xs), 0.0)
         return jax.ops.segment_sum(scores, labels.ravel(), number)
 
-    total: Array = over_blocks(block, labelled)
-    return total
+    return over_blocks(block, labelled)
 
 
 @once
 def jacobian(model: AbstractModel, frame: AbstractFrame, free: Array) -> Array:
     """(P, p) of all reported scalars with respect to the free coordinates."""
     space = Space(model.constraints)
-    found: Array = jax.jacfwd(lambda u: space.flat(frame.leave(space.params(u))))(free)
-    return found
+    return jax.jacfwd(lambda u: space.flat(frame.leave(space.params(u))))(free)
 
 
 class AbstractComplete(ABC):

@@ -58,8 +58,7 @@ class AbstractMethod(ABC):
         if self not in estimate.done:
             self.check_cost(estimate)
             estimate.done[self] = self.errors(estimate)
-        found: Errors = estimate.done[self]
-        return found
+        return estimate.done[self]
 
     def found(self, information: FreeInformation, covariance: np.ndarray, *notes: str) -> Errors:
         """From the covariance (m, m) in the directions of the information."""

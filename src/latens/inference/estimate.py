@@ -34,8 +34,7 @@ class Estimate:
     @cached_property
     def problem(self) -> Problem:
         """The data bound to the model, reckoned from the point where that takes care."""
-        found: Problem = self.at.problem.about(self.at.free)
-        return found
+        return self.at.problem.about(self.at.free)
 
     @property
     def model(self) -> AbstractModel:

@@ -222,8 +222,7 @@ def _spreads(information: Information) -> np.ndarray:
     observed = np.linalg.eigvalsh(information.observed)
     sound = np.isfinite(observed).all() and (observed > 1e-10 * observed.max(initial=0.0)).all()
     covariance = np.linalg.pinv(information.observed if sound else information.complete)
-    found: np.ndarray = np.sqrt(np.diag(information.delta(covariance)))
-    return found
+    return np.sqrt(np.diag(information.delta(covariance)))
 
 
 @double

@@ -75,8 +75,7 @@ class AbstractModel(Module):
 
     def log_evidences(self, potentials: Any, xs: Any) -> Array:
         """The same of the rows of a block, from what `potentials` gives: refine it only where that is faster."""
-        found: Array = per_row(lambda x: (self.log_evidence if self.finite else self.evidence)(potentials, x), xs)
-        return found
+        return per_row(lambda x: (self.log_evidence if self.finite else self.evidence)(potentials, x), xs)
 
     @property
     def title(self) -> str:

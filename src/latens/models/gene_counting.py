@@ -154,8 +154,7 @@ class Cells(AbstractModel):
 
     def mean_statistics(self, params: Params, like: Any) -> Array:
         # the E-step of an individual that may be in any cell
-        expected: Array = jax.grad(lambda phi: logsumexp(self.form.logs(phi)))(self.potentials(params))
-        return expected
+        return jax.grad(lambda phi: logsumexp(self.form.logs(phi)))(self.potentials(params))
 
     def log_evidence(self, potentials: Array, x: Array) -> Array:
         return self._log_sum(self.form.logs(potentials), x)
@@ -182,8 +181,7 @@ class Cells(AbstractModel):
 
     def posterior(self, potentials: Any, x: Any) -> Array:
         """(cells,) probability of each cell, given the group."""
-        given: Array = jax.grad(self._log_sum)(self.form.logs(potentials), x)
-        return given
+        return jax.grad(self._log_sum)(self.form.logs(potentials), x)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         where = [cell for _, group in self.seen for cell in set(group)]

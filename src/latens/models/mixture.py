@@ -159,8 +159,7 @@ class Mixture(AbstractModel):
 
     def posterior(self, potentials: dict[str, Any], x: Any) -> Array:
         """(k,) probability of each component."""
-        given: Array = super().posterior(potentials, x)["weights"]
-        return given
+        return super().posterior(potentials, x)["weights"]
 
     @property
     def hidden(self) -> tuple[str, ...]:

@@ -36,8 +36,7 @@ class BySize(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         much = any(np.size(leaf) > MUCH for leaf in jax.tree.leaves(args))
-        found: R = (self._well if much else self._quickly)(*args, **kwargs)
-        return found
+        return (self._well if much else self._quickly)(*args, **kwargs)
 
     @property
     def programs(self) -> int:

@@ -97,5 +97,4 @@ def ridge(matrix: np.ndarray, target: np.ndarray, share: float) -> np.ndarray:
     for _ in range(HALVINGS if share < 1 else 0):
         middle = (max(low, float(d[-1] ** 2) * 1e-12) * high) ** 0.5
         low, high = (middle, high) if ((b / (d**2 + middle)) ** 2).sum() > wanted else (low, middle)
-    found: np.ndarray = vt.T @ (b / (d**2 + high))
-    return found
+    return vt.T @ (b / (d**2 + high))
