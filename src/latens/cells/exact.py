@@ -18,13 +18,11 @@ class Exact(AbstractCells, AbstractColumn):
     As read, NaN says that nothing was seen: then `as_read` tells the two apart.
     """
 
+    seen = True
+
     value: Any
 
     complete = True
-
-    @property
-    def seen(self) -> bool:
-        return True
 
     @property
     def ends(self) -> tuple[Any, Any]:

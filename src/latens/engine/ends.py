@@ -21,22 +21,19 @@ FAR, FARTHER, RISEN = 20.0, 6.0, 1.0  # a logarithm that may be on its way to an
 TIMES, SEEN = 1e4, 0.01  # how much larger what nothing holds may be; and what it has gained at least
 
 
+@double
 def edge(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray) -> str:
-    """The likelihood rises towards an edge."""
+    """The likelihood rises towards an edge; nothing if only probabilities do: they may be 0 or 1."""
     change = _change(problem, here, there)
+    far = np.abs(change) > 3
+    if far.any() and (problem.space.links[far] == "logit").all():
+        return ""
     gone = [i for i in np.flatnonzero(problem.space.distinct) if abs(change[i]) > 3]
     where = ", ".join(f"{problem.names[i]} goes to {'infinity' if change[i] > 0 else '0'}" for i in gone[:4])
     return (
         f"the likelihood has no maximum: as {where or 'the params run away'}, it rises to a limit that no params "
         f"attain; {TOO_LITTLE}"
     )
-
-
-@double
-def attains(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray) -> bool:
-    """Whether only probabilities run to an edge: they may be 0 or 1, where shapes and variances may not."""
-    gone = np.abs(_change(problem, here, there)) > 3
-    return bool(gone.any() and (problem.space.links[gone] == "logit").all())
 
 
 def plateau(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray, gain: float) -> str:

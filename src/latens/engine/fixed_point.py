@@ -55,6 +55,8 @@ class FixedPoint:
 class Given(AbstractMap):
     """A user's function from arrays to arrays, as the loop takes it."""
 
+    rounding = ROUNDING
+
     def __init__(
         self,
         function: Callable[[Any], Any],
@@ -63,6 +65,7 @@ class Given(AbstractMap):
         project: Callable[[Any], Any] | None,
     ) -> None:
         self.function, self.objective, self.project = function, objective, project
+        self.rises = objective is not None
         leaves, self.tree = jax.tree.flatten(start, is_leaf=_is_list)
         self.shapes = [np.shape(leaf) for leaf in leaves]
         self.cuts = np.cumsum([np.size(leaf) for leaf in leaves])[:-1]
@@ -84,14 +87,6 @@ class Given(AbstractMap):
                 f"{what}: expected arrays of the shapes {self.shapes} as in start, got {shapes or value!r}"
             )
         return np.concatenate([np.empty(0)] + [np.asarray(leaf, dtype=float).ravel() for leaf in leaves])
-
-    @property
-    def rounding(self) -> float:
-        return ROUNDING
-
-    @property
-    def rises(self) -> bool:
-        return self.objective is not None
 
     def slack(self, best: float) -> float:
         return super().slack(best) if self.objective is not None else 100 * float(np.log(GROWTH))

@@ -167,8 +167,8 @@ class Run:
             step = self.given.probe(there, bar)
             self.evaluations += 1
             if np.isfinite(step.log_likelihood) and step.log_likelihood >= bar:
-                if not self.given.attains(self.image, there):
-                    return self.given.edge(self.image, there)
+                if edge := self.given.edge(self.image, there):
+                    return edge
                 if not ending:  # the maximum is on the edge, and EM would take long to come to it
                     self.memory, self.extrapolated = self.accelerate.rejected(self.memory), True
                     self.point = self.given.unchart(self.given.chart(there))

@@ -21,6 +21,9 @@ class Step(NamedTuple):
 class AbstractMap(ABC):
     """A map in free coordinates, and what to say when it fails."""
 
+    rises = True  # whether plain steps never lower the objective
+    leaps = False  # whether an objective with a limit at an edge is worth looking for, at some evaluations more
+
     @property
     @abstractmethod
     def rounding(self) -> float:
@@ -62,31 +65,20 @@ class AbstractMap(ABC):
         """The objective at a point, where it can be had without the map: a point to be dropped then needs no more."""
         return None
 
-    @property
-    def leaps(self) -> bool:
-        """Whether an objective with a limit at an edge is worth looking for, at some evaluations more."""
-        return False
-
     def probe(self, free: np.ndarray, bar: float) -> Step:
         """Evaluate the map where the run may never come to; only an objective of at least `bar` need be right."""
         return self.step(free)
 
     def edge(self, here: np.ndarray, there: np.ndarray) -> str:
-        """What it means that the objective goes on rising from one point to another, far away, that is no maximum."""
+        """What it means that the objective goes on rising from one point to another, far away, that is no maximum.
+
+        Nothing if what goes to an edge on the way may lie on it: then the limit is a maximum.
+        """
         return "the objective rises to a limit that it does not attain"
 
     def plateau(self, here: np.ndarray, there: np.ndarray, gain: float) -> str:
         """What it means that the way from one point to another, far in free coordinates, has led up by so little."""
         return f"the objective rose by {gain:.1g} only on the way here"
-
-    def attains(self, here: np.ndarray, there: np.ndarray) -> bool:
-        """Whether what goes to an edge between two points may lie on it, so that the limit is a maximum."""
-        return False
-
-    @property
-    def rises(self) -> bool:
-        """Whether plain steps never lower the objective."""
-        return True
 
     def chart(self, free: np.ndarray) -> np.ndarray:
         """A point in the coordinates that accelerators reckon in."""

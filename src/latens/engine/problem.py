@@ -37,6 +37,8 @@ SINGLE = 1e6  # times as much rounding as in double precision, about
 class Problem(AbstractEvaluation):
     """A model, its data in shards, and the map between what users see and what is computed."""
 
+    leaps = True
+
     @double
     def __init__(
         self,
@@ -201,18 +203,11 @@ class Problem(AbstractEvaluation):
             "model with lt.testing.check_model"
         )
 
-    @property
-    def leaps(self) -> bool:
-        return True
-
     def edge(self, here: np.ndarray, there: np.ndarray) -> str:
         return ends.edge(self, here, there)
 
     def plateau(self, here: np.ndarray, there: np.ndarray, gain: float) -> str:
         return ends.plateau(self, here, there, gain)
-
-    def attains(self, here: np.ndarray, there: np.ndarray) -> bool:
-        return ends.attains(self, here, there)
 
     @double
     def doubt(self, free: np.ndarray) -> str:

@@ -1,7 +1,6 @@
 """Families of counts without an upper end: Poisson, geometric and negative binomial."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -11,9 +10,9 @@ from jax.scipy.special import gammaln
 
 from latens.errors import ModelError
 from latens.families.datum import COUNT, Support, is_whole
-from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
 from latens.families.trials import Probability, number, require_positive
-from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
+from latens.numerics.constraints import EDGE, Positive
 from latens.numerics.integrals import count_mass, log1mexp, negative_binomial_tail, poisson_tail
 from latens.numerics.space import Params
 from latens.numerics.special import (
@@ -59,14 +58,14 @@ class Poisson(AbstractExponentialFamily):
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 4.
     """
 
+    recovery: ClassVar[Recovery] = ("is", 0, 0.0)
+
+    constraints: ClassVar = {"rate": Positive()}
+
     exposure: float | None = eqx.field(default=1.0, converter=number)
 
     def __check_init__(self) -> None:
         require_positive("Poisson", "exposure", self.exposure)
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"rate": Positive()}
 
     def _events(self, y: Array) -> Array:
         return y[0] if self.exposure is None else y
@@ -76,10 +75,6 @@ class Poisson(AbstractExponentialFamily):
 
     def statistic(self, y: Array) -> Array:
         return self._events(y)[None]
-
-    @property
-    def recovery(self) -> tuple[str, int, float] | None:
-        return ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
         return safe_log(params["rate"])[None]
@@ -160,10 +155,7 @@ class Geometric(_Failures):
     """
 
     support = Support("a whole number of at least 1", lambda y: is_whole(y) & (y >= 1), whole=True)
-
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("is", 0, 1.0)
+    recovery = ("is", 0, 1.0)
 
     def statistic(self, y: Array) -> Array:
         return (y - 1.0)[None]
@@ -197,6 +189,7 @@ class NegativeBinomial(_Failures):
     """
 
     support = COUNT
+    recovery = ("is", 0, 0.0)
 
     size: float = eqx.field(converter=number, default=None)
 
@@ -210,10 +203,6 @@ class NegativeBinomial(_Failures):
 
     def count(self, y: Array) -> Array:
         return jnp.asarray(self.size, dtype=jnp.result_type(float))
-
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("is", 0, 0.0)
 
     def statistic(self, y: Array) -> Array:
         return y[None]

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -18,7 +18,7 @@ from latens.families.base import AbstractFamily
 from latens.families.datum import Moments, Support
 from latens.families.exponential import AbstractExponentialFamily
 from latens.families.frame import AbstractFrame, Affine, moments
-from latens.families.roles import Covariance, Location, Roles
+from latens.families.roles import Covariance, Location
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, PositiveDefinite, Real
 from latens.numerics.factor import inverse_factor
@@ -76,17 +76,12 @@ class FullNormal(AbstractGaussian):
     A = ½ hᵀΣh + ½ log |2πΣ| with h = Σ⁻¹μ. Parameters `mean` (d,), `covariance` (d, d).
     """
 
-    @property
-    def kind(self) -> str:
-        return "full"
+    kind = "full"
+    roles: ClassVar = {"mean": Location(), "covariance": Covariance()}
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
         return {"mean": Real((self.d,)), "covariance": PositiveDefinite(self.d)}
-
-    @property
-    def roles(self) -> Roles:
-        return {"mean": Location(), "covariance": Covariance()}
 
     def _triangle(self) -> tuple[np.ndarray, np.ndarray]:
         return np.triu_indices(self.d)

@@ -1,6 +1,6 @@
 """Families of positive numbers: exponential and gamma."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -13,10 +13,10 @@ from latens.cells import cells_of
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.datum import ABOVE_ZERO, NOT_NEGATIVE
-from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
 from latens.families.within import Reexpressed
-from latens.numerics.constraints import AbstractConstraint, Positive
+from latens.numerics.constraints import Positive
 from latens.numerics.integrals import gamma_mass, log1mexp
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
@@ -51,17 +51,11 @@ class Exponential(AbstractExponentialFamily):
     """
 
     support = NOT_NEGATIVE
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"rate": Positive()}
+    recovery = ("is", 0, 0.0)
+    constraints: ClassVar = {"rate": Positive()}
 
     def statistic(self, y: Array) -> Array:
         return y[None]
-
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
         return -params["rate"][None]
@@ -105,10 +99,8 @@ class Gamma(AbstractExponentialFamily):
     """
 
     support = ABOVE_ZERO
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"shape": Positive(), "rate": Positive()}
+    recovery: ClassVar[Recovery] = ("is", 1, 0.0)
+    constraints: ClassVar = {"shape": Positive(), "rate": Positive()}
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([jnp.log(y), y])
@@ -118,10 +110,6 @@ class Gamma(AbstractExponentialFamily):
 
     def log_partition(self, natural: Array) -> Array:
         return gammaln(natural[0]) - natural[0] * jnp.log(-natural[1])
-
-    @property
-    def recovery(self) -> tuple[str, int, float] | None:
-        return ("is", 1, 0.0)
 
     def log_base(self, y: Array) -> Array:
         return -jnp.log(y)

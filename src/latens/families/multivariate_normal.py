@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from latens.families.datum import Moments
 from latens.families.frame import AbstractFrame, Affine, moments
 from latens.families.full_normal import AbstractGaussian, FullNormal, standing_in
 from latens.families.normal import Normal, scaled_mass
-from latens.families.roles import Location, Roles, Variance
+from latens.families.roles import Location, Variance
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, Positive, Real
 from latens.numerics.space import Params
@@ -25,9 +25,7 @@ from latens.numerics.space import Params
 class AbstractSeparable(AbstractGaussian):
     """An unseen cell integrates to exp(½ log(π/−η₂) − η₁²/4η₂), an interval to that times its probability."""
 
-    @property
-    def roles(self) -> Roles:
-        return {"mean": Location(), "variance": Variance()}
+    roles: ClassVar = {"mean": Location(), "variance": Variance()}
 
     @abstractmethod
     def cells(self, natural: Array) -> tuple[Array, Array]:
@@ -78,9 +76,7 @@ class DiagonalNormal(AbstractSeparable):
     Parameters `mean` (d,), `variance` v (d,).
     """
 
-    @property
-    def kind(self) -> str:
-        return "diagonal"
+    kind = "diagonal"
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
@@ -120,9 +116,7 @@ class SphericalNormal(AbstractSeparable):
     Parameters `mean` (d,), `variance` v (a scalar).
     """
 
-    @property
-    def kind(self) -> str:
-        return "spherical"
+    kind = "spherical"
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:

@@ -1,7 +1,7 @@
 """The normal and the log-normal distribution."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -71,6 +71,7 @@ class Normal(AbstractExponentialFamily):
     """
 
     support = FINITE
+    recovery = ("is", 0, 0.0)
 
     variance: float | None = eqx.field(default=None, converter=number)
 
@@ -90,10 +91,6 @@ class Normal(AbstractExponentialFamily):
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([y, y * y]) if self.variance is None else y[None]
-
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
         return _natural(params) if self.variance is None else (params["mean"] / self.variance)[None]
@@ -175,10 +172,9 @@ class LogNormal(AbstractExponentialFamily):
     """
 
     support = ABOVE_ZERO
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real(), "variance": Positive()}
+    recovery = ("exp", 0, 0.0)
+    roles: ClassVar = {"mean": Location(), "variance": Variance()}
+    constraints: ClassVar = {"mean": Real(), "variance": Positive()}
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([jnp.log(y), jnp.log(y) ** 2])
@@ -198,10 +194,6 @@ class LogNormal(AbstractExponentialFamily):
 
     def estimate(self, mean: Array) -> Params:
         return _estimate(mean)
-
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("exp", 0, 0.0)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jnp.exp(params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key))
@@ -224,7 +216,3 @@ class LogNormal(AbstractExponentialFamily):
 
     def spread(self, params: Params) -> Array:
         return params["variance"]
-
-    @property
-    def roles(self) -> Roles:
-        return {"mean": Location(), "variance": Variance()}

@@ -1,8 +1,8 @@
 """The Weibull distribution, and that of its logarithm."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +16,9 @@ from latens.families.datum import ABOVE_ZERO, FINITE, AbstractDatum
 from latens.families.frame import AbstractFrame, Log, log_frame
 from latens.families.lifetimes import hazard_mass
 from latens.families.normal import LogNormal, Normal
-from latens.families.roles import Power, Roles, Scale
+from latens.families.roles import Power, Scale
 from latens.families.within import AbstractInside
-from latens.numerics.constraints import AbstractConstraint, Positive
+from latens.numerics.constraints import Positive
 from latens.numerics.integrals import gamma_mass, nodes
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, positive_log
@@ -30,6 +30,10 @@ HIGHEST = 700.0  # z beyond which eᶻ is near the end of a double: the density 
 class AbstractWeibull(AbstractDatum):
     """What a Weibull variable and its logarithm share; `log_of` a value is where they differ."""
 
+    linear = False
+    roles: ClassVar = {"shape": Power(), "scale": Scale()}
+    constraints: ClassVar = {"shape": Positive(), "scale": Positive()}
+
     @abstractmethod
     def log_of(self, y: Array) -> Array:
         """log y of a lifetime as it is given, −inf where there is none."""
@@ -37,18 +41,6 @@ class AbstractWeibull(AbstractDatum):
     @abstractmethod
     def log_measure(self, t: Array) -> Array:
         """log |∂ log y/∂ datum| at log y = t."""
-
-    @property
-    def linear(self) -> bool:
-        return False
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"shape": Positive(), "scale": Positive()}
-
-    @property
-    def roles(self) -> Roles:
-        return {"shape": Power(), "scale": Scale()}
 
     def potential(self, params: Params) -> Array:
         return jnp.stack([params["shape"], jnp.log(params["scale"])])
@@ -133,16 +125,13 @@ class Weibull(AbstractWeibull):
     """
 
     support = ABOVE_ZERO
+    proxy = LogNormal()
 
     def log_of(self, y: Array) -> Array:
         return positive_log(y)
 
     def log_measure(self, t: Array) -> Array:
         return -t
-
-    @property
-    def proxy(self) -> AbstractFamily:
-        return LogNormal()
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return log_frame(self.roles, *cells_of(xs).ends_seen(weights))
@@ -182,13 +171,10 @@ class _LogWeibull(AbstractInside, AbstractWeibull):
     """The logarithm of a Weibull variable, in whose frame such data are fitted; `scale` is still that of y."""
 
     support = FINITE
+    proxy = Normal()
 
     def log_of(self, y: Array) -> Array:
         return y
 
     def log_measure(self, t: Array) -> Array:
         return jnp.zeros(())
-
-    @property
-    def proxy(self) -> AbstractFamily:
-        return Normal()

@@ -127,9 +127,7 @@ class Moved(AbstractInside):
 class Within(Moved):
     """The same under params that are those of y, not of z: in coordinates of one distribution of the family."""
 
-    @property
-    def apart(self) -> bool:
-        return True
+    apart = True
 
     def _enter(self, params: Params) -> Params:
         return self.coordinates.enter(params)

@@ -34,6 +34,8 @@ class IID(AbstractModel):
     **Source:** Givens & Hoeting (2013), Computational Statistics, ex. 4.1 (two lifetimes, one missing).
     """
 
+    usual_starts = 1
+
     family: AbstractFamily
 
     def __check_init__(self) -> None:
@@ -82,10 +84,6 @@ class IID(AbstractModel):
 
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         return _begin(self.family, xs, weights)
-
-    @property
-    def usual_starts(self) -> int:
-        return 1
 
     def about(self, params: Params) -> "IID":
         return IID(self.family.about(params))

@@ -151,6 +151,8 @@ class _Elementwise(AbstractConstraint):
 class Real(_Elementwise):
     """Any real number; `shape` gives an array of them."""
 
+    words = "finite"
+
     def free(self, value: Array) -> Array:
         return value.reshape(-1)
 
@@ -161,16 +163,14 @@ class Real(_Elementwise):
         return bool(np.isfinite(value).all())
 
     @property
-    def words(self) -> str:
-        return "finite"
-
-    @property
     def link(self) -> np.ndarray:
         return np.full(self.shape, "identity")
 
 
 class Positive(_Elementwise):
     """A number above zero, estimated as its logarithm."""
+
+    words = "positive and finite"
 
     def free(self, value: Array) -> Array:
         return safe_log(jnp.maximum(value, LEAST)).reshape(-1)
@@ -189,16 +189,14 @@ class Positive(_Elementwise):
         return bool(((value > 0) & np.isfinite(value)).all())
 
     @property
-    def words(self) -> str:
-        return "positive and finite"
-
-    @property
     def link(self) -> np.ndarray:
         return np.full(self.shape, "log")
 
 
 class Unit(_Elementwise):
     """A number strictly between 0 and 1, estimated as its logit."""
+
+    words = "strictly between 0 and 1"
 
     def free(self, value: Array) -> Array:
         inside = jnp.clip(value, EDGE, 1.0 - EDGE)
@@ -221,16 +219,14 @@ class Unit(_Elementwise):
         return np.clip(free, -AWAY, AWAY)
 
     @property
-    def words(self) -> str:
-        return "strictly between 0 and 1"
-
-    @property
     def link(self) -> np.ndarray:
         return np.full(self.shape, "logit")
 
 
 class PositiveDefinite(AbstractConstraint):
     """A (d, d) covariance, estimated as its Cholesky factor with logarithms on the diagonal."""
+
+    words = "symmetric and positive definite"
 
     d: int
 
@@ -266,10 +262,6 @@ class PositiveDefinite(AbstractConstraint):
         except np.linalg.LinAlgError:
             return False
         return True
-
-    @property
-    def words(self) -> str:
-        return "symmetric and positive definite"
 
     @property
     def link(self) -> np.ndarray:

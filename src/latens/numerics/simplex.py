@@ -48,6 +48,8 @@ class Composition(AbstractConstraint):
     **Source:** Egozcue et al. (2003), Math. Geol. 35, 279.
     """
 
+    words = "positive and summing to one"
+
     k: int
 
     @property
@@ -98,10 +100,6 @@ class Composition(AbstractConstraint):
 
     def holds(self, value: np.ndarray) -> bool:
         return bool((value > 0).all() and abs(value.sum() - 1.0) < 1e-6)
-
-    @property
-    def words(self) -> str:
-        return "positive and summing to one"
 
     @property
     def independent(self) -> np.ndarray:

@@ -21,6 +21,8 @@ class AbstractAccelerator(ABC):
     safe as EM.
     """
 
+    leaps = True  # whether a long run may look, at a few evaluations, if the way it drifts leads to an edge
+
     @abstractmethod
     def init(self) -> Any:
         """The memory to begin with: any tree of arrays and numbers."""
@@ -32,11 +34,6 @@ class AbstractAccelerator(ABC):
     @abstractmethod
     def rejected(self, memory: Any) -> Any:
         """The memory after a proposed point was dropped: EM goes on from the image of the best point."""
-
-    @property
-    def leaps(self) -> bool:
-        """Whether a long run may look, at a few evaluations, if the way it drifts leads to an edge."""
-        return True
 
     @property
     def forgiven(self) -> float:
@@ -61,9 +58,7 @@ class Plain(AbstractAccelerator):
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1.
     """
 
-    @property
-    def leaps(self) -> bool:
-        return False  # EM as it is
+    leaps = False  # EM as it is
 
     def init(self) -> None:
         return None
