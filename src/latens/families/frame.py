@@ -101,6 +101,36 @@ class Identity(AbstractFrame):
         return 0.0
 
 
+class AbstractParts(AbstractFrame):
+    """One frame for each part of the parameters, those of which are called "part.name"."""
+
+    parts: tuple[str, ...] = eqx.field(static=True)
+    names: tuple[tuple[str, ...], ...] = eqx.field(static=True)
+    frames: tuple[AbstractFrame, ...]
+
+    def _each(self, params: Params, way: str) -> Params:
+        out = dict(params)
+        for part, names, frame in zip(self.parts, self.names, self.frames, strict=True):
+            own = {name: params[f"{part}.{name}"] for name in names}
+            out |= {f"{part}.{name}": value for name, value in getattr(frame, way)(own).items()}
+        return out
+
+    @property
+    def lack(self) -> str:
+        return next((frame.lack for frame in self.frames if frame.lack), "")
+
+    def sharing(self, names: Collection[str]) -> AbstractFrame:
+        pairs = zip(self.parts, self.names, self.frames, strict=True)
+        frames = [f.sharing([n for n in own if f"{part}.{n}" in names]) for part, own, f in pairs]
+        return eqx.tree_at(lambda parts: parts.frames, self, tuple(frames))
+
+    def enter(self, params: Params) -> Params:
+        return self._each(params, "enter")
+
+    def leave(self, params: Params) -> Params:
+        return self._each(params, "leave")
+
+
 class Affine(AbstractFrame):
     """z = (y − shift) @ matrixᵀ for vectors, z = (y − shift) · scale for scalars and columns.
 
