@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from latens.inference.errors import Oakes as Oakes
     from latens.inference.errors import Observed as Observed
     from latens.inference.errors import Sandwich as Sandwich
-    from latens.inference.pooling import pool as pool
+    from latens.inference.imputation import pool as pool
     from latens.inference.profile import Profile as Profile
     from latens.inference.sem import SEM as SEM
     from latens.inference.sem import ExactSEM as ExactSEM
@@ -133,7 +133,7 @@ _HOME = {
     "comparison": ["choose", "compare"],
     "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],
     "inference.errors": ["Louis", "OPG", "Oakes", "Observed", "Sandwich"],
-    "inference.pooling": ["pool"],
+    "inference.imputation": ["pool"],
     "inference.profile": ["Profile"],
     "inference.sem": ["ExactSEM", "SEM"],
     "result": ["Fit"],

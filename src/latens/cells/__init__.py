@@ -19,8 +19,6 @@ from latens.cells.categories import named_sets as named_sets
 from latens.cells.categories import one_of as one_of
 from latens.cells.categories import ruled_out as ruled_out
 from latens.cells.categories import without_labels as without_labels
-from latens.cells.exact import as_read as as_read
-from latens.cells.exact import cells_of as cells_of
 from latens.cells.intervals import Interval as Interval
 from latens.cells.intervals import between as between
 from latens.cells.intervals import beyond as beyond
@@ -31,6 +29,8 @@ from latens.cells.intervals import right_censored as right_censored
 from latens.cells.missing import Partial as Partial
 from latens.cells.missing import Patterned as Patterned
 from latens.cells.missing import Turned as Turned
+from latens.cells.missing import as_read as as_read
+from latens.cells.missing import cells_of as cells_of
 from latens.cells.sequences import Sequences as Sequences
 
 

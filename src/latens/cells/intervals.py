@@ -10,7 +10,7 @@ from jax import Array
 from latens.cells.base import STAND_IN, AbstractCells, AbstractColumn
 from latens.cells.categories import Subset
 from latens.cells.column import numbers
-from latens.cells.exact import cells_of, values_of
+from latens.cells.missing import cells_of, values_of
 from latens.errors import DataError
 
 MOST = 100_000  # codes

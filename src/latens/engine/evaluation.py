@@ -10,13 +10,14 @@ import numpy as np
 from jax import Array
 
 from latens.engine.ascent import ascent
-from latens.engine.burst import Burst, burst
 from latens.engine.emmap import (
+    Burst,
     Care,
     Move,
     Packed,
     block_surrogate,
     block_value,
+    burst,
     expect_shard,
     expected_value,
     formula,

@@ -21,7 +21,7 @@ from latens.families.frame import AbstractFrame, Affine, moments
 from latens.families.roles import Covariance, Location
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, PositiveDefinite, Real
-from latens.numerics.factor import inverse_factor
+from latens.numerics.matrices import inverse_factor
 from latens.numerics.space import Params
 
 FLATTEST = 1e-13  # of the largest variance in any direction: what is below it is rounding of the matrix

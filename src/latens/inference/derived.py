@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.errors import InferenceError, ParameterError
-from latens.inference.errors import Errors
+from latens.inference.errors import LINKS, Errors, quantile, wald
 from latens.inference.estimate import Estimate
-from latens.inference.intervals import LINKS, quantile, wald
 from latens.inference.profile import Entry, Wanted, profiled
 from latens.numerics.compiling import once
 from latens.numerics.constraints import EDGE

@@ -4,9 +4,8 @@ import numpy as np
 
 from latens.errors import ParameterError
 from latens.inference.bootstrap import Bootstrap, ParametricBootstrap
-from latens.inference.errors import OPG, AbstractMethod, Errors, Louis, Oakes, Observed, Sandwich
+from latens.inference.errors import OPG, AbstractMethod, Errors, Louis, Oakes, Observed, Sandwich, quantile
 from latens.inference.estimate import Estimate
-from latens.inference.intervals import quantile
 from latens.inference.profile import Profile
 from latens.inference.sem import SEM, ExactSEM
 

@@ -17,10 +17,9 @@ from latens.engine.loop import run
 from latens.engine.stop import UNFOUND, Status, Stop
 from latens.errors import InferenceError
 from latens.families.frame import AbstractFrame
-from latens.inference.errors import AbstractMethod, Errors
+from latens.inference.errors import LINKS, AbstractMethod, Errors, from_link, quantile, to_link
 from latens.inference.estimate import Estimate
 from latens.inference.information import CLOSE, FIXED, Held, Information, information, nothing_left
-from latens.inference.intervals import LINKS, from_link, quantile, to_link
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import once
 from latens.numerics.constraints import EDGE

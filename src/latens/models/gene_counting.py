@@ -16,8 +16,7 @@ from latens.data.reader import AbstractReader, Rows
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError, listed
 from latens.models.base import AbstractModel
-from latens.models.expressions import parse
-from latens.models.forms import AbstractForm, form_of, names_of
+from latens.models.forms import AbstractForm, form_of, names_of, parse
 from latens.numerics.compiling import once
 from latens.numerics.constraints import Unit
 from latens.numerics.memory import own, sealed

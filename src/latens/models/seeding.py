@@ -10,7 +10,7 @@ from jax import Array
 
 from latens.cells import complete_cells
 from latens.numerics.compiling import by_size
-from latens.numerics.matching import matching
+from latens.numerics.matrices import matching
 from latens.numerics.space import Constraints, Params, Space
 
 SHRINK = 0.1  # share of each group that is the whole sample: keeps every group's estimate inside
