@@ -38,7 +38,7 @@ class Comparison:
     best: dict[str, str]
 
     def __str__(self) -> str:
-        from latens.report.comparison import render_comparison  # rich is slow to load
+        from latens.report.text import render_comparison  # rich is slow to load
 
         return render_comparison(self.table, self.best, {name: each.status for name, each in self.fits.items()})
 

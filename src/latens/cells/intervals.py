@@ -14,7 +14,6 @@ from latens.cells.missing import cells_of, values_of
 from latens.errors import DataError
 
 MOST = 100_000  # codes
-ONLY = "a histogram is data for a model of one column"
 
 
 class Interval(AbstractCells, AbstractColumn):
@@ -189,14 +188,10 @@ class Grouped(AbstractColumn):
             )
         return self.bins, self.counts
 
-    def ends_called(self, name: str) -> NoReturn:
-        raise DataError(ONLY)
+    def _refused(self, *asked: Any, **by_name: Any) -> NoReturn:
+        raise DataError("a histogram is data for a model of one column")
 
-    def told(self) -> NoReturn:
-        raise DataError(ONLY)
-
-    def coded(self, names: Sequence[Any], k: int, name: str) -> NoReturn:
-        raise DataError(ONLY)
+    ends_called = told = coded = _refused
 
 
 def grouped(edges: Any, counts: Any, closed: str | None = None) -> Grouped:

@@ -65,13 +65,28 @@ def _left(space: Space, frame: AbstractFrame, free: Array) -> Params:
     return frame.leave(space.params(free))
 
 
-class AbstractCoordinates(AbstractMap):
-    """The way between params in the units of the data and points of the map: the frame, then the constraints."""
+class AbstractEvaluation(AbstractMap):
+    """What is computed at a point of the free coordinates; where the rows come from says `Problem`."""
 
-    model: AbstractModel  # in the frame
+    base: AbstractModel  # in the frame
+    model: AbstractModel  # the same, reckoned from a point if that is needed
     columns: tuple[str, ...]  # names of those of the data
     space: Space
     frame: AbstractFrame
+    prior: Prior | None
+    before: Seen | None  # observations before the data, and the statistics the model reckons them by
+    pseudo: Any
+    rows: AbstractRows
+    quick: AbstractRows  # those that steps are computed from: in single precision, if that is asked for
+    single: bool
+    weights: np.ndarray
+    offset: float
+    rows_read: int
+    rows_used: np.ndarray | slice  # which of them
+    n: float
+    spare = 0  # steps yet that the program for many points is to serve
+    care = Care()  # what its steps have turned out to take
+    _total: Any
 
     def but(self, **changes: Any) -> Self:
         """The same with some of it changed."""
@@ -94,11 +109,7 @@ class AbstractCoordinates(AbstractMap):
         """The same within a computation."""
         return self.frame.leave(self.space.params(free))
 
-    def inside(self, free: Array) -> Params:
-        """Free coordinates → params in the frame."""
-        return self.space.params(free)
-
-    def carried(self, free: np.ndarray, other: "AbstractCoordinates") -> np.ndarray:
+    def carried(self, free: np.ndarray, other: Self) -> np.ndarray:
         """A point in the free coordinates that the other's frame has."""
         return free if other.frame is self.frame else other.free(self.params(free), "params")
 
@@ -127,27 +138,6 @@ class AbstractCoordinates(AbstractMap):
     def unchart(self, point: np.ndarray) -> np.ndarray:
         return self._chart.unchart(point)
 
-
-class AbstractEvaluation(AbstractCoordinates):
-    """What is computed at a point of the free coordinates; where the rows come from says `Problem`."""
-
-    base: AbstractModel  # in the frame
-    model: AbstractModel  # the same, reckoned from a point if that is needed
-    prior: Prior | None
-    before: Seen | None  # observations before the data, and the statistics the model reckons them by
-    pseudo: Any
-    rows: AbstractRows
-    quick: AbstractRows  # those that steps are computed from: in single precision, if that is asked for
-    single: bool
-    weights: np.ndarray
-    offset: float
-    rows_read: int
-    rows_used: np.ndarray | slice  # which of them
-    n: float
-    spare = 0  # steps yet that the program for many points is to serve
-    care = Care()  # what its steps have turned out to take
-    _total: Any
-
     @double
     def step(self, free: np.ndarray) -> Step:
         """Evaluate the EM map: the log-likelihood at `free`, and where E and M lead from there."""
@@ -174,7 +164,7 @@ class AbstractEvaluation(AbstractCoordinates):
         """The map at a point, and whether derivatives were numbers there."""
         if self.spare:
             self.spare -= 1
-            found = self._burst([free], 1, self.care)
+            found = self.burst([free], 1)
             move = Move(found.home[0], found.length[0], found.health[0], found.size[0], found.arrived[0])
             return packed(found.log_likelihood[0], move), True
         here = self.about(free)
@@ -215,7 +205,7 @@ class AbstractEvaluation(AbstractCoordinates):
         size, lost = self.together, list[bool]()
         for first in range(0, min(max(size, BRIEF), len(points)), size):
             group = points[first : first + size]
-            found = self._burst(group, BRIEF, self.care)
+            found = self.burst(group, BRIEF)
             sizes = np.where(np.isfinite(found.home).all(1), found.size, np.inf)[: len(group)]
             lost += [self._careful(each) != self.care for each in sizes.tolist()]
         if sum(lost) > MANY * len(lost):
@@ -224,12 +214,11 @@ class AbstractEvaluation(AbstractCoordinates):
     @double
     def burst(self, points: list[np.ndarray], evaluations: int) -> Burst:
         """Short runs from `together` points at most."""
-        return self._burst(points, evaluations, self.care)
-
-    def _burst(self, points: list[np.ndarray], evaluations: int, care: Care) -> Burst:
         # one program serves any number of points: the last is repeated
         filled = np.array(points + points[-1:] * (self.together - len(points)))
-        found = burst(self.base, filled, self.quick.at_hand, self._total, self.before, evaluations, about=care.about)
+        found = burst(
+            self.base, filled, self.quick.at_hand, self._total, self.before, evaluations, about=self.care.about
+        )
         return jax.device_get(found)
 
     @property
@@ -271,7 +260,7 @@ class AbstractEvaluation(AbstractCoordinates):
     @double
     def health(self, free: np.ndarray) -> np.ndarray:
         """(m,) how far each part of the model is from degenerating at a point: below 1 it has."""
-        return np.asarray(self.about(free).model.health(self.inside(jnp.asarray(free)), self._total))
+        return np.asarray(self.about(free).model.health(self.space.params(jnp.asarray(free)), self._total))
 
     @property
     def numbers(self) -> np.ndarray:

@@ -129,7 +129,7 @@ class Given(AbstractMap):
             value = nan
         return Step(value, image, residual / (1.0 + float(np.linalg.norm(free))), np.array([np.inf if inside else 0.0]))
 
-    def unusable(self, free: np.ndarray, step: Step) -> ParameterError:
+    def unusable(self, free: np.ndarray) -> ParameterError:
         return ParameterError(f"start cannot be gone on from: {self.trouble}")
 
     def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:

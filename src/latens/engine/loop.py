@@ -102,7 +102,7 @@ class Run:
         self.evaluations += 1
         if self.best is None:
             if not np.isfinite(step.log_likelihood):
-                raise self.given.unusable(self.point, step)
+                raise self.given.unusable(self.point)
         elif not self._holds(step):
             return self._drop(step)
         if self.best is not None and not self.extrapolated:

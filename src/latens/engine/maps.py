@@ -38,7 +38,7 @@ class AbstractMap(ABC):
         """A point as users see it."""
 
     @abstractmethod
-    def unusable(self, free: np.ndarray, step: Step) -> Exception:
+    def unusable(self, free: np.ndarray) -> Exception:
         """Why the first point cannot be gone on from."""
 
     @abstractmethod

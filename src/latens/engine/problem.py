@@ -141,6 +141,7 @@ class Problem(AbstractEvaluation):
     """A model, its data in shards, and the map between what users see and what is computed."""
 
     leaps = True
+    edge, plateau, unusable = ends.edge, ends.plateau, ends.unusable
 
     @double
     def __init__(
@@ -306,18 +307,9 @@ class Problem(AbstractEvaluation):
             "model with lt.testing.check_model"
         )
 
-    def edge(self, here: np.ndarray, there: np.ndarray) -> str:
-        return ends.edge(self, here, there)
-
-    def plateau(self, here: np.ndarray, there: np.ndarray, gain: float) -> str:
-        return ends.plateau(self, here, there, gain)
-
     @double
     def doubt(self, free: np.ndarray) -> str:
         return "" if type(self.given).health is not AbstractModel.health else Doubt(self, free).reason
-
-    def unusable(self, free: np.ndarray, step: Step) -> LatensError:
-        return ends.unusable(self, free)
 
 
 def written_elsewhere(part: Any) -> bool:

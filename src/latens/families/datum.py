@@ -99,7 +99,9 @@ def _mixed(weights: Array, each: Array) -> Array:
     return jnp.where((each == each[0]).all(0), each[0], jnp.tensordot(weights, each, 1))
 
 
-Expected = Moments | Chances
+def is_expected(leaf: Any) -> bool:
+    """Whether a node of a tree says what a datum is expected to be."""
+    return isinstance(leaf, Moments | Chances)
 
 
 class AbstractDatum(AbstractFamily):
@@ -255,12 +257,7 @@ def _supports(family: AbstractDatum, block: Any) -> Array:
         if cells.complete:
             gone = jnp.isnan(jnp.ravel(x)[0])
             return gone | family.support(jnp.where(jnp.isnan(x), STAND_IN, x))
-        mass = family.log_kernel(family.potential(_anywhere(family)), x)
+        mass = family.log_kernel(family.potential(Space(family.constraints).centre), x)
         return jnp.where(jnp.all(cells.seen), family.support(cells.value), mass > -jnp.inf)
 
     return jax.vmap(possible)(block)
-
-
-def _anywhere(family: AbstractFamily) -> Params:
-    space = Space(family.constraints)
-    return space.params(jnp.zeros(space.size))

@@ -131,6 +131,36 @@ class AbstractParts(AbstractFrame):
         return self._each(params, "leave")
 
 
+class ByComponent(AbstractParts):
+    """The data in one frame, the parameters of each component as they are in a frame of its own."""
+
+    data: AbstractFrame
+
+    def suiting(self, xs: Any) -> AbstractFrame:
+        data = self.data.suiting(xs)
+        if data is self.data:
+            return self
+        return ByComponent(self.parts, self.names, tuple(frame.suiting(xs) for frame in self.frames), data)
+
+    def apply(self, xs: Any) -> Any:
+        return self.data.apply(xs)
+
+    def undo(self, xs: Any) -> Any:
+        return self.data.undo(xs)
+
+    def unmixed(self, xs: Any) -> Any:
+        return self.data.unmixed(xs)
+
+    def move(self, x: Any) -> Any:
+        return self.data.move(x)
+
+    def log_slope(self, x: Any) -> Array:
+        return self.data.log_slope(x)
+
+    def log_jacobian(self, xs: Any) -> np.ndarray | float:
+        return self.data.log_jacobian(xs)
+
+
 class Affine(AbstractFrame):
     """z = (y − shift) @ matrixᵀ for vectors, z = (y − shift) · scale for scalars and columns.
 

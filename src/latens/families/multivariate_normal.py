@@ -66,6 +66,12 @@ class AbstractSeparable(AbstractGaussian):
     def fill(self, params: Params, key: Array, x: Any) -> Array:
         return jax.vmap(Normal().fill)(self._each(params), jax.random.split(key, self.d), between(x))
 
+    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
+        return params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key, (self.d,))
+
+    def spread(self, params: Params) -> Array:
+        return params["variance"].min()
+
     def unseen_as_cells(self, xs: np.ndarray) -> Partial:
         return Partial(standing_in(xs), ~np.isnan(xs))
 
@@ -97,12 +103,6 @@ class DiagonalNormal(AbstractSeparable):
 
     def estimate(self, mean: Array) -> Params:
         return {"mean": mean[: self.d], "variance": mean[self.d :] - mean[: self.d] ** 2}
-
-    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
-        return params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key, (self.d,))
-
-    def spread(self, params: Params) -> Array:
-        return params["variance"].min()
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         values, weights = cells_of(xs).ends_seen(weights)
@@ -138,12 +138,6 @@ class SphericalNormal(AbstractSeparable):
     def estimate(self, mean: Array) -> Params:
         centre = mean[: self.d]
         return {"mean": centre, "variance": (mean[self.d] - centre @ centre) / self.d}
-
-    def sample(self, params: Params, key: Array, like: Any = None) -> Array:
-        return params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key, (self.d,))
-
-    def spread(self, params: Params) -> Array:
-        return params["variance"]
 
     def frame(self, xs: np.ndarray, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         values, weights = cells_of(xs).ends_seen(weights)

@@ -13,7 +13,7 @@ from latens.data.table import columns_of, ordered, ungroup
 from latens.engine.emmap import posteriors
 from latens.engine.problem import Problem
 from latens.errors import DataError, ParameterError
-from latens.families.datum import Chances, Moments
+from latens.families.datum import Chances, Moments, is_expected
 from latens.inference.errors import inverse
 from latens.inference.estimate import Estimate
 from latens.inference.information import grouped
@@ -65,10 +65,6 @@ def _filled(model: AbstractModel, params: Params, given: Any, keys: jax.Array, x
     return jax.lax.map(lambda row: model.fill(params, *row), (given, keys, xs), batch_size=ROWS)
 
 
-def _is_expected(leaf: Any) -> bool:
-    return isinstance(leaf, Moments | Chances)
-
-
 class Incomplete:
     """The rows asked about: as the E-step sees them, and as the user does."""
 
@@ -105,8 +101,8 @@ def impute(estimate: Estimate, data: Any, draws: int, seed: int) -> Imputation:
     rows, columns = Incomplete(estimate.problem, data), estimate.problem.columns
     names = rows.model.reader.labels(columns)
     _, found = rows.expected(estimate.at.free)
-    values = jax.tree.map(lambda e: np.asarray(e.value), found, is_leaf=_is_expected)
-    errors = jax.tree.map(lambda e: np.asarray(e.deviation), found, is_leaf=_is_expected)
+    values = jax.tree.map(lambda e: np.asarray(e.value), found, is_leaf=is_expected)
+    errors = jax.tree.map(lambda e: np.asarray(e.deviation), found, is_leaf=is_expected)
     completed, notes = [], []
     if draws:
         # proper in Rubin's sense: the params are drawn too, so that draws vary as much as is unknown

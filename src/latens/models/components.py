@@ -14,7 +14,7 @@ from latens.cells import cells_of
 from latens.data.reader import AbstractReader, Rows
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
-from latens.families.frame import AbstractFrame, AbstractParts, Identity
+from latens.families.frame import AbstractFrame, ByComponent, Identity
 from latens.families.roles import Roles, squared
 from latens.families.within import Moved
 from latens.numerics.constraints import AbstractConstraint
@@ -41,8 +41,8 @@ class AbstractComponents(eqx.Module):
 
     @property
     @abstractmethod
-    def lead(self) -> AbstractFamily:
-        """The family that stands for all where the data alone matter."""
+    def kinds(self) -> tuple[AbstractFamily, ...]:
+        """The families that there are; the first stands for all where the data alone matter."""
 
     @property
     @abstractmethod
@@ -59,9 +59,9 @@ class AbstractComponents(eqx.Module):
         """The components with what users' data say of them filled in; see `AbstractFamily.suited`."""
 
     @property
-    @abstractmethod
     def linear(self) -> bool:
         """Whether every family is linear in its potentials."""
+        return all(family.linear for family in self.kinds)
 
     @property
     def closed(self) -> bool:
@@ -215,12 +215,8 @@ class Alike(AbstractComponents):
         return f"{self.k} × {self.family.title}{shared}"
 
     @property
-    def lead(self) -> AbstractFamily:
-        return self.family
-
-    @property
-    def linear(self) -> bool:
-        return self.family.linear
+    def kinds(self) -> tuple[AbstractFamily, ...]:
+        return (self.family,)
 
     @property
     def closed(self) -> bool:
@@ -309,8 +305,8 @@ class Different(AbstractComponents):
         )
 
     @property
-    def lead(self) -> AbstractFamily:
-        return self.families[0]
+    def kinds(self) -> tuple[AbstractFamily, ...]:
+        return self.families
 
     @property
     def reader(self) -> AbstractReader:
@@ -322,10 +318,6 @@ class Different(AbstractComponents):
     @property
     def blocks(self) -> np.ndarray:
         return np.repeat(np.arange(self.k), [Space(family.constraints).size for family in self.families])
-
-    @property
-    def linear(self) -> bool:
-        return all(family.linear for family in self.families)
 
     @property
     def proxy(self) -> "Different":
@@ -394,33 +386,3 @@ class Common(AbstractReader):
 
     def observe(self, xs: Any) -> Any:
         return self.families[0].observe(xs)
-
-
-class ByComponent(AbstractParts):
-    """The data in one frame, the parameters of each component as they are in a frame of its own."""
-
-    data: AbstractFrame
-
-    def suiting(self, xs: Any) -> AbstractFrame:
-        data = self.data.suiting(xs)
-        if data is self.data:
-            return self
-        return ByComponent(self.parts, self.names, tuple(frame.suiting(xs) for frame in self.frames), data)
-
-    def apply(self, xs: Any) -> Any:
-        return self.data.apply(xs)
-
-    def undo(self, xs: Any) -> Any:
-        return self.data.undo(xs)
-
-    def unmixed(self, xs: Any) -> Any:
-        return self.data.unmixed(xs)
-
-    def move(self, x: Any) -> Any:
-        return self.data.move(x)
-
-    def log_slope(self, x: Any) -> Array:
-        return self.data.log_slope(x)
-
-    def log_jacobian(self, xs: Any) -> np.ndarray | float:
-        return self.data.log_jacobian(xs)

@@ -172,7 +172,7 @@ class Cells(AbstractModel):
 
     @double
     def require(self, xs: Any, columns: Sequence[str]) -> None:
-        centre = Space(self.constraints).params(jnp.zeros(Space(self.constraints).size))
+        centre = Space(self.constraints).centre
         logs = np.asarray(jax.vmap(lambda x: self.log_evidence(self.potentials(centre), x))(jnp.asarray(xs)))
         if (logs < NEVER).any():
             group = self.seen[int(xs[np.argmax(logs < NEVER)])][0]

@@ -13,9 +13,9 @@ from latens.families.base import AbstractFamily, no_family
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
 from latens.models.base import AbstractModel, collapsed, least_spread
-from latens.models.seeding import anywhere, totals
+from latens.models.seeding import totals
 from latens.numerics.compiling import by_size
-from latens.numerics.space import Constraints, Params
+from latens.numerics.space import Constraints, Params, Space
 
 
 class IID(AbstractModel):
@@ -126,5 +126,5 @@ class IID(AbstractModel):
 def _begin(family: AbstractFamily, xs: Any, weights: Array) -> Params:
     """The M-step from what the rows are expected to be at some params."""
     proxy = family.proxy
-    potential = proxy.potential(anywhere(dict(proxy.constraints)))
+    potential = proxy.potential(Space(proxy.constraints).centre)
     return family.maximise(totals(proxy.log_kernel, potential, complete_cells(xs), weights))

@@ -13,7 +13,7 @@ from latens.cells import labelled, labels_of, ruled_out, without_labels
 from latens.data.reader import AbstractReader
 from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily, no_family
-from latens.families.datum import Chances, Moments
+from latens.families.datum import is_expected
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
 from latens.models.base import FEWEST, AbstractModel, collapsed, least_spread, per_row
@@ -265,10 +265,6 @@ class Mixture(AbstractModel):
 
     def expected(self, params: Params, given: Array, x: Any) -> Any:
         """The components' expectations, mixed by the responsibilities."""
-
-        def is_expected(leaf: Any) -> bool:
-            return isinstance(leaf, Moments | Chances)
-
         each = self.components.expected(params, x)
         return jax.tree.map(lambda leaf: leaf.mixed(given), each, is_leaf=is_expected)
 
@@ -286,4 +282,4 @@ class Mixture(AbstractModel):
 
 @by_size()
 def _features(model: Mixture, frame: AbstractFrame, xs: Any) -> Array:
-    return jax.vmap(model.components.lead.features)(frame.unmixed(xs))
+    return jax.vmap(model.components.kinds[0].features)(frame.unmixed(xs))

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from latens.cells import complete_cells
 from latens.numerics.compiling import by_size
 from latens.numerics.matrices import matching
-from latens.numerics.space import Constraints, Params, Space
+from latens.numerics.space import Params, Space
 
 SHRINK = 0.1  # share of each group that is the whole sample: keeps every group's estimate inside
 
@@ -77,15 +76,11 @@ def totals(kernel: Callable[[Any, Any], Array], potentials: Any, xs: Any, weight
     return jax.grad(lambda phi: (weights * jax.vmap(kernel, (None, 0))(phi, xs)).sum())(potentials)
 
 
-def anywhere(constraints: Constraints) -> Params:
-    """Some params inside the constraints."""
-    space = Space(constraints)
-    return space.params(jnp.zeros(space.size))
-
-
 @by_size()
 def from_groups(model: Any, xs: Any, memberships: Array) -> Params:
     """The M-step from (n, k) memberships."""
     parts = model.components.proxy
-    stats = totals(parts.log_kernels, parts.potentials(anywhere(parts.constraints)), complete_cells(xs), memberships)
+    stats = totals(
+        parts.log_kernels, parts.potentials(Space(parts.constraints).centre), complete_cells(xs), memberships
+    )
     return model.maximise({"weights": memberships.sum(0), "components": stats})

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -143,15 +143,22 @@ def shape_of(given: Any) -> tuple[int, ...]:
 class _Elementwise(AbstractConstraint):
     shape: tuple[int, ...] = eqx.field(static=True, default=(), converter=shape_of)
 
+    scale: ClassVar[str]  # that of every entry
+
     @property
     def size(self) -> int:
         return prod(self.shape)
+
+    @property
+    def link(self) -> np.ndarray:
+        return np.full(self.shape, self.scale)
 
 
 class Real(_Elementwise):
     """Any real number; `shape` gives an array of them."""
 
     words = "finite"
+    scale = "identity"
 
     def free(self, value: Array) -> Array:
         return value.reshape(-1)
@@ -162,15 +169,12 @@ class Real(_Elementwise):
     def holds(self, value: np.ndarray) -> bool:
         return bool(np.isfinite(value).all())
 
-    @property
-    def link(self) -> np.ndarray:
-        return np.full(self.shape, "identity")
-
 
 class Positive(_Elementwise):
     """A number above zero, estimated as its logarithm."""
 
     words = "positive and finite"
+    scale = "log"
 
     def free(self, value: Array) -> Array:
         return safe_log(jnp.maximum(value, LEAST)).reshape(-1)
@@ -188,15 +192,12 @@ class Positive(_Elementwise):
     def holds(self, value: np.ndarray) -> bool:
         return bool(((value > 0) & np.isfinite(value)).all())
 
-    @property
-    def link(self) -> np.ndarray:
-        return np.full(self.shape, "log")
-
 
 class Unit(_Elementwise):
     """A number strictly between 0 and 1, estimated as its logit."""
 
     words = "strictly between 0 and 1"
+    scale = "logit"
 
     def free(self, value: Array) -> Array:
         inside = jnp.clip(value, EDGE, 1.0 - EDGE)
@@ -217,10 +218,6 @@ class Unit(_Elementwise):
 
     def inward(self, free: np.ndarray) -> np.ndarray:
         return np.clip(free, -AWAY, AWAY)
-
-    @property
-    def link(self) -> np.ndarray:
-        return np.full(self.shape, "logit")
 
 
 class PositiveDefinite(AbstractConstraint):

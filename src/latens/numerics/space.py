@@ -76,6 +76,11 @@ class Space(eqx.Module):
             params |= {key: value} if isinstance(key, str) else dict(zip(key, unstacked(value), strict=True))
         return params
 
+    @property
+    def centre(self) -> Params:
+        """Some params inside the constraints: those at the origin of the free coordinates."""
+        return self.params(jnp.zeros(self.size))
+
     def flat(self, params: Mapping[str, Any]) -> Array:
         """params → every scalar in one vector, in the order of `names` and `links`."""
         return jnp.concatenate([jnp.zeros(0)] + [jnp.asarray(params[n]).reshape(-1) for n in self.shapes])

@@ -1,4 +1,4 @@
-"""The printed report: what `print(fit)` shows."""
+"""The printed report: what `print(fit)` shows; and the table of several fits side by side."""
 
 import textwrap
 from contextlib import suppress
@@ -14,16 +14,18 @@ from rich.text import Text
 from latens.engine.optima import Optimum
 from latens.engine.prior import Prior
 from latens.engine.starts import Met
+from latens.engine.stop import Status
 from latens.errors import InferenceError, counted
 from latens.families.roles import squared
 from latens.inference.errors import AbstractMethod
-from latens.inference.estimate import Estimate, aic, bic
+from latens.inference.estimate import CRITERIA, Estimate, aic, bic
 from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.numerics.space import Label
 
-MOST_PLACES, MOST_DIGITS = 12, 15  # after the point, and in all, before powers of ten are written
 Uncertainty = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
+Row = dict[str, float | None]  # column → number
 
+MOST_PLACES, MOST_DIGITS = 12, 15  # after the point, and in all, before powers of ten are written
 MOST_ROWS = 60
 MOST_COLUMNS = 12
 MOST_OPTIMA = 6
@@ -240,3 +242,27 @@ def wrapped(text: str) -> str:
 
 def _wrapped(head: str, text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=f"{head:<16}", subsequent_indent=" " * 16)
+
+
+def render_comparison(rows: dict[str, Row], best: dict[str, str], ends: dict[str, Status]) -> str:
+    """One line per fit, by name; `*` marks the `best` by each criterion."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model")
+    heads = list(next(iter(rows.values())))
+    for head in heads:
+        table.add_column(CRITERIA.get(head, head.replace("_", " ")), justify="right", no_wrap=True)
+    for name, row in rows.items():
+        cells = [_cell(row[head], best=best.get(head) == name) for head in heads]
+        ended = "" if ends[name] is Status.CONVERGED else f" ({ends[name].value})"
+        table.add_row(Text(name + ended), *cells)
+    out = StringIO()
+    Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False).print(table)
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    return "\n".join([*lines, "* best of the converged fits; smaller is better, but for the log-likelihood"])
+
+
+def _cell(value: float | None, *, best: bool) -> str:
+    if value is None:
+        return ""
+    number = str(value) if isinstance(value, int) else f"{value:.3f}"
+    return number + ("*" if best else " ")
