@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import latens as lt
+from latens.numerics.compiling import double
 from latens.numerics.integrals import log_ndtr
-from latens.numerics.precision import double
 from latens.numerics.special import log, log_mixed
 
 RNG = np.random.default_rng(3)

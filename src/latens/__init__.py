@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from latens.comparison import compare as compare
     from latens.data.reader import AbstractReader as AbstractReader
     from latens.data.reader import Rows as Rows
-    from latens.data.sequences import sequences as sequences
+    from latens.data.reader import sequences as sequences
     from latens.data.text import read_cells as read_cells
     from latens.engine.accelerators.anderson import Anderson as Anderson
     from latens.engine.accelerators.auto import Auto as Auto
@@ -88,9 +88,9 @@ if TYPE_CHECKING:
     from latens.numerics.constraints import PositiveDefinite as PositiveDefinite
     from latens.numerics.constraints import Real as Real
     from latens.numerics.constraints import Unit as Unit
-    from latens.numerics.simplex import Simplex as Simplex
     from latens.numerics.special import logsumexp as logsumexp
     from latens.numerics.special import safe_log as safe_log
+    from latens.numerics.stacked import Simplex as Simplex
     from latens.numerics.stacked import Stacked as Stacked
     from latens.result import Fit as Fit
 
@@ -99,8 +99,7 @@ __version__ = "0.1.0"
 _HOME = {
     "cells.categories": ["one_of"],
     "cells.intervals": ["grouped", "interval", "left_censored", "right_censored"],
-    "data.reader": ["AbstractReader", "Rows"],
-    "data.sequences": ["sequences"],
+    "data.reader": ["AbstractReader", "Rows", "sequences"],
     "data.text": ["read_cells"],
     "engine.accelerators.anderson": ["Anderson"],
     "engine.accelerators.auto": ["Auto"],
@@ -143,9 +142,8 @@ _HOME = {
     "models.latent": ["Latent"],
     "models.mixture": ["Mixture"],
     "numerics.constraints": ["Positive", "PositiveDefinite", "Real", "Unit"],
-    "numerics.simplex": ["Simplex"],
+    "numerics.stacked": ["Simplex", "Stacked"],
     "numerics.special": ["logsumexp", "safe_log"],
-    "numerics.stacked": ["Stacked"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -27,8 +27,8 @@ from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.inference.tests import Test, contrast_of, likelihood_ratio, wald_test
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
+from latens.numerics.compiling import double
 from latens.numerics.memory import Sealed, frozen, sealed
-from latens.numerics.precision import double
 from latens.numerics.space import Label, Params
 from latens.report.record import record
 

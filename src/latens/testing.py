@@ -25,8 +25,7 @@ from latens.inference.errors import Louis, Oakes, Observed
 from latens.inference.estimate import Estimate
 from latens.inference.sem import ExactSEM
 from latens.models.base import AbstractModel
-from latens.numerics.compiling import once
-from latens.numerics.precision import double
+from latens.numerics.compiling import double, once
 from latens.numerics.space import Params, Space
 
 

@@ -13,8 +13,8 @@ from latens.engine.rows import AbstractRows
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import beside
 from latens.numerics.newton import ROUNDING
-from latens.numerics.simplex import Composition
 from latens.numerics.space import Space
+from latens.numerics.stacked import Composition
 
 TOGETHER = 32  # directions taken at once: each may hold a number for every hidden value
 STEPS = 30  # Newton's on one Q at most

@@ -11,8 +11,8 @@ from latens.engine.evaluation import AbstractEvaluation
 from latens.errors import DataError, LatensError, ParameterError
 from latens.families.frame import Identity
 from latens.models.base import FEWEST
+from latens.numerics.compiling import double
 from latens.numerics.constraints import LEAST
-from latens.numerics.precision import double
 
 TOO_LITTLE = "there is not enough in the data to tell, so fix that parameter or use a smaller model"
 ULPS = 4 * np.finfo(np.float64).eps

@@ -35,10 +35,9 @@ from latens.engine.prior import Prior, Seen
 from latens.engine.rows import AbstractRows, Program
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
-from latens.numerics.compiling import once, one_thread_each
+from latens.numerics.compiling import double, once, one_thread_each
 from latens.numerics.modules import same_kind
 from latens.numerics.newton import Maximum
-from latens.numerics.precision import double
 from latens.numerics.space import Label, Params, Space
 from latens.numerics.stacked import Chart
 

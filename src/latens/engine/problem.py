@@ -13,10 +13,7 @@ from latens.data.table import frequencies, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.blocks import Load
-from latens.engine.emmap import (
-    Care,
-    potentials_at,
-)
+from latens.engine.emmap import Care, potentials_at
 from latens.engine.ends import Doubt
 from latens.engine.evaluation import AbstractEvaluation
 from latens.engine.maps import Step
@@ -29,7 +26,7 @@ from latens.families.frame import AbstractFrame
 from latens.families.units import Units, disagreement
 from latens.models.base import AbstractModel
 from latens.models.latent import Latent
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 from latens.numerics.space import Space
 
 BRANCH = (jax.errors.TracerBoolConversionError, jax.errors.TracerIntegerConversionError)
@@ -160,11 +157,8 @@ class Problem(AbstractEvaluation):
         enough = self.prior is not None and self.prior.params is not None
         read = bind(model, data, weights, labels, enough=enough)
         model = self.given = read.model
-        self.columns, self.weights, self.notes = (
-            read.columns,
-            read.weights,
-            data.notes if isinstance(data, Table) else (),
-        )
+        self.columns, self.weights = read.columns, read.weights
+        self.notes = data.notes if isinstance(data, Table) else ()
         self.rows_read, self.rows_used = read.rows_read, read.rows_used
         self.frame: AbstractFrame = model.frame(read.xs, self.weights, read.columns)
         if self.frame.lack and not enough:

@@ -14,8 +14,7 @@ from jax import Array
 
 from latens.cells import lengths_of, taken
 from latens.engine.blocks import HELD, Deal, Load, Shard, cores, deal, finer, rows_of
-from latens.numerics.compiling import one_thread_each, operations
-from latens.numerics.precision import double
+from latens.numerics.compiling import double, one_thread_each, operations
 
 FEWEST = 2_000  # rows below which it is not worth while
 SAMPLE = 500  # rows that say whether to look at all

@@ -19,8 +19,7 @@ from latens.engine.problem import Problem
 from latens.engine.stop import Status, Stop
 from latens.errors import LatensError, ModelError
 from latens.numerics.asked import whole
-from latens.numerics.compiling import one_thread_each
-from latens.numerics.precision import double
+from latens.numerics.compiling import double, one_thread_each
 
 MANY = 1_000_000
 BURST = 12  # evaluations in one call

@@ -13,8 +13,8 @@ from latens.data.reader import AbstractReader
 from latens.errors import ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.families.roles import Roles, axes_by
+from latens.numerics.compiling import double
 from latens.numerics.constraints import AbstractConstraint
-from latens.numerics.precision import double
 from latens.numerics.space import Params
 
 

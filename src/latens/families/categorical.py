@@ -19,9 +19,9 @@ from latens.families.datum import Chances, Support, is_whole
 from latens.families.exponential import AbstractExponentialFamily
 from latens.numerics.asked import whole
 from latens.numerics.constraints import AbstractConstraint
-from latens.numerics.simplex import Probabilities
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, safe_log
+from latens.numerics.stacked import Probabilities
 
 
 class _Simplex(AbstractExponentialFamily):

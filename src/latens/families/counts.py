@@ -15,16 +15,7 @@ from latens.families.trials import Probability, number, require_positive
 from latens.numerics.constraints import EDGE, Positive
 from latens.numerics.integrals import count_mass, log1mexp, negative_binomial_tail, poisson_tail
 from latens.numerics.space import Params
-from latens.numerics.special import (
-    TINY,
-    deviance,
-    expm1mx,
-    log1pmx,
-    log_factorial,
-    log_ratio,
-    safe_log,
-    stirling,
-)
+from latens.numerics.special import TINY, deviance, expm1mx, log1pmx, log_factorial, log_ratio, safe_log, stirling
 
 
 class _Failures(Probability):

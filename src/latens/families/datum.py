@@ -17,8 +17,7 @@ from latens.data.table import rows_and_sets
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import ROWS
-from latens.numerics.compiling import by_size
-from latens.numerics.precision import double
+from latens.numerics.compiling import by_size, double
 from latens.numerics.space import Params, Space
 
 

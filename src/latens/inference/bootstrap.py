@@ -21,7 +21,7 @@ from latens.inference.errors import AbstractMethod, Errors
 from latens.inference.estimate import Estimate
 from latens.inference.information import held_by, masked
 from latens.numerics.asked import whole
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 from latens.numerics.space import Params
 
 CLOSE = Stop(tolerance=1e-4, max_steps=5000)

@@ -16,8 +16,7 @@ from latens.engine.emmap import expect, log_likelihood, over_blocks, surrogate, 
 from latens.engine.problem import Problem
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel, inner, per_row
-from latens.numerics.compiling import by_size, once
-from latens.numerics.precision import double
+from latens.numerics.compiling import by_size, double, once
 from latens.numerics.space import Space
 
 

@@ -12,10 +12,9 @@ from latens.errors import InferenceError, ParameterError
 from latens.inference.errors import LINKS, Errors, quantile, wald
 from latens.inference.estimate import Estimate
 from latens.inference.profile import Entry, Wanted, profiled
-from latens.numerics.compiling import once
+from latens.numerics.compiling import double, once
 from latens.numerics.constraints import EDGE
 from latens.numerics.memory import Sealed
-from latens.numerics.precision import double
 from latens.numerics.space import Params
 from latens.numerics.special import TINY
 

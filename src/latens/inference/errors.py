@@ -16,9 +16,9 @@ from latens.inference.derivatives import cluster_scores, complete_data, outer_pr
 from latens.inference.estimate import Estimate
 from latens.inference.information import FreeInformation, Held, check_converged, masked
 from latens.numerics.asked import number
+from latens.numerics.compiling import double
 from latens.numerics.constraints import EDGE
 from latens.numerics.memory import Sealed
-from latens.numerics.precision import double
 from latens.numerics.special import TINY
 
 LINKS = ("identity", "log", "logit", "cloglog")

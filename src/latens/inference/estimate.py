@@ -15,7 +15,7 @@ from latens.engine.stop import Status
 from latens.errors import InferenceError
 from latens.inference.information import FreeInformation, Held, Information, held_by, nothing_left, trusted
 from latens.models.base import AbstractModel
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 
 CRITERIA = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "CAIC", "sabic": "SABIC", "icl": "ICL"}
 """Name → what it is called."""

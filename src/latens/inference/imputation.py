@@ -19,7 +19,7 @@ from latens.inference.estimate import Estimate
 from latens.inference.information import grouped
 from latens.models.base import AbstractModel
 from latens.numerics.asked import number, whole
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 from latens.numerics.space import Params
 
 ROWS = 512  # rows at a time: each takes matrices of its own

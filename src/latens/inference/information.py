@@ -13,8 +13,8 @@ from latens.engine.problem import Problem
 from latens.engine.stop import Status
 from latens.errors import InferenceError, listed
 from latens.inference.derivatives import complete_data, jacobian
+from latens.numerics.compiling import double
 from latens.numerics.memory import Sealed
-from latens.numerics.precision import double
 
 INDEPENDENT = 1e-6  # of a scalar's complete-data variance: what must not follow from others that are chosen
 CLOSE = 1e-2  # standard errors from the maximum at which its curvature is still the curvature there

@@ -21,9 +21,8 @@ from latens.inference.errors import LINKS, AbstractMethod, Errors, from_link, qu
 from latens.inference.estimate import Estimate
 from latens.inference.information import CLOSE, FIXED, Held, Information, information, nothing_left
 from latens.models.base import AbstractModel
-from latens.numerics.compiling import once
+from latens.numerics.compiling import double, once
 from latens.numerics.constraints import EDGE
-from latens.numerics.precision import double
 from latens.numerics.space import Constraints, Params, Space
 from latens.numerics.special import TINY
 

@@ -17,13 +17,12 @@ from latens.data.table import columns_of
 from latens.errors import DataError, ModelError, listed
 from latens.models.base import AbstractModel
 from latens.models.forms import AbstractForm, form_of, names_of, parse
-from latens.numerics.compiling import once
+from latens.numerics.compiling import double, once
 from latens.numerics.constraints import Unit
 from latens.numerics.memory import own, sealed
-from latens.numerics.precision import double
-from latens.numerics.simplex import Probabilities
 from latens.numerics.space import Constraints, Key, Params, Space, unstacked
 from latens.numerics.special import logsumexp, segment_logsumexp
+from latens.numerics.stacked import Probabilities
 
 NEVER = -600.0  # a log-probability that is that of 0
 POINTS = 5  # at which cells are checked

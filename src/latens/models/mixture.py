@@ -23,9 +23,9 @@ from latens.numerics.asked import whole
 from latens.numerics.compiling import by_size
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
-from latens.numerics.simplex import Composition
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp, safe_log
+from latens.numerics.stacked import Composition
 
 
 class Mixture(AbstractModel):

@@ -1,8 +1,8 @@
-"""How programs are compiled, how much they compute, and on how many threads."""
+"""How programs are compiled and run: in double precision, on how many threads; and how much they compute."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, lru_cache, partial, update_wrapper
+from functools import cache, lru_cache, partial, update_wrapper, wraps
 from math import prod
 from threading import Lock
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -115,3 +115,14 @@ class _Limit:
 
 
 one_thread_each = _Limit()
+
+
+def double(function: Callable[P, R]) -> Callable[P, R]:
+    """Run `function` with 64-bit JAX. The switch is per thread and undone on return."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with jax.enable_x64(True):
+            return function(*args, **kwargs)
+
+    return run
