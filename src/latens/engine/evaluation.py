@@ -30,9 +30,9 @@ from latens.engine.emmap import (
     value,
     with_prior,
 )
-from latens.engine.maps import AbstractMap, Step
 from latens.engine.prior import Prior, Seen
 from latens.engine.rows import AbstractRows, Program
+from latens.engine.stop import AbstractMap, Step
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import double, once, one_thread_each

@@ -13,8 +13,7 @@ import numpy as np
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.loop import Run, drive, exhaust
-from latens.engine.maps import AbstractMap, Step
-from latens.engine.stop import Status, Stop
+from latens.engine.stop import AbstractMap, Status, Step, Stop
 from latens.errors import LatensError, ModelError, ParameterError
 
 ROUNDING = 1e-15

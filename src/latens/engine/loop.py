@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator
-from latens.engine.maps import AbstractMap, Step
-from latens.engine.stop import NO_STEP, UNFOUND, Projection, Status, Stop, as_near
+from latens.engine.stop import NO_STEP, UNFOUND, AbstractMap, Projection, Status, Step, Stop, as_near
 from latens.numerics.memory import Sealed
 
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once

@@ -16,10 +16,9 @@ from latens.engine.blocks import Load
 from latens.engine.emmap import Care, potentials_at
 from latens.engine.ends import Doubt
 from latens.engine.evaluation import AbstractEvaluation
-from latens.engine.maps import Step
 from latens.engine.prior import Prior, Seen, prior_of
 from latens.engine.rows import AbstractRows, RowsInMemory
-from latens.engine.stop import Status, noise
+from latens.engine.stop import Status, Step, noise
 from latens.engine.symmetry import Symmetry, symmetry_of
 from latens.errors import DataError, LatensError, ModelError, ParameterError, counted, listed
 from latens.families.frame import AbstractFrame

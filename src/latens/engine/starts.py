@@ -13,10 +13,9 @@ from latens.engine.accelerators.base import AbstractAccelerator, Plain
 from latens.engine.blocks import cores
 from latens.engine.evaluation import to_free
 from latens.engine.loop import Run
-from latens.engine.maps import Step
 from latens.engine.optima import LOW, Optima, Optimum
 from latens.engine.problem import Problem
-from latens.engine.stop import Status, Stop
+from latens.engine.stop import Status, Step, Stop
 from latens.errors import LatensError, ModelError
 from latens.numerics.asked import whole
 from latens.numerics.compiling import double, one_thread_each

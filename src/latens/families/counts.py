@@ -13,7 +13,7 @@ from latens.families.datum import COUNT, Support, is_whole
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
 from latens.families.trials import Probability, number, require_positive
 from latens.numerics.constraints import EDGE, Positive
-from latens.numerics.integrals import count_mass, log1mexp, negative_binomial_tail, poisson_tail
+from latens.numerics.integrals import beta_mass, count_mass, gamma_mass, log1mexp, side
 from latens.numerics.space import Params
 from latens.numerics.special import TINY, deviance, expm1mx, log1pmx, log_factorial, log_ratio, safe_log, stirling
 
@@ -80,7 +80,8 @@ class Poisson(AbstractExponentialFamily):
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         mean = jnp.exp(natural[0]) * self.count(lower)
         ends = self._events(lower), self._events(upper)
-        return count_mass(lambda m, above: poisson_tail(m, mean, above), *ends, mean)
+        # of m events or more: a gamma distribution with shape m, below 1
+        return count_mass(lambda m, above: gamma_mass(m, mean, *side(~above)), *ends, mean)
 
     def estimate(self, mean: Array) -> Params:
         return {"rate": mean[0]}
@@ -208,7 +209,8 @@ class NegativeBinomial(_Failures):
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         odds = jnp.log(-jnp.expm1(natural[0])) - natural[0]
         mean = self.size * jnp.exp(-odds)
-        return count_mass(lambda m, above: negative_binomial_tail(m, self.count(m), odds, above), lower, upper, mean)
+        # of m failures or more: Beta(size, m) above p
+        return count_mass(lambda m, above: beta_mass(self.count(m), m, odds, *side(above)), lower, upper, mean)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         p = params["probability"]

@@ -13,7 +13,7 @@ from latens.errors import ModelError
 from latens.families.datum import Support, is_whole
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
 from latens.numerics.constraints import EDGE, Unit
-from latens.numerics.integrals import binomial_tail, count_mass
+from latens.numerics.integrals import beta_mass, count_mass, side
 from latens.numerics.space import Params
 from latens.numerics.special import TINY, deviance, log_factorial, log_mixed, log_ratio, logsumexp, safe_log
 
@@ -124,7 +124,10 @@ class Binomial(_Successes):
         trials = self.count(lower)
         ends = self._successes(lower), self._successes(upper)
         mean = trials * jax.nn.sigmoid(natural[0])
-        return count_mass(lambda m, above: binomial_tail(m, trials, natural[0], above), *ends, mean, trials)
+        # of m successes or more: Beta(m, trials − m + 1) below p
+        return count_mass(
+            lambda m, above: beta_mass(m, trials - m + 1.0, natural[0], *side(~above)), *ends, mean, trials
+        )
 
     @property
     def support(self) -> Support:

@@ -11,7 +11,7 @@ import numpy as np
 from latens.errors import InferenceError, ParameterError
 from latens.inference.errors import LINKS, Errors, quantile, wald
 from latens.inference.estimate import Estimate
-from latens.inference.profile import Entry, Wanted, profiled
+from latens.inference.profile import Scalar, Wanted, profiled
 from latens.numerics.compiling import double, once
 from latens.numerics.constraints import EDGE
 from latens.numerics.memory import Sealed
@@ -128,7 +128,7 @@ def derive(function: Function, estimate: Estimate, errors: Errors, scale: str | 
                 "derive a logarithm of it, or of what it is less than 1"
             )
         names = [f"entry {i} of the function" if value.ndim else "the function" for i in range(value.size)]
-        scalars = [Entry(estimate.problem.frame, np.asarray(i), function) for i in range(value.size)]
+        scalars = [Scalar(estimate.problem.frame, np.asarray(i), function) for i in range(value.size)]
         wanted = zip(scalars, names, value.ravel(), deviation.ravel(), scales.ravel(), strict=True)
         try:
             return profiled(estimate, [Wanted(*each) for each in wanted], level)[0]

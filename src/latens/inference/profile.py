@@ -1,6 +1,5 @@
 """Profile-likelihood intervals: EM constrained along the profile of a scalar."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,35 +32,18 @@ FAR = 200.0  # standard errors beyond which a profile that has not fallen far en
 NEAR = Stop(tolerance=1e-4, max_steps=5000)  # the deviance is flat in what is left to go: exact to 1e-8
 
 
-class AbstractScalar(eqx.Module):
-    """One number g(θ) among those that some function of the parameters gives."""
+class Scalar(eqx.Module):
+    """One number g(θ): of the scalars that a report shows, or of what a function of one's own gives."""
 
     frame: AbstractFrame
     index: Any
-
-    @abstractmethod
-    def entries(self, space: Space, params: Params) -> Array:
-        """(m,) all that the function gives, from params as users see them."""
+    function: Callable[[Params], Any] | None = eqx.field(static=True, default=None)
 
     def value(self, space: Space, params: Params) -> Array:
         """g(θ), from params in the frame."""
-        return self.entries(space, self.frame.leave(params))[self.index]
-
-
-class Reported(AbstractScalar):
-    """One of the scalars that a report shows."""
-
-    def entries(self, space: Space, params: Params) -> Array:
-        return space.flat(params)
-
-
-class Entry(AbstractScalar):
-    """An entry of what a function of one's own gives."""
-
-    function: Callable[[Params], Any] = eqx.field(static=True)
-
-    def entries(self, space: Space, params: Params) -> Array:
-        return jnp.ravel(jnp.asarray(self.function(params)))
+        given = self.frame.leave(params)
+        entries = space.flat(given) if self.function is None else jnp.ravel(jnp.asarray(self.function(given)))
+        return entries[self.index]
 
 
 class Pulled(AbstractModel):
@@ -74,7 +56,7 @@ class Pulled(AbstractModel):
     """
 
     model: AbstractModel
-    scalar: AbstractScalar
+    scalar: Scalar
     link: Any  # which of LINKS
     target: Any
     strength: Any  # κ by the total weight of the data
@@ -162,7 +144,7 @@ class Profile(AbstractMethod):
         links = problem.space.links
         shown = np.flatnonzero(problem.space.distinct & moving)
         wanted = [
-            Wanted(Reported(problem.frame, np.asarray(i)), problem.names[i], estimate.values[i], spreads[i], links[i])
+            Wanted(Scalar(problem.frame, np.asarray(i)), problem.names[i], estimate.values[i], spreads[i], links[i])
             for i in shown
         ]
         out = np.full((len(moving), 2), np.nan)
@@ -178,7 +160,7 @@ class Profile(AbstractMethod):
 class Wanted:
     """A scalar whose interval is wanted: its name, estimate, rough standard error, and the scale to go along."""
 
-    scalar: AbstractScalar
+    scalar: Scalar
     name: str
     value: float
     spread: float

@@ -100,10 +100,10 @@ class Mixture(AbstractModel):
 
     def _shared(self, params: Params) -> dict[str, Any]:
         """Potentials that say what all rows are evidence of, exactly."""
-        return {"weights": self._log_weights(params), "components": self.components.potentials(params)}
+        return {"weights": safe_log(self._weights(params)), "components": self.components.potentials(params)}
 
-    def _log_weights(self, params: Params) -> Array:
-        return safe_log(params["weights"] if self.known is None else jnp.asarray(self.known))
+    def _weights(self, params: Params) -> Array:
+        return params["weights"] if self.known is None else jnp.asarray(self.known)
 
     def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
         if self.finite:
@@ -137,7 +137,7 @@ class Mixture(AbstractModel):
         if self.finite:
             return self._shared(params)
         own = self.components.row_potentials(params, without_labels(x), at)
-        return {"weights": self._log_weights(params), "components": own}
+        return {"weights": safe_log(self._weights(params)), "components": own}
 
     def maximise(self, stats: dict[str, Any]) -> Params:
         """The M-step, exact if the components' is."""
@@ -215,7 +215,7 @@ class Mixture(AbstractModel):
         return jnp.where(rows > FEWEST, sizes / jnp.maximum(rows, FEWEST), 0.0).max()
 
     def mean_statistics(self, params: Params, like: Any) -> dict[str, Any]:
-        shares = params["weights"] if self.known is None else jnp.asarray(self.known)
+        shares = self._weights(params)
         return {"weights": shares, "components": self.components.mean_totals(params, shares, without_labels(like))}
 
     def pooled(self, xs: Any, weights: Array) -> Params:
@@ -239,7 +239,7 @@ class Mixture(AbstractModel):
         return 1 if self.components.k == 1 else 30
 
     def health(self, params: Params, n: Array) -> Array:
-        rows = n * (params["weights"] if self.known is None else jnp.asarray(self.known))
+        rows = n * self._weights(params)
         alive = rows / FEWEST if self.known is None else jnp.full(self.components.k, jnp.inf)
         spread = self.components.spread(params) / least_spread(self.components.apart or not self.finite, rows)
         return jnp.concatenate([alive, spread])
@@ -275,8 +275,7 @@ class Mixture(AbstractModel):
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Any:
         first, second = jax.random.split(key)
-        weights = params["weights"] if self.known is None else jnp.asarray(self.known)
-        label = jax.random.categorical(first, jnp.log(weights))
+        label = jax.random.categorical(first, jnp.log(self._weights(params)))
         return jax.tree.map(lambda v: v[label], self.components.sample(params, second, without_labels(like)))
 
 

@@ -168,30 +168,15 @@ def beta_mass(a: Array, b: Array, shift: Array, lower: Array, upper: Array) -> A
     return log_integral(log_f, roughly, (a + b, a / (a + b), top, constant), lower, upper, top)
 
 
-def _side(right: Array) -> tuple[Array, Array]:
-    """The half-line left of 0, or right of it."""
+def side(right: Array) -> tuple[Array, Array]:
+    """The half-line left of 0, or right of it: on these scales, what is below and above a probability or a mean."""
     return jnp.where(right, 0.0, -jnp.inf), jnp.where(right, jnp.inf, 0.0)
-
-
-def poisson_tail(m: Array, mean: Array, upper: Array) -> Array:
-    """log P(Y ≥ m) if `upper`, else log P(Y < m), m ≥ 1: the gamma distribution with shape m below or above 1."""
-    return gamma_mass(m, mean, *_side(~upper))
-
-
-def binomial_tail(m: Array, trials: Array, logit: Array, upper: Array) -> Array:
-    """log P(Y ≥ m) if `upper`, else log P(Y < m), 1 ≤ m ≤ trials: Beta(m, trials − m + 1) below or above p."""
-    return beta_mass(m, trials - m + 1.0, logit, *_side(~upper))
-
-
-def negative_binomial_tail(m: Array, size: Array, logit: Array, upper: Array) -> Array:
-    """log P(Y ≥ m) if `upper`, else log P(Y < m), m ≥ 1: Beta(size, m) above or below p."""
-    return beta_mass(size, m, logit, *_side(upper))
 
 
 def count_mass(
     tail: Callable[[Array, Array], Array], lower: Array, upper: Array, mean: Array, most: Array | float = jnp.inf
 ) -> Array:
-    """log P(lower ≤ Y ≤ upper) of a count from 0 to `most`, from `tail(m, upper)`.
+    """log P(lower ≤ Y ≤ upper) of a count from 0 to `most`, from `tail(m, upper)`: log P(Y ≥ m), or log P(Y < m).
 
     Each end is taken from the tail on its side of the mean, so that nothing cancels in either.
     """
