@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from latens.data.text import Table, table_of
-from latens.errors import DataError, counted
+from latens.errors import DataError, counted, first_line
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,8 +73,7 @@ def frame_in(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path) if kind == ".parquet" else _delimited(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path} cannot be read: {first}") from None
+        raise DataError(f"{path} cannot be read: {first_line(error) or type(error).__name__}") from None
 
 
 def _delimited(path: Path) -> pl.DataFrame:

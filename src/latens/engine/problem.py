@@ -20,7 +20,7 @@ from latens.engine.prior import Prior, Seen, prior_of
 from latens.engine.rows import AbstractRows, RowsInMemory
 from latens.engine.stop import Status, Step, noise
 from latens.engine.symmetry import Symmetry, symmetry_of
-from latens.errors import DataError, LatensError, ModelError, ParameterError, counted, listed
+from latens.errors import DataError, LatensError, ModelError, ParameterError, counted, first_line, listed
 from latens.families.frame import AbstractFrame
 from latens.families.units import Units, disagreement
 from latens.models.base import AbstractModel
@@ -122,8 +122,7 @@ def tried(model: AbstractModel, xs: Any) -> None:
             "while it is compiled: write it with jax.numpy (jnp.log) and jax.scipy"
         ) from error
     except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise ModelError(f"{name} fails: {type(error).__name__}: {first}") from error
+        raise ModelError(f"{name} fails: {type(error).__name__}: {first_line(error)}") from error
     if getattr(found, "shape", None) != ():
         raise ModelError(f"{name} must return a scalar, the log-evidence of ONE row; it returns {_shown(found)}")
 

@@ -17,7 +17,7 @@ from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
 from latens.families.within import Reexpressed
 from latens.numerics.constraints import Positive
-from latens.numerics.integrals import gamma_mass, log1mexp
+from latens.numerics.integrals import gamma_mass, hazard_mass
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
 from latens.numerics.special import log1pmx, positive_log, short, stirling
@@ -27,12 +27,6 @@ def _times(rate: Array, end: Array) -> Array:
     """rate · end where the end is finite, whose gradient is finite where it is not."""
     known = jnp.isfinite(end)
     return jnp.where(known, rate * jnp.where(known, end, 0.0), end)
-
-
-def hazard_mass(start: Array, end: Array) -> Array:
-    """log(e^−start − e^−end), of cumulative hazards at the ends of an interval."""
-    ends = jnp.isfinite(end)
-    return -start + jnp.where(ends, log1mexp(jnp.minimum(start - jnp.where(ends, end, 0.0), 0.0)), 0.0)
 
 
 class Exponential(AbstractExponentialFamily):

@@ -14,12 +14,11 @@ from latens.cells import cells_of
 from latens.families.base import AbstractFamily
 from latens.families.datum import ABOVE_ZERO, FINITE, AbstractDatum
 from latens.families.frame import AbstractFrame, Log, log_frame
-from latens.families.lifetimes import hazard_mass
 from latens.families.normal import LogNormal, Normal
 from latens.families.roles import Power, Scale
 from latens.families.within import AbstractInside
 from latens.numerics.constraints import Positive
-from latens.numerics.integrals import gamma_mass, nodes
+from latens.numerics.integrals import gamma_mass, hazard_mass, nodes
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, positive_log
 
@@ -81,8 +80,7 @@ class AbstractWeibull(AbstractDatum):
         known = jnp.isfinite(t)
         z = potential[0] * (jnp.where(known, t, 0.0) - potential[1])
         inside = known & (z < HIGHEST)
-        value = jnp.exp(jnp.where(inside, z, 0.0))
-        return jnp.where(inside, value, jnp.where(t > potential[1], jnp.inf, 0.0))
+        return jnp.where(inside, jnp.exp(jnp.where(inside, z, 0.0)), jnp.where(t > potential[1], jnp.inf, 0.0))
 
     def maximise(self, totals: Array) -> Params:
         """From the moments of log y, a Gumbel variable: where Newton starts."""
@@ -99,11 +97,10 @@ def _log_smallest(potential: Array, t: Array) -> Array:
 
     −inf where eᶻ cannot be held, with no slope, so that a responsibility of 0 leaves nothing of it.
     """
-    shape, log_scale = potential
-    z = shape * (t - log_scale)
+    z = potential[0] * (t - potential[1])
     inside = z < HIGHEST
     z = jnp.where(inside, z, 0.0)
-    return jnp.where(inside, jnp.log(shape) + z - jnp.exp(z), -jnp.inf)
+    return jnp.where(inside, jnp.log(potential[0]) + z - jnp.exp(z), -jnp.inf)
 
 
 class Weibull(AbstractWeibull):

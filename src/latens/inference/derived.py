@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.errors import InferenceError, ParameterError
+from latens.errors import InferenceError, ParameterError, first_line
 from latens.inference.errors import LINKS, Errors, quantile, wald
 from latens.inference.estimate import Estimate
 from latens.inference.profile import Scalar, Wanted, profiled
@@ -97,10 +97,9 @@ def derive(function: Function, estimate: Estimate, errors: Errors, scale: str | 
         slope = slope_at(estimate.values)
         value = np.asarray(of(flat), dtype=float)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError) as error:
-        first = str(error).strip().splitlines()[0]
         raise InferenceError(
             "derive: the function cannot be differentiated; write it with jax.numpy, of a dict of parameters, "
-            f"returning a number or an array ({first})"
+            f"returning a number or an array ({first_line(error)})"
         ) from None
     except KeyError as error:
         raise ParameterError(f"derive: there is no parameter {error}; this model has {', '.join(shapes)}") from None
@@ -135,7 +134,7 @@ def derive(function: Function, estimate: Estimate, errors: Errors, scale: str | 
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
             raise InferenceError(
                 "interval: along a profile the function is compiled, so it may not look at values: write jnp.where for "
-                f"if, and jax.numpy for the rest ({str(error).strip().splitlines()[0]})"
+                f"if, and jax.numpy for the rest ({first_line(error)})"
             ) from None
 
     return Derived(value, deviation, found, scales, profile)

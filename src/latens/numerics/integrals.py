@@ -66,6 +66,12 @@ def log_difference(large: Array, small: Array) -> Array:
     return large + jnp.where(known, log1mexp(jnp.where(known, gap, -1.0)), 0.0)
 
 
+def hazard_mass(start: Array, end: Array) -> Array:
+    """log(e^−start − e^−end), of cumulative hazards at the ends of an interval."""
+    ends = jnp.isfinite(end)
+    return -start + jnp.where(ends, log1mexp(jnp.minimum(start - jnp.where(ends, end, 0.0), 0.0)), 0.0)
+
+
 def normal_mass(lower: Array, upper: Array) -> Array:
     """log P(lower < Z < upper) of a standard normal; either end may be infinite.
 

@@ -87,19 +87,24 @@ def render(
     if intervals is not None:
         with suppress(InferenceError):  # a bootstrap or a profile may serve where the informations do not
             missing = estimate.scalar_information().fractions
+    held = _held(estimate, intervals if errors is None else errors)
+    table = _table(estimate, (errors, intervals, missing), held, published)
+    lines = [*_facts(estimate, starts), *_reasons(held)]
+    if len(estimate.shown) > MOST_ROWS:
+        lines.insert(0, f"... and {len(estimate.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n")
+    if intervals is None:
+        lines.append(_wrapped("Standard errors", f"not given: {reason}."))
+    else:
+        lines.append(_wrapped("Intervals" if errors is None else "Standard errors", _by(estimate, method)))
+    return _printed(wrapped(f"{estimate.model.title}    {counted(estimate.n, 'observation')}"), table, *lines)
+
+
+def _printed(*parts: str | Table) -> str:
+    """Texts and tables one below the other, as plain text."""
     out = StringIO()
     console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
-    console.print(Text(wrapped(f"{estimate.model.title}    {counted(estimate.n, 'observation')}")))
-    held = _held(estimate, intervals if errors is None else errors)
-    console.print(_table(estimate, (errors, intervals, missing), held, published))
-    if len(estimate.shown) > MOST_ROWS:
-        console.print(Text(f"... and {len(estimate.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n"))
-    for line in [*_facts(estimate, starts), *_reasons(held)]:
-        console.print(Text(line))
-    if intervals is None:
-        console.print(Text(_wrapped("Standard errors", f"not given: {reason}.")))
-    else:
-        console.print(Text(_wrapped("Intervals" if errors is None else "Standard errors", _by(estimate, method))))
+    for part in parts:
+        console.print(Text(part) if isinstance(part, str) else part)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
@@ -255,10 +260,7 @@ def render_comparison(rows: dict[str, Row], best: dict[str, str], ends: dict[str
         cells = [_cell(row[head], best=best.get(head) == name) for head in heads]
         ended = "" if ends[name] is Status.CONVERGED else f" ({ends[name].value})"
         table.add_row(Text(name + ended), *cells)
-    out = StringIO()
-    Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False).print(table)
-    lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    return "\n".join([*lines, "* best of the converged fits; smaller is better, but for the log-likelihood"])
+    return _printed(table, "* best of the converged fits; smaller is better, but for the log-likelihood")
 
 
 def _cell(value: float | None, *, best: bool) -> str:
