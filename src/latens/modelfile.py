@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from latens.cells import right_censored
-from latens.cells.column import numbers
+from latens.cells.base import numbers
 from latens.data.files import columns_in, is_there
 from latens.data.schema import ARRAY, CELL, NUMBER, TABLE, TEXT, TEXTS, WHOLE, Kind, check, either, list_of, table_of
 from latens.data.text import Table, read_cells

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells.base import AbstractCells, AbstractColumn
-from latens.cells.column import absent
+from latens.cells.base import AbstractCells, AbstractColumn, absent
 from latens.errors import DataError, listed
 
 TRUTH = {"true": 1.0, "false": 0.0}

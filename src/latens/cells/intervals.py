@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells.base import STAND_IN, AbstractCells, AbstractColumn
+from latens.cells.base import STAND_IN, AbstractCells, AbstractColumn, numbers
 from latens.cells.categories import Subset
-from latens.cells.column import numbers
 from latens.cells.missing import cells_of, values_of
 from latens.errors import DataError
 

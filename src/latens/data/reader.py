@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from latens.cells import Subset, are_cells, as_read, cells_of, labels_of, without_labels
-from latens.cells.column import absent, numbers
+from latens.cells.base import absent, numbers
 from latens.cells.sequences import Sequences
 from latens.data.table import columns_of, frame_of, ordered
 from latens.errors import DataError, counted

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.cells import Interval, cells_of
-from latens.cells.column import numbers
+from latens.cells.base import numbers
 from latens.errors import DataError, counted, listed
 
 

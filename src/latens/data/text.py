@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from latens.cells import OneOf, beyond, cells_of, interval, named_sets, one_of
-from latens.cells.column import absent, as_array, numbers
+from latens.cells.base import absent, as_array, numbers
 from latens.data.table import columns_of
 from latens.errors import DataError
 

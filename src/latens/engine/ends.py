@@ -1,6 +1,5 @@
 """Where a fit could not begin, or had no maximum to come to, in words."""
 
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -95,17 +94,15 @@ class Doubt:
         self.values = np.asarray(problem.space.flat(problem.params(free)))
         self.links, self.scales = problem.space.links, problem.space.scales
 
-    @cached_property
     def reason(self) -> str:
         """Why it is no maximum, or nothing."""
-        if self._decided_by_rounding or self._still_rising:
+        if self._decided_by_rounding() or self._still_rising():
             return (
-                f"the likelihood is unbounded{self._where}, so no maximum exists: try other starts (starts=20), "
+                f"the likelihood is unbounded{self._where()}, so no maximum exists: try other starts (starts=20), "
                 "bound or share that parameter, or use fewer hidden values"
             )
-        return self._endless or self._dead
+        return self._endless() or self._dead()
 
-    @property
     def _endless(self) -> str:
         """Coefficients that may all grow ten thousandfold at no loss, and not be 0: a separated regression, say.
 
@@ -123,7 +120,6 @@ class Doubt:
             "go on, so no maximum exists: the data are separated; use fewer covariates, or bound the coefficients"
         )
 
-    @property
     def _where(self) -> str:
         """The positive scalar that is nearest to 0 or infinity."""
         positive = np.flatnonzero(self.links == "log")
@@ -133,19 +129,16 @@ class Doubt:
         goes = "goes to 0" if self.values[i] < 1 else "grows"
         return f" as {self.problem.names[i]} = {self.values[i]:.2g} {goes}"
 
-    @property
     def _decided_by_rounding(self) -> bool:
         signs = np.random.default_rng(0).choice([-1.0, 1.0], len(self.free))
         moved = (self.problem.log_likelihood(self.free * (1 + side * ULPS * signs)) for side in (1, -1))
         return any(not abs(self.level - value) <= DECIDED for value in moved)
 
-    @property
     def _still_rising(self) -> bool:
         logs = np.where(self.scales == "log", self.free, 0.0)
         gone = np.where(np.abs(logs) > FAR, np.sign(logs), 0.0)
         return bool(gone.any()) and self.problem.log_likelihood(self.free + FARTHER * gone) > self.level + RISEN
 
-    @property
     def _dead(self) -> str:
         """A share at its edge, and something else that enters nowhere then."""
         shares = np.where(self.links == "logit", np.minimum(self.values, 1 - self.values), 1.0)

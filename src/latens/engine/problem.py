@@ -301,7 +301,7 @@ class Problem(AbstractEvaluation):
 
     @double
     def doubt(self, free: np.ndarray) -> str:
-        return "" if type(self.given).health is not AbstractModel.health else Doubt(self, free).reason
+        return "" if type(self.given).health is not AbstractModel.health else Doubt(self, free).reason()
 
 
 def written_elsewhere(part: Any) -> bool:

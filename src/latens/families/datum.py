@@ -153,9 +153,9 @@ class AbstractDatum(AbstractFamily):
     def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
         """E[Y | lower ≤ Y ≤ upper] and its variance; of a datum with sizes, of its first entry."""
 
-    @abstractmethod
     def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
         """E[Y] and its variance, for a datum of the size of y."""
+        return self.set_moments(params, jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf))
 
     def expected(self, params: Params, x: Any) -> Any:
         return Moments(*cells_of(x).moments(self, params))

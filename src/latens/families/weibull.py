@@ -97,10 +97,11 @@ def _log_smallest(potential: Array, t: Array) -> Array:
 
     −inf where eᶻ cannot be held, with no slope, so that a responsibility of 0 leaves nothing of it.
     """
-    z = potential[0] * (t - potential[1])
+    shape, log_scale = potential
+    z = shape * (t - log_scale)
     inside = z < HIGHEST
     z = jnp.where(inside, z, 0.0)
-    return jnp.where(inside, jnp.log(potential[0]) + z - jnp.exp(z), -jnp.inf)
+    return jnp.where(inside, jnp.log(shape) + z - jnp.exp(z), -jnp.inf)
 
 
 class Weibull(AbstractWeibull):
@@ -153,9 +154,6 @@ class Weibull(AbstractWeibull):
 
         mean = moment(1.0)
         return mean, moment(2.0) - mean**2
-
-    def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
-        return self.set_moments(params, jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf))
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return params["scale"] * jax.random.exponential(key) ** (1 / params["shape"])

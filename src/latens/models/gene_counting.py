@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells.column import numbers
+from latens.cells.base import numbers
 from latens.data.reader import AbstractReader, Rows
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError, listed
