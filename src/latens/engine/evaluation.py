@@ -175,7 +175,7 @@ class AbstractEvaluation(AbstractMap):
         if self.quick.alone:
             return one_step(here.model, free, self.quick.at_hand, self._total, here.pseudo), True
         with one_thread_each():
-            log_lik, stats = here._expected(free, self.quick)
+            log_lik, stats = here.expected(free, self.quick)
             return packed(log_lik, jax.block_until_ready(update(here.model, free, stats, self._total))), True
 
     def _careful(self, size: float, *, known: bool = True) -> Care:
@@ -272,12 +272,9 @@ class AbstractEvaluation(AbstractMap):
         return self.rows.take(slice(None))
 
     @double
-    def expected(self, free: np.ndarray) -> tuple[Array, Any]:
+    def expected(self, free: np.ndarray, rows: AbstractRows | None = None) -> tuple[Array, Any]:
         """(objective, expected statistics) at free coordinates, those of the prior included."""
-        return self._expected(free, self.rows)
-
-    def _expected(self, free: np.ndarray, rows: AbstractRows) -> tuple[Array, Any]:
-        found = rows.add(expect_shard, self.model, potentials_at(self.model, free))
+        found = (rows or self.rows).add(expect_shard, self.model, potentials_at(self.model, free))
         return with_prior(self.model, free, found, self.pseudo)
 
     @double

@@ -60,10 +60,7 @@ class AbstractRows(ABC):
     To write your own (files, machines, a device): the methods below.
     """
 
-    @property
-    @abstractmethod
-    def n(self) -> int:
-        """How many."""
+    n: int  # how many
 
     @abstractmethod
     def add(self, program: Program, *args: Any, width: int = 1, **settings: Any) -> Any:
@@ -117,7 +114,7 @@ class RowsInMemory(AbstractRows):
 
     def __init__(self, xs: Any, weights: np.ndarray, load: Load) -> None:
         """`load` of a row."""
-        self._n, self.load = len(weights), load
+        self.n, self.load = len(weights), load
         self._uneven = xs if lengths_of(xs) is not None else None
         same = repeats(xs) if self._uneven is None else None
         if same is not None:
@@ -129,17 +126,13 @@ class RowsInMemory(AbstractRows):
         self._compiled: set[Any] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: getattr(self, name) for name in ("_n", "load", "slots", "_uneven")}
+        kept = {name: getattr(self, name) for name in ("n", "load", "slots", "_uneven")}
         return kept | {"shards": jax.device_get(self.shards)}
 
     @double
     def __setstate__(self, state: dict[str, Any]) -> None:
         # as arrays of JAX they would have come back in single precision
         self.__dict__ |= state | {"shards": jax.tree.map(jnp.asarray, state["shards"]), "_compiled": set()}
-
-    @property
-    def n(self) -> int:
-        return self._n
 
     @cached_property
     def _xs(self) -> Any:

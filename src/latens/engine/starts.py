@@ -33,14 +33,10 @@ class Climbs:
 
     accelerate: AbstractAccelerator = Auto()
     each = BURST  # steps that are as long as one call of `Bursts`
+    together = MANY  # points in one call: here one thread goes through all
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-
-    @property
-    def together(self) -> int:
-        """Points in one call: here one thread goes through all."""
-        return MANY
 
     def prepare(self, points: list[np.ndarray]) -> None:
         """Before the first of them begin."""
@@ -56,9 +52,9 @@ class Bursts(Climbs):
     accelerate = Plain()
     each = 1
 
-    @property
-    def together(self) -> int:
-        return self.problem.together
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.together = problem.together
 
     def prepare(self, points: list[np.ndarray]) -> None:
         self.problem.settle(points)

@@ -50,10 +50,6 @@ class AbstractFrame(eqx.Module):
         """This frame, or one that leaves params alone where only some of those that it mixes are one for all."""
         return self
 
-    def equals(self, other: "AbstractFrame") -> bool:
-        """Whether the other is the same."""
-        return bool(eqx.tree_equal(self, other))
-
     @abstractmethod
     def enter(self, params: Params) -> Params:
         """Parameters for the data as given → parameters for the data in the frame."""

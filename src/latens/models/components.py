@@ -344,7 +344,8 @@ class Different(AbstractComponents):
         parts = tuple(str(j) for j in range(self.k))
         names = tuple(tuple(family.constraints) for family in self.families)
         frames = tuple(family.frame(xs, weights, columns) for family in self.families)
-        return ByComponent(parts, names, frames, frames[0] if all(map(frames[0].equals, frames)) else Identity())
+        alike = all(bool(eqx.tree_equal(frames[0], frame)) for frame in frames)
+        return ByComponent(parts, names, frames, frames[0] if alike else Identity())
 
     def framed(self, frame: AbstractFrame) -> "Different":
         assert isinstance(frame, ByComponent)
