@@ -1,4 +1,4 @@
-"""A model, its data and how to fit it, from one TOML file."""
+"""A model, its data and how to fit it, from one TOML file; families by their names."""
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What was seen of data, apart from any law of it: one file for each kind of cells.
+"""What was seen of data, apart from any law of it: one class for each kind of cells.
 
 Everything that a place in the library asks of data is a method of `AbstractCells` (what is computed with) or of
 `AbstractColumn` (what users hand over); `cells_of` lets plain arrays answer, too.

@@ -1,4 +1,4 @@
-"""Columns of categories of which some are known only as a set."""
+"""Categories of which some are known only as a set: rows, columns, and hidden labels that are known."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""How the data of a model are read, looked at and handed back."""
+"""How the data of a model are read, looked at and handed back; sequences as data."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The EM map in free coordinates: an E-step that is a gradient, an M-step that is an `estimate`."""
+"""The EM map in free coordinates: an E-step that is a gradient, an M-step that is an `estimate`; one step or many."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Data bound to a model, in the coordinates the computation runs in."""
+"""From what users hand over to data bound to a model, in the coordinates the computation runs in."""
 
 from typing import Any, NamedTuple
 

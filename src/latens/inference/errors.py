@@ -1,4 +1,4 @@
-"""Ways to the covariance of the estimates: what they share, and those that are a few lines."""
+"""Ways to the covariance of the estimates: what they share, Wald intervals, and the ways that are a few lines."""
 
 import os
 from abc import ABC, abstractmethod

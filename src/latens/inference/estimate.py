@@ -1,4 +1,4 @@
-"""The end of a run of EM, as inference looks at it."""
+"""The end of a run of EM, as inference looks at it, and information criteria."""
 
 from dataclasses import dataclass
 from functools import cached_property

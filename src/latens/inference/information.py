@@ -1,4 +1,4 @@
-"""Missing-information principle: observed information = complete − missing."""
+"""Missing-information principle: observed information = complete − missing; and what of it can be trusted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace

@@ -24,8 +24,8 @@ from latens.numerics.space import Constraints, Params, Space
 POINT = 1e-11
 # where statistics are reckoned from the component itself, rounding begins far below; but so narrow a component of
 # fewer rows than this has found some that happen to lie close together
-FEWEST = 1e-3  # expected rows below which a component has died
 POINT_ABOUT, SEVERAL = 1e-24, 10.0
+FEWEST = 1e-3  # expected rows below which a component has died
 
 
 def inner(a: Any, b: Any) -> Array:

@@ -1,4 +1,4 @@
-"""Starts for mixtures: k-means++ seeds and soft groups around them."""
+"""Starts for mixtures: k-means++ seeds, soft groups around them, and the M-step from known labels."""
 
 from collections.abc import Callable
 from typing import Any
