@@ -14,11 +14,9 @@ from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.same_data import same_data
 from latens.engine.solve import solve
-from latens.engine.status import Status
-from latens.engine.stop import Stop
+from latens.engine.stop import Status, Stop
 from latens.errors import DataError, LatensError, ModelError, ParameterError
-from latens.inference.criteria import CRITERIA, criteria
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import CRITERIA, Estimate, criteria
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
 from latens.plots.canvas import axes
@@ -44,7 +42,7 @@ class Comparison:
     best: dict[str, str]
 
     def __str__(self) -> str:
-        from latens.report.comparison import render_comparison  # rich is slow to load
+        from latens.report.text import render_comparison  # rich is slow to load
 
         return render_comparison(self.table, self.best, {name: each.status for name, each in self.fits.items()})
 

@@ -9,30 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from latens.data.tally import Tally
+from latens.data.reader import Tally
 from latens.document import write
 from latens.engine.emmap import evidences
 from latens.engine.loop import Iterate, Passed
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.starts import Met
-from latens.engine.status import Status
+from latens.engine.stop import Status
 from latens.engine.symmetry import in_order
 from latens.errors import ModelError, ParameterError
-from latens.inference.criteria import aic, bic
+from latens.inference.bootstrap import simulate
 from latens.inference.derived import Derived, derive
 from latens.inference.errors import AbstractMethod, Errors
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import Estimate, aic, bic
 from latens.inference.imputation import Conditional, Imputation, conditional, impute
 from latens.inference.information import Information
 from latens.inference.methods import errors_by, intervals_by, method_for
-from latens.inference.ratio import likelihood_ratio
-from latens.inference.simulation import simulate
-from latens.inference.wald import Test, contrast_of, wald_test
+from latens.inference.tests import Test, contrast_of, likelihood_ratio, wald_test
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
+from latens.numerics.compiling import double
 from latens.numerics.memory import Sealed, frozen, sealed
-from latens.numerics.precision import double
 from latens.numerics.space import Label, Params
 from latens.plots import Plots
 from latens.report.record import record

@@ -18,16 +18,14 @@ from latens.engine.emmap import Care, expect, expect_shard, one_step, surrogate,
 from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.rows import RowsInMemory
-from latens.engine.status import Status
-from latens.engine.stop import Stop
+from latens.engine.stop import Status, Stop
 from latens.errors import InferenceError, ModelError
 from latens.families.exponential import AbstractExponentialFamily
 from latens.inference.errors import Louis, Oakes, Observed
 from latens.inference.estimate import Estimate
 from latens.inference.sem import ExactSEM
 from latens.models.base import AbstractModel
-from latens.numerics.compiling import once
-from latens.numerics.precision import double
+from latens.numerics.compiling import double, once
 from latens.numerics.space import Params, Space
 
 

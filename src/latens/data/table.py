@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.cells import Interval, cells_of
-from latens.cells.column import numbers
+from latens.cells.base import numbers
 from latens.errors import DataError, counted, listed
 
 
@@ -93,8 +93,9 @@ def matrix(
             named = {f: named[f] for f in fields}
         if len(named) != width:
             raise DataError(
-                f"the data have {_columns(len(named))} ({', '.join(named)}), the model takes {_columns(width)}: give "
-                "only those (data[[...]] of a data frame, --columns on the command line)"
+                f"the data have {counted(len(named), 'column')} ({', '.join(named)}), the model takes "
+                f"{counted(width, 'column')}: give only those (data[[...]] of a data frame, --columns on the "
+                "command line)"
             )
         read = {n: numbers(c, n) for n, c in named.items()}
         flat = next((n for n, c in read.items() if c.ndim != 1), None)
@@ -183,10 +184,6 @@ def frequencies(weights: Any, n: int) -> np.ndarray:
     if not array.sum() > 0:
         raise DataError("all weights are zero: there is nothing to fit")
     return array
-
-
-def _columns(count: int) -> str:
-    return f"{count} column" + ("" if count == 1 else "s")
 
 
 def _pairs(values: Mapping[str, int]) -> str:

@@ -14,13 +14,11 @@ import numpy as np
 from latens.engine.loop import Passed
 from latens.engine.starts import Met
 from latens.errors import DataError, InferenceError, LatensError, counted, listed
-from latens.inference.criteria import aic, bic
 from latens.inference.errors import AbstractMethod
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import Estimate, aic, bic
 from latens.inference.methods import errors_by, method_for
 from latens.plots import Plots
 from latens.plots.canvas import pyplot
-from latens.report.numbers import alone, between, with_error
 from latens.report.tidy import tidy
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -112,6 +110,8 @@ def _half_seen(estimate: Estimate) -> list[tuple[str, str]]:
 
 def _estimates(estimate: Estimate, method: str | AbstractMethod) -> dict[str, Any]:
     """Rows of the table, and what stands under it."""
+    from latens.report.text import alone, between, with_error  # rich is slow to load
+
     found = tidy(estimate, 0.95, method)
     labels = [str(estimate.problem.labels[i]) for i in estimate.shown]
     columns = (found[n] for n in ("estimate", "std_error", "conf_low", "conf_high", "missing_fraction", "note"))

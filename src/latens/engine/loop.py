@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator
-from latens.engine.maps import AbstractMap, Step
-from latens.engine.status import NO_STEP, UNFOUND, Status, as_near
-from latens.engine.stop import Projection, Stop
+from latens.engine.stop import NO_STEP, UNFOUND, AbstractMap, Projection, Status, Step, Stop, as_near
 from latens.numerics.memory import Sealed
 
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once
@@ -105,7 +103,7 @@ class Run:
         self.evaluations += 1
         if self.best is None:
             if not np.isfinite(step.log_likelihood):
-                raise self.given.unusable(self.point, step)
+                raise self.given.unusable(self.point)
         elif not self._holds(step):
             return self._drop(step)
         if self.best is not None and not self.extrapolated:
@@ -170,8 +168,8 @@ class Run:
             step = self.given.probe(there, bar)
             self.evaluations += 1
             if np.isfinite(step.log_likelihood) and step.log_likelihood >= bar:
-                if not self.given.attains(self.image, there):
-                    return self.given.edge(self.image, there)
+                if edge := self.given.edge(self.image, there):
+                    return edge
                 if not ending:  # the maximum is on the edge, and EM would take long to come to it
                     self.memory, self.extrapolated = self.accelerate.rejected(self.memory), True
                     self.point = self.given.unchart(self.given.chart(there))

@@ -1,6 +1,5 @@
 """Profile-likelihood intervals: EM constrained along the profile of a scalar."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,19 +13,15 @@ from jax import Array
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import run
-from latens.engine.status import UNFOUND, Status
-from latens.engine.stop import Stop
+from latens.engine.stop import UNFOUND, Status, Stop
 from latens.errors import InferenceError
 from latens.families.frame import AbstractFrame
-from latens.inference.errors import AbstractMethod, Errors
+from latens.inference.errors import LINKS, AbstractMethod, Errors, from_link, quantile, to_link
 from latens.inference.estimate import Estimate
-from latens.inference.information import Held, Information, information
-from latens.inference.intervals import LINKS, from_link, quantile, to_link
-from latens.inference.trust import CLOSE, FIXED, nothing_left
+from latens.inference.information import CLOSE, FIXED, Held, Information, information, nothing_left
 from latens.models.base import AbstractModel
-from latens.numerics.compiling import once
+from latens.numerics.compiling import double, once
 from latens.numerics.constraints import EDGE
-from latens.numerics.precision import double
 from latens.numerics.space import Constraints, Params, Space
 from latens.numerics.special import TINY
 
@@ -38,35 +33,18 @@ FAR = 200.0  # standard errors beyond which a profile that has not fallen far en
 NEAR = Stop(tolerance=1e-4, max_steps=5000)  # the deviance is flat in what is left to go: exact to 1e-8
 
 
-class AbstractScalar(eqx.Module):
-    """One number g(θ) among those that some function of the parameters gives."""
+class Scalar(eqx.Module):
+    """One number g(θ): of the scalars that a report shows, or of what a function of one's own gives."""
 
     frame: AbstractFrame
     index: Any
-
-    @abstractmethod
-    def entries(self, space: Space, params: Params) -> Array:
-        """(m,) all that the function gives, from params as users see them."""
+    function: Callable[[Params], Any] | None = eqx.field(static=True, default=None)
 
     def value(self, space: Space, params: Params) -> Array:
         """g(θ), from params in the frame."""
-        return self.entries(space, self.frame.leave(params))[self.index]
-
-
-class Reported(AbstractScalar):
-    """One of the scalars that a report shows."""
-
-    def entries(self, space: Space, params: Params) -> Array:
-        return space.flat(params)
-
-
-class Entry(AbstractScalar):
-    """An entry of what a function of one's own gives."""
-
-    function: Callable[[Params], Any] = eqx.field(static=True)
-
-    def entries(self, space: Space, params: Params) -> Array:
-        return jnp.ravel(jnp.asarray(self.function(params)))
+        given = self.frame.leave(params)
+        entries = space.flat(given) if self.function is None else jnp.ravel(jnp.asarray(self.function(given)))
+        return entries[self.index]
 
 
 class Pulled(AbstractModel):
@@ -79,7 +57,7 @@ class Pulled(AbstractModel):
     """
 
     model: AbstractModel
-    scalar: AbstractScalar
+    scalar: Scalar
     link: Any  # which of LINKS
     target: Any
     strength: Any  # κ by the total weight of the data
@@ -176,7 +154,7 @@ class Profile(AbstractMethod):
 class Wanted:
     """A scalar whose interval is wanted: its name, estimate, rough standard error, and the scale to go along."""
 
-    scalar: AbstractScalar
+    scalar: Scalar
     name: str
     value: float
     spread: float
@@ -190,7 +168,7 @@ def _wanted(estimate: Estimate, scalars: np.ndarray) -> list[Wanted]:
     inside, directions = problem.space.interior(estimate.at.free, found.complete)
     spreads = np.where(inside, _spreads(found.along(directions)), np.inf)  # how far a boundary is nothing says
     names, values, links = problem.names, estimate.values, problem.space.links
-    reported = [Reported(problem.frame, np.asarray(i)) for i in scalars]
+    reported = [Scalar(problem.frame, np.asarray(i)) for i in scalars]
     pairs = zip(reported, scalars, strict=True)
     return [Wanted(scalar, names[i], values[i], spreads[i], links[i]) for scalar, i in pairs]
 
@@ -230,8 +208,7 @@ def _spreads(information: Information) -> np.ndarray:
     observed = np.linalg.eigvalsh(information.observed)
     sound = np.isfinite(observed).all() and (observed > 1e-10 * observed.max(initial=0.0)).all()
     covariance = np.linalg.pinv(information.observed if sound else information.complete)
-    found: np.ndarray = np.sqrt(np.diag(information.delta(covariance)))
-    return found
+    return np.sqrt(np.diag(information.delta(covariance)))
 
 
 class _Side:

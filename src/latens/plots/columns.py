@@ -20,8 +20,8 @@ from latens.families.datum import AbstractDatum
 from latens.families.product import Product
 from latens.families.trials import Bernoulli
 from latens.inference.estimate import Estimate
-from latens.models.different import Common
-from latens.numerics.precision import double
+from latens.models.components import Common
+from latens.numerics.compiling import double
 
 Table = dict[str, np.ndarray]
 """Name → column (rows,): what a picture shows, and nothing else."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.errors import ParameterError
-from latens.inference.criteria import CRITERIA
+from latens.inference.estimate import CRITERIA
 from latens.plots.canvas import INK, colour, legend, plain, tidied
 from latens.plots.columns import Table, only, stacked
 

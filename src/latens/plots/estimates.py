@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.errors import InferenceError, ParameterError
-from latens.inference.errors import AbstractMethod
-from latens.inference.intervals import quantile
+from latens.inference.errors import AbstractMethod, quantile
 from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.inference.profile import followed
 from latens.plots.canvas import COLOURS, GREY, INK, colour, legend, number, plain, tidied

@@ -9,14 +9,13 @@ import numpy as np
 from latens.data.table import columns_of, frame_of, is_frame
 from latens.engine.emmap import evidences
 from latens.errors import DataError, InferenceError
-from latens.inference.criteria import aic, bic, criteria
 from latens.inference.errors import AbstractMethod
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import Estimate, aic, bic, criteria
 from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.models.base import AbstractModel
-from latens.models.different import Different
+from latens.models.components import Different
 from latens.models.mixture import Mixture
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 from latens.numerics.space import Label
 
 ASIDE = "fitted_"  # before the names of new columns where the data have one of them already
