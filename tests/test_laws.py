@@ -11,9 +11,7 @@ from registry import COUNTS, FAMILIES, MODELS, PAIR, log_joint
 
 
 def each(cases):
-    """One test for each case; those of a case run in one worker, which compiles its programs once."""
-    marked = [pytest.param(c, id=c.name, marks=pytest.mark.xdist_group(c.name)) for c in cases]
-    return pytest.mark.parametrize("case", marked)
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
 
 
 each_family = each(FAMILIES)
@@ -75,7 +73,7 @@ def test_squarem_reaches_what_plain_em_reaches(case):
     assert fast.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-9)
 
 
-@each(c for c in MODELS if c.brute)
+@each([c for c in MODELS if c.brute])
 def test_evidence_is_brute_force_summation(case):
     fit = lt.fit(case.model, case.data, start=case.start)
     assert fit.log_likelihood == pytest.approx(case.brute(fit.params), rel=1e-11)
