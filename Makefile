@@ -20,7 +20,7 @@ demo: $(VENV)/.user          ## fit the peppered moths and Old Faithful, estimat
 	$(BIN)/latens demo faithful
 
 test: $(VENV)/.dev           ## all tests: laws, published numbers, docs, command line
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
