@@ -93,3 +93,17 @@ def test_in_a_browser(page):
             entry["message"] for entry in browser.get_log("performance") if 'requestWillBeSent"' in entry["message"]
         ]
         assert all(path.as_uri() in message for message in asked)
+
+
+def test_notebooks_show_tables(page):
+    fit, _ = page
+    shown = fit._repr_html_()
+    assert "&lt;script&gt;" in shown
+    assert "<script" not in shown
+    assert f"Log-likelihood  {fit.log_likelihood:.6f}" in shown
+    information = fit.information()._repr_html_()
+    assert information.count("<tr>") == 1 + len(fit.information().labels)
+    assert f"{fit.information().fraction_missing:.1%}" in information
+    choice = lt.choose(lambda k: lt.Mixture(lt.Poisson(), k), TABLE["a & b"], (1, 2))
+    assert "Chosen by BIC" in choice._repr_html_()
+    assert f"{choice.fits[1].bic:.3f}*" in choice._repr_html_()

@@ -17,6 +17,7 @@ from latens.engine.solve import solve
 from latens.engine.stop import Status, Stop
 from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.inference.estimate import CRITERIA, Estimate, criteria
+from latens.markup import html_table
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
 from latens.plots.canvas import axes
@@ -41,10 +42,21 @@ class Comparison:
     table: dict[str, dict[str, float | None]]
     best: dict[str, str]
 
-    def __str__(self) -> str:
-        from latens.report.text import render_comparison  # rich is slow to load
+    def _lines(self) -> list[list[str]]:
+        from latens.report.text import compared  # rich is slow to load
 
-        return render_comparison(self.table, self.best, {name: each.status for name, each in self.fits.items()})
+        return compared(self.table, self.best, {name: each.status for name, each in self.fits.items()})
+
+    def __str__(self) -> str:
+        from latens.report.text import render_comparison
+
+        return render_comparison(self._lines())
+
+    def _repr_html_(self) -> str:
+        from latens.report.text import BEST
+
+        head, *rows = self._lines()
+        return f"{html_table(head, rows)}\n<p>{BEST}</p>"
 
     def frame(self) -> Any:
         """The table as a data frame, a row for each fit, of the library that the data came in, else of polars."""
@@ -136,6 +148,9 @@ class Choice:
     def plot(self, criteria: Sequence[str] | str | None = None, *, ax: Any = None) -> Any:
         """Criteria over the number of components; see `Comparison.plot`."""
         return self.comparison.plot(criteria, ax=ax)
+
+    def _repr_html_(self) -> str:
+        return f"{self.comparison._repr_html_()}\n<p>Chosen by {self.criterion.upper()}: {self.k}</p>"
 
     def __str__(self) -> str:
         return f"{self.comparison}\nChosen by {self.criterion.upper()}: {self.k}"

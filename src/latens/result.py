@@ -517,6 +517,11 @@ class Fit(Sealed):
     def __str__(self) -> str:
         return self.summary()
 
+    def _repr_html_(self) -> str:
+        from latens.report.html import html  # rich is slow to load
+
+        return html(self._estimate, self.starts)
+
     def __repr__(self) -> str:
         return f"<Fit of {type(self.model).__name__}: log-likelihood {self.log_likelihood:.6f}, {self.status.value}>"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tomllib
 from collections.abc import Callable
@@ -59,6 +60,13 @@ OUTPUT = (
     click.option("--json", "json_to", metavar="FILE", help="Write all as JSON to FILE, or - for standard output."),
     click.option("--quiet", is_flag=True, help="Print no report."),
 )
+REPORT = click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a page to send (HTML).",
+)
 COMPONENTS = click.option("--components", type=int, help="Number of components of a mixture.")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -82,7 +90,9 @@ def latens() -> None:
 
 @latens.command()
 @click.argument("name", required=False)
-def demo(name: str | None) -> int:
+@REPORT
+@click.pass_obj
+def demo(line: list[str], /, name: str | None, page: Path | None) -> int:
     """List the shipped examples, or run the one called NAME beside its published numbers."""
     files = {path.stem: path for path in sorted(EXAMPLES.glob("*.toml"))}
     if name is None:
@@ -101,12 +111,25 @@ def demo(name: str | None) -> int:
     done = run(plan, {}, progress=False)
     click.echo(render(Estimate(done.last), done.starts, published=plan.published))
     click.echo(wrapped(f"Published: {plan.source}"))
+    if page is not None:
+        done.report(page, command=shlex.join(line))
     return 0 if done.converged else 1
 
 
 @latens.command()
-@options(SOURCES, MODEL, COMPONENTS, FITTING, SORTED, CHECKPOINT, ERRORS, OUTPUT)
-def fit(source: Path, data: Path | None, errors: str, json_to: str | None, quiet: bool, **flags: Any) -> int:
+@options(SOURCES, MODEL, COMPONENTS, FITTING, SORTED, CHECKPOINT, ERRORS, REPORT, OUTPUT)
+@click.pass_obj
+def fit(
+    line: list[str],
+    /,
+    source: Path,
+    data: Path | None,
+    errors: str,
+    page: Path | None,
+    json_to: str | None,
+    quiet: bool,
+    **flags: Any,
+) -> int:
     """Fit the columns of a CSV or Parquet file, or what a MODEL.toml says (with DATA in its place).
 
     \b
@@ -119,6 +142,8 @@ def fit(source: Path, data: Path | None, errors: str, json_to: str | None, quiet
     method = method_for(errors)
     done = run(plan_of(source, data, flags), flags, progress=sys.stderr.isatty() and not quiet)
     put(lambda: done.summary(method), lambda: done.to_dict(method), json_to, quiet=quiet)
+    if page is not None:
+        done.report(page, method, command=shlex.join(line))
     return 0 if done.converged else 1
 
 

@@ -17,9 +17,9 @@ from latens.errors import DataError, InferenceError, LatensError, counted, liste
 from latens.inference.errors import AbstractMethod
 from latens.inference.estimate import Estimate, aic, bic
 from latens.inference.methods import errors_by, method_for
+from latens.markup import html_table
 from latens.plots import Plots
 from latens.plots.canvas import pyplot
-from latens.report.tidy import tidy
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MOST_ROWS, MOST_LETTERS = 200, 60_000  # of the table of estimates, and of the params to begin at again
@@ -65,6 +65,9 @@ def page(
         from markupsafe import Markup
     except ImportError:
         raise LatensError('a report needs Jinja2 and matplotlib: pip install "latens[report]"') from None
+    from latens.report.html import HEAD, told  # rich is slow to load
+
+    (rows, reasons), half_seen = told(estimate, method), _half_seen(estimate)
     pictures = [(Markup(svg), caption) for svg, caption in _pictures(Plots(estimate, way, starts))]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found: str = template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
@@ -72,8 +75,10 @@ def page(
         summary=_summary(estimate),
         converged=estimate.converged,
         facts=_facts(estimate),
-        half_seen=_half_seen(estimate),
-        **_estimates(estimate, method),
+        half_seen=Markup(html_table(("column", "not seen exactly"), half_seen)) if half_seen else "",
+        estimates=Markup(html_table(HEAD, rows[:MOST_ROWS])),
+        more=max(len(rows) - MOST_ROWS, 0),
+        reasons=reasons,
         sentences=list(_sentences(estimate, starts, method)),
         pictures=pictures,
         command=command,
@@ -106,25 +111,6 @@ def _half_seen(estimate: Estimate) -> list[tuple[str, str]]:
         (column, ", ".join(f"{number:g} {kind} ({number / n:.0%})" for kind, number in kinds.items()))
         for column, kinds in estimate.half_seen.items()
     ]
-
-
-def _estimates(estimate: Estimate, method: str | AbstractMethod) -> dict[str, Any]:
-    """Rows of the table, and what stands under it."""
-    from latens.report.text import alone, between, with_error  # rich is slow to load
-
-    found = tidy(estimate, 0.95, method)
-    labels = [str(estimate.problem.labels[i]) for i in estimate.shown]
-    columns = (found[n] for n in ("estimate", "std_error", "conf_low", "conf_high", "missing_fraction", "note"))
-    rows, reasons = [], list[str]()
-    for label, value, error, low, high, missing, note in zip(labels, *columns, strict=True):
-        if note and note not in reasons:
-            reasons.append(note)
-        mark = f"({reasons.index(note) + 1})" if note else ""
-        told = with_error(value, error) if np.isfinite(error) else (alone(value), "")
-        ends = between(low, high) if not np.isnan([low, high]).any() else ""
-        share = "" if np.isnan(missing) else f"{max(missing, 0.0):.1%}"
-        rows.append((label, told[0], told[1] or mark, ends, share))
-    return {"rows": rows[:MOST_ROWS], "more": max(len(rows) - MOST_ROWS, 0), "reasons": reasons}
 
 
 def _sentences(estimate: Estimate, starts: Met | None, method: str | AbstractMethod) -> Iterator[str]:

@@ -13,6 +13,7 @@ from latens.engine.problem import Problem
 from latens.engine.stop import Status
 from latens.errors import InferenceError, listed
 from latens.inference.derivatives import complete_data, jacobian
+from latens.markup import html_table
 from latens.numerics.compiling import double
 from latens.numerics.memory import Sealed
 
@@ -103,6 +104,16 @@ class Information(Sealed):
     def fractions(self) -> np.ndarray:
         """(P,) fraction of information missing about each reported scalar: 1 − complete/observed variance."""
         return 1.0 - np.diag(self.delta(np.linalg.inv(self.complete))) / np.diag(self.covariance)
+
+    def _repr_html_(self) -> str:
+        shares = np.diag(self.missing) / np.diag(self.complete)
+        columns = (np.diag(each) for each in (self.complete, self.observed, self.missing))
+        rows = [
+            (label, *(f"{number:.6g}" for number in numbers), f"{share:.1%}")
+            for label, share, *numbers in zip(self.labels, shares, *columns, strict=True)
+        ]
+        table = html_table(("about", "complete", "observed", "missing", "share missing"), rows)
+        return f"{table}\n<p>Largest fraction of missing information in any direction: {self.fraction_missing:.1%}</p>"
 
     def about(self, first: np.ndarray, names: list[str]) -> "Information":
         """The same about reported scalars that determine all that are not held, the `first` ones if they do."""

@@ -89,7 +89,7 @@ def render(
             missing = estimate.scalar_information().fractions
     held = _held(estimate, intervals if errors is None else errors)
     table = _table(estimate, (errors, intervals, missing), held, published)
-    lines = [*_facts(estimate, starts), *_reasons(held)]
+    lines = [*facts(estimate, starts), *_reasons(held)]
     if len(estimate.shown) > MOST_ROWS:
         lines.insert(0, f"... and {len(estimate.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n")
     if intervals is None:
@@ -176,7 +176,8 @@ def _by(estimate: Estimate, method: str | AbstractMethod) -> str:
     return "; ".join([f"by the method '{chosen.name}'", *notes]) + "."
 
 
-def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
+def facts(estimate: Estimate, starts: Met | None) -> list[str]:
+    """Lines about the fit, each with its head."""
     free = counted(estimate.free_parameters, "free parameter")
     spent = counted(estimate.at.evaluations, "evaluation") + " of the EM map"
     criteria = f"AIC {aic(estimate):.3f}    BIC {bic(estimate):.3f}"
@@ -249,18 +250,29 @@ def _wrapped(head: str, text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=f"{head:<16}", subsequent_indent=" " * 16)
 
 
-def render_comparison(rows: dict[str, Row], best: dict[str, str], ends: dict[str, Status]) -> str:
-    """One line per fit, by name; `*` marks the `best` by each criterion."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model")
+BEST = "* best of the converged fits; smaller is better, but for the log-likelihood"
+
+
+def compared(rows: dict[str, Row], best: dict[str, str], ends: dict[str, Status]) -> list[list[str]]:
+    """A head, and one line per fit, by name; `*` marks the `best` by each criterion."""
     heads = list(next(iter(rows.values())))
-    for head in heads:
-        table.add_column(CRITERIA.get(head, head.replace("_", " ")), justify="right", no_wrap=True)
+    lines = [["model", *(CRITERIA.get(head, head.replace("_", " ")) for head in heads)]]
     for name, row in rows.items():
-        cells = [_cell(row[head], best=best.get(head) == name) for head in heads]
         ended = "" if ends[name] is Status.CONVERGED else f" ({ends[name].value})"
-        table.add_row(Text(name + ended), *cells)
-    return _printed(table, "* best of the converged fits; smaller is better, but for the log-likelihood")
+        lines.append([name + ended, *(_cell(row[head], best=best.get(head) == name) for head in heads)])
+    return lines
+
+
+def render_comparison(lines: list[list[str]]) -> str:
+    """What `compared` gives, as text."""
+    (first, *heads), *rows = lines
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first)
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, *cells in rows:
+        table.add_row(Text(name), *cells)
+    return _printed(table, BEST)
 
 
 def _cell(value: float | None, *, best: bool) -> str:
