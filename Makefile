@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 $(VENV)/.user: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[report]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[report,explain]"
 	touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.user

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from latens.errors import LatensError as LatensError
     from latens.errors import ModelError as ModelError
     from latens.errors import ParameterError as ParameterError
+    from latens.explaining import explain as explain
     from latens.families.base import AbstractFamily as AbstractFamily
     from latens.families.beta import Beta as Beta
     from latens.families.categorical import Categorical as Categorical
@@ -112,6 +113,7 @@ _HOME = {
     "engine.starts": ["Starts"],
     "engine.stop": ["Status", "Stop"],
     "errors": ["DataError", "InferenceError", "LatensError", "ModelError", "ParameterError"],
+    "explaining": ["explain"],
     "families.base": ["AbstractFamily"],
     "families.beta": ["Beta"],
     "families.categorical": ["Categorical", "Multinomial"],

@@ -117,6 +117,35 @@ def demo(line: list[str], /, name: str | None, page: Path | None) -> int:
 
 
 @latens.command()
+@click.argument("source", metavar="NAME | MODEL.toml | DATA")
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@options(MODEL, COMPONENTS)
+@click.option("--steps", default=3, show_default=True, help="Steps of EM to tell, up to 20.")
+@click.option("--seed", default=0, show_default=True, help="Of the start, where the model file names none.")
+@click.option("--format", "form", default="text", type=click.Choice(["text", "markdown", "latex"]), show_default=True)
+def explain(source: str, data: Path | None, steps: int, seed: int, form: str, **flags: Any) -> int:
+    """Explain EM by the numbers of an example called NAME, of a MODEL.toml, or of a data file.
+
+    \b
+    latens explain coins
+    latens explain moths --steps 1 --format latex
+    latens explain faithful.csv --columns waiting --components 2
+    """
+    from latens.explaining import explain as explained
+
+    files = {path.stem: path for path in sorted(EXAMPLES.glob("*.toml"))}
+    if source not in files and not Path(source).exists():
+        raise click.UsageError(f"there is no file and no example {source!r}; there are {', '.join(files)}")
+    plan = plan_of(files.get(source, Path(source)), data, flags)
+    start = plan.options.get("start")
+    found = explained(
+        plan.model, plan.data, steps=steps, weights=plan.weights, labels=plan.labels, start=start, seed=seed
+    )
+    click.echo(found.written(form), nl=False)
+    return 0
+
+
+@latens.command()
 @options(SOURCES, MODEL, COMPONENTS, FITTING, SORTED, CHECKPOINT, ERRORS, REPORT, OUTPUT)
 @click.pass_obj
 def fit(

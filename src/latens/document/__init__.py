@@ -7,7 +7,6 @@ from importlib.metadata import version
 from io import StringIO
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
