@@ -1,5 +1,6 @@
 """The density of one family, read off its code."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -29,8 +30,11 @@ def square_of(d: int) -> Any:
 class Law:
     """Formulas of a family at params, for a complete datum `like` those there are."""
 
-    def __init__(self, family: AbstractFamily, params: dict[str, Any], like: Any, letter: str = "y") -> None:
-        self.family, self.letter = family, letter
+    def __init__(
+        self, family: AbstractFamily, params: dict[str, Any], like: Any, columns: Sequence[str] = ("y",)
+    ) -> None:
+        """`columns`: names for the entries of the datum."""
+        self.family, self.columns = family, columns
         self.at: At = {}
         self.params = {name: symbols(name, params[name], self.at) for name in family.constraints}
         self.datum = self._datum(like)
@@ -42,10 +46,11 @@ class Law:
             return {name: symbols(name, value, self.at) for name, value in like.items()}
         fields = getattr(getattr(self.family, "support", None), "fields", ())
         array = np.asarray(like, dtype=float)
-        if fields:
-            pairs = zip(fields, array, strict=True)
+        names = fields or (self.columns if not all(name.isdigit() for name in self.columns) else ())
+        if array.ndim == 1 and len(names) == len(array):
+            pairs = zip(names, array, strict=True)
             return np.array([symbol(name, value, self.at) for name, value in pairs], dtype=object)
-        return symbols(self.letter, array, self.at)
+        return symbols(names[0] if array.ndim == 0 and names else "y", array, self.at)
 
     def read(self, function: Any, *given: Any) -> list[Any] | None:
         """What a function gives, entry by entry, or None where it is a procedure, or too long to be taken in."""

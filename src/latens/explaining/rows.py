@@ -91,7 +91,7 @@ class OfIID(_Rows):
     model: IID
 
     def _law(self, params: dict[str, np.ndarray]) -> Law:
-        return Law(self.model.family, params, self.like())
+        return Law(self.model.family, params, self.like(), self.problem.columns)
 
     def law(self) -> Iterator[Block]:
         yield Words(
@@ -168,7 +168,7 @@ def _density(family: AbstractFamily, params: dict[str, Any], like: Any, place: s
             yield Words("The columns are independent, so log f(y) is the sum over them of")
         for column, own in list(family.families.items())[:SHOWN]:
             mine = {name: params[f"{column}.{name}"] for name in own.constraints}
-            law = Law(own, mine, like[column], column)
+            law = Law(own, mine, like[column], (column,))
             yield from _one(law, sp.log(sp.Function(f"f{place}")(sp.Symbol(column))))
         return
     yield from _one(Law(family, params, like), sp.log(sp.Function(f"f{place}")(Y)))
@@ -211,7 +211,8 @@ class OfMixture(_Rows):
         return {n: params[f"{j}.{n}"] for n in self.family(j).constraints}
 
     def laws(self, params: dict[str, np.ndarray]) -> list[Law]:
-        return [Law(self.family(j), self.own(params, j), self.like()) for j in range(self.k)]
+        like, columns = self.like(), self.problem.columns
+        return [Law(self.family(j), self.own(params, j), like, columns) for j in range(self.k)]
 
     def w(self, params: dict[str, np.ndarray]) -> np.ndarray:
         return np.asarray(params["weights"] if self.model.known is None else self.model.known)
