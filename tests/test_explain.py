@@ -174,3 +174,41 @@ def test_a_search_is_no_formula():
     with pytest.raises(NoFormula, match="procedure"):
         read(lt.Gamma().estimate, means, at=at)
     assert line(read(lambda x: jnp.where(x > 0, x**2, -x) / 2, a, at=at).item()) == "a²/2"
+
+
+def test_explanations_say_what_is_hidden_and_how_rows_count():
+    beyond = str(lt.explain(lt.IID(lt.Truncated(lt.Exponential(), lower=1.0)), [1.5, 2.0, 4.0, 2.5], steps=1))
+    assert "could never have been" in beyond
+    assert "Nothing is hidden" not in beyond
+    sets = str(lt.explain(lt.IID(lt.Categorical(3)), lt.one_of([0, 1, {0, 2}, None, 2]), steps=1))
+    assert "0|2" in sets
+    weighted = str(lt.explain(lt.Mixture(lt.Poisson(), 2), [1, 2, 9, 8], weights=[1, 2, 1, 0.5], steps=1))
+    assert "Row i stands for m[i] observations" in weighted
+    assert "Q = Σ_ij (m[i]·γ[i,j]·" in weighted
+
+
+def test_a_joint_density_is_told_for_a_row():
+    def log_joint(params, x, z):
+        count = x * jnp.log(params["rate"]) - params["rate"]
+        return jnp.where(z == 1, jnp.where(x == 0, 0.0, -jnp.inf), count) + jnp.log(0.5)
+
+    model = lt.Latent(log_joint, [0, 1], {"rate": lt.Positive()})
+    for data in ([0.0, 0.0, 2.0, 3.0], [3.0, 2.0, 0.0, 0.0]):
+        text = str(lt.explain(model, data, start={"rate": 1.0}, steps=1))
+        assert "decides for row" in text
+        assert "log(f(x, 1)) = -∞" in text
+
+
+def test_data_far_from_the_origin():
+    data = np.r_[np.linspace(-1, 1, 8), np.linspace(4, 6, 8)]
+    assert "six digits do not show it" in str(lt.explain(lt.Mixture(lt.Normal(), 2), data + 1e4, steps=1))
+    with pytest.raises(lt.DataError, match="take a round number off"):
+        lt.explain(lt.Mixture(lt.Normal(), 2), data + 1e9, steps=1)
+    assert "f[0]" in str(lt.explain(lt.Mixture(lt.Poisson(), 2), [2000, 3000, 2010, 3100, 1999], steps=1))
+
+
+def test_names_of_the_data_are_names_in_every_form():
+    told = lt.explain(lt.IID(lt.Categorical()), {"a": ["x<i>", "$y$", "$y$", "x<i>"]}, steps=1)
+    assert "<i>" not in told.markdown()
+    assert r"\left[\mathrm{y=0}\right]" in told.latex()
+    assert r"\$y\$" in told.latex()

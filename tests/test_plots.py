@@ -422,3 +422,25 @@ def test_edges(make):
         ax = getattr(fit.plot, name)()
         ax.figure.canvas.draw()
     assert len(fit.tidy()) == len(fit.shown)
+
+
+def test_sizes_stand_where_they_stand_whatever_they_are_called():
+    fit = lt.fit(lt.IID(lt.Binomial()), {"heads": [1, 2, 4], "of": [3, 3, 8]})
+    assert fit.plot.data("fit")["observed"].sum() == 3
+    assert fit.plot.density().get_xlabel() == "heads"
+
+
+def test_options_are_checked():
+    frame = pd.DataFrame(PLANE)
+    fit = lt.fit(lt.IID(lt.MultivariateNormal(2)), frame)
+    assert fit.plot.density(columns=0).get_ylabel() == "density"
+    for bins in (0, 2.5, "a"):
+        with pytest.raises(lt.ParameterError, match="bins must be a whole number"):
+            fit.plot.density(0, bins=bins)
+    with pytest.raises(lt.ParameterError, match="10000 at most"):
+        fit.plot.density(0, bins=10**7)
+    with pytest.raises(lt.ParameterError, match=r"plot.density takes no 'foo'; it takes columns, bins"):
+        fit.plot.data("density", foo=1)
+    assert len(fit.plot.data("density", hanging=True))
+    huge = lt.fit(lt.IID(lt.Poisson()), [10**9, 10**9 + 5, 3 * 10**9])
+    assert len(huge.plot.data("density")) < 2_000

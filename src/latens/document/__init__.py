@@ -2,6 +2,7 @@
 
 import json
 import platform
+import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from io import StringIO
@@ -51,8 +52,8 @@ def write(
     text = page(estimate, way, starts, method, command)
     try:
         Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{str(path)!r} cannot be written: {getattr(error, 'strerror', error)}") from None
 
 
 def page(
@@ -152,7 +153,8 @@ def _pictures(plots: Plots) -> Iterator[tuple[str, str]]:
     plt = pyplot()
     suited = plots.suited
     for name in (name for name in CAPTIONS if name in suited):
-        with plt.rc_context(STYLE | {"svg.hashsalt": name}):
+        with plt.rc_context(STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph")  # a browser has other fonts
             figure = None
             try:
                 figure = getattr(plots, name)().figure

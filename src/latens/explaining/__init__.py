@@ -10,7 +10,7 @@ from latens.engine.problem import Problem
 from latens.engine.solve import beginning, solve
 from latens.engine.starts import draw
 from latens.engine.stop import Stop
-from latens.errors import LatensError
+from latens.errors import LatensError, ModelError
 from latens.inference.estimate import Estimate
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
@@ -58,6 +58,8 @@ def explain(
         raise LatensError('explanations need SymPy: pip install "latens[explain]"') from None
     whole(steps, "explain: steps", 1)
     problem = Problem(model, data, weights, labels)
+    if problem.lengths is not None:
+        raise ModelError("explain tells of rows; sequences have as many statistics as steps")
     if start is None:
         free = draw(problem, whole(seed, "seed", 0), 0)
     else:

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import sympy as sp
+
 from latens.errors import ParameterError
 from latens.explaining.formulas import escaped, latex, line, shown
 
 WIDTH = 96
+CLOSE = 0.01
 FORMATS = ("text", "markdown", "latex")
 LETTERS = {"θ": r"$\theta$", "ℓ": r"$\ell$", "Σ": r"$\Sigma$", "γ": r"$\gamma$", "φ": r"$\varphi$", "η": r"$\eta$",
            "−": "$-$", "→": r"$\to$", "≤": r"$\le$", "λ": r"$\lambda$", "μ": r"$\mu$", "σ²": r"$\sigma^2$",
@@ -33,6 +36,15 @@ class Equation:
     right: Any
     at: Mapping[Any, float] | None = None
     value: float | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether the numbers shown come to the value shown, to a hundredth."""
+        if self.at is None or self.value is None:
+            return True
+        told = {letter: float(shown(number)) for letter, number in self.at.items()}
+        found = complex(sp.sympify(self.right).subs(told))
+        return abs(found - self.value) <= CLOSE * abs(self.value)
 
     def parts(self, write: Any) -> list[str]:
         found = [write(self.left), write(self.right)]
@@ -96,14 +108,21 @@ def _text(block: Block) -> list[str]:
 def _markdown(block: Block) -> list[str]:
     match block:
         case Heading(text):
-            return ["", f"## {text}", ""]
+            return ["", f"## {_marked(text)}", ""]
         case Words(text):
-            return [text, ""]
+            return [_marked(text), ""]
         case Equation():
             return [f"$${' = '.join(block.parts(latex))}$$", ""]
         case Rows(head, rows):
             lines = (head, ["--:"] * len(head), *rows)
-            return ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in lines] + [""]
+            return ["| " + " | ".join(_marked(cell) for cell in row) + " |" for row in lines] + [""]
+
+
+def _marked(text: str) -> str:
+    """A text as Markdown reads it: no part of it is a tag, a formula or a column."""
+    for sign, instead in (("&", "&amp;"), ("<", "&lt;"), ("$", r"\$"), ("|", r"\|"), ("*", r"\*")):
+        text = text.replace(sign, instead)
+    return text
 
 
 def _latex(block: Block) -> list[str]:

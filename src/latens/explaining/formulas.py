@@ -84,6 +84,9 @@ class _Line(StrPrinter):
     def _print_MatrixSymbol(self, expr: Any) -> str:
         return str(expr.name)
 
+    def _print_NegativeInfinity(self, expr: Any) -> str:
+        return "-∞"
+
     def _print_Pi(self, expr: Any) -> str:
         return "π"
 
@@ -133,15 +136,27 @@ def _number(value: float) -> str:
 
 
 def _tex_name(name: str) -> str:
+    if name.startswith("["):  # 1 where it is so
+        return rf"\left[\mathrm{{{_upright(name[1:-1])}}}\right]"
     base, _, place = name.partition("[")
     index, _, rest = place.partition("]")
-    root = LATEX.get(base, base if len(base) == 1 else rf"\mathrm{{{escaped(base)}}}")
-    return root + (f"_{{{escaped(index)}}}" if index else "") + escaped(rest)
+    root = LATEX.get(base, base if len(base) == 1 and base.isalpha() else rf"\mathrm{{{_upright(base)}}}")
+    return root + (f"_{{{_upright(index)}}}" if index else "") + _upright(rest)
+
+
+def _upright(text: str) -> str:
+    """A text within a formula."""
+    signs = {"<": r"\lt ", ">": r"\gt ", r"\textbackslash{}": r"\backslash ", " ": r"\ "}
+    found = escaped(text)
+    for sign, instead in signs.items():
+        found = found.replace(sign, instead)
+    return found
 
 
 def escaped(text: str) -> str:
     """A text as LaTeX reads it."""
-    return re.sub(r"([&%$#_{}])", r"\\\1", str(text).replace("\\", r"\backslash "))
+    signs = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"} | {sign: "\\" + sign for sign in "&%$#_{}"}
+    return "".join(signs.get(letter, letter) for letter in str(text))
 
 
 def tidied(formula: Any, at: At) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from latens.cells import taken
-from latens.errors import listed
+from latens.errors import counted, listed
 from latens.explaining.blocks import Block, Equation, Rows, Words
 from latens.explaining.formulas import At, shown, symbol, symbols, tidied
 from latens.explaining.law import LONG
@@ -25,6 +25,13 @@ class OfLatent(Story):
 
     model: Latent
 
+    def _first(self) -> int:
+        """The first row of which nothing is missing, and of numbers that are not 0, if there is one."""
+        leaves = [np.asarray(leaf, dtype=float).reshape(len(self.weights), -1) for leaf in jax.tree.leaves(self.rows)]
+        whole = np.all([np.isfinite(leaf).all(1) for leaf in leaves], axis=0)
+        moving = whole & np.all([(leaf != 0).all(1) for leaf in leaves], axis=0)
+        return int(np.argmax(moving if moving.any() else whole))
+
     def _joint(self, params: dict[str, np.ndarray], row: int, at: At) -> list[Any] | None:
         """log f(x, z) for each z, as formulas of the params and of the columns of a row."""
         x = jax.tree.map(lambda leaf: np.asarray(leaf)[row], self.rows)
@@ -36,13 +43,18 @@ class OfLatent(Story):
                 joint = read(lambda p, x: self.model.log_joint(p, x, jnp.asarray(z)), own, letters, at=at)  # noqa: B023
             except NoFormula:
                 return None
-            found.append(tidied(np.asarray(joint).item(), at))
+            formula = tidied(np.asarray(joint).item(), at)
+            found.append(-sp.oo if sp.sympify(formula).has(-sp.oo) else formula)
         return found
 
     def law(self) -> Iterator[Block]:
         names = self.model.hidden
-        yield Words(f"The complete data are what was seen, x, and a hidden z, one of {listed(list(names))}. With z:")
-        found = self._joint(self.path[0].params, 0, {})
+        row = self._first()
+        yield Words(
+            f"The complete data are what was seen, x, and a hidden z, one of {listed(list(names))}. With z, as the "
+            f"code decides for row {row}:"
+        )
+        found = self._joint(self.path[0].params, row, {})
         if found is None or any(sp.sympify(each).count_ops() > 2 * LONG for each in found):
             yield Words(
                 "log f(x, z) as the function log_joint says, in which no formula in single numbers can be read."
@@ -77,3 +89,5 @@ class OfLatent(Story):
             ["row", *(f"γ[{names[j]}]" for j in shown_k)],
             [[str(r), *(shown(gamma[i, j]) for j in shown_k)] for i, r in enumerate(rows)],
         )
+        if len(self.weights) > len(rows):
+            yield Words(f"and so on for the other {counted(len(self.weights) - len(rows), 'row')}.")

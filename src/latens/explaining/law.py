@@ -13,6 +13,7 @@ from latens.explaining.formulas import At, symbol, symbols, tidied
 from latens.explaining.reading import NoFormula, read
 from latens.families.base import AbstractFamily
 from latens.families.full_normal import FullNormal
+from latens.families.truncated import Truncated
 
 LONG = 60  # operations in a formula that can still be taken in
 
@@ -54,6 +55,8 @@ class Law:
 
     def read(self, function: Any, *given: Any) -> list[Any] | None:
         """What a function gives, entry by entry, or None where it is a procedure, or too long to be taken in."""
+        if isinstance(self.family, Truncated):  # whose integrals are no formulas
+            return None
         try:
             found = np.ravel(read(function, *given, at=self.at)).tolist()
         except (NoFormula, ModelError):  # a family need not say all that is asked

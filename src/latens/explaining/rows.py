@@ -9,14 +9,16 @@ import numpy as np
 import sympy as sp
 
 from latens.cells import as_read, complete_like, labels_of, taken
-from latens.errors import counted
+from latens.engine.emmap import posteriors
+from latens.errors import DataError, counted
 from latens.explaining.blocks import Block, Equation, Rows, Words
 from latens.explaining.formulas import At, line, shown, symbol
 from latens.explaining.law import SQUARE, Law, square_of
-from latens.explaining.story import FEW, SHOWN, Story, product, several
+from latens.explaining.story import AWAY, FEW, SHOWN, Story, product, several
 from latens.families.base import AbstractFamily
 from latens.families.full_normal import FullNormal
 from latens.families.product import Product
+from latens.families.truncated import Truncated
 from latens.models.components import Alike
 from latens.models.iid import IID
 from latens.models.mixture import Mixture
@@ -33,6 +35,9 @@ def over_rows(term: Any) -> Any:
 def f(j: Any, y: Any = Y) -> Any:
     """The density of component j."""
     return sp.Function(f"f[{j}]")(y)
+
+
+MOST_CODES, LARGEST = 64, 600.0  # categories told one by one; and a logarithm of which the exponential can be taken
 
 
 class _Rows(Story):
@@ -63,6 +68,11 @@ class _Rows(Story):
         names = self.problem.columns
         words = []
         for name, leaf in (self.rows if isinstance(self.rows, dict) else {"": self.rows}).items():
+            if not as_read(leaf).ordered:
+                codes, one = jnp.arange(MOST_CODES), taken(leaf, np.array([row]))
+                held = np.asarray(jax.vmap(lambda x: as_read(x).holds(codes))(one))  # noqa: B023
+                words.append(f"{name} {'|'.join(map(str, np.flatnonzero(held[0])))}")
+                continue
             lower, upper = (np.ravel(np.asarray(end)[row]) for end in as_read(leaf).ends)
             own = [_set(a, b) for a, b in zip(lower, upper, strict=True)]
             several = len(own) > 1 and len(names) == len(own)
@@ -104,7 +114,12 @@ class OfIID(_Rows):
                 f"Of {counted(gone, 'row')} only a set x is known in which y lies: all values, if nothing was seen. "
                 "The density is integrated over that set, f(x) = ∫ f(y) dy, which is the marginalisation of EM."
             )
-        else:
+        elif isinstance(self.model.family, Truncated):
+            yield Words(
+                f"Values outside {self.model.family.lower:g} to {self.model.family.upper:g} could never have been "
+                "seen: the complete data hold those, too, as many as are expected beside the ones that were."
+            )
+        elif self._law(self.path[0].params).statistics is not None:
             yield Words("Nothing is hidden, so the first M-step ends at the maximum.")
 
     def expectation(self) -> Iterator[Block]:
@@ -154,7 +169,7 @@ class OfIID(_Rows):
 def _letters(stats: np.ndarray, place: str, at: At, statistics: list[Any] | None) -> np.ndarray:
     """n for how much was counted, s for the sums."""
     out = np.empty(stats.shape, dtype=object)
-    known = statistics if statistics is not None and len(statistics) == len(stats) else [1, *(0 for _ in stats[1:])]
+    known = statistics if statistics is not None and len(statistics) == len(stats) else [0 for _ in stats]
     for m, value in enumerate(stats):
         letter = "n" if known[m] == 1 else "c" if m == 0 else "s" if len(stats) == 2 else f"s{m}"
         out[m] = symbol(letter + place, float(value), at)
@@ -163,9 +178,14 @@ def _letters(stats: np.ndarray, place: str, at: At, statistics: list[Any] | None
 
 def _density(family: AbstractFamily, params: dict[str, Any], like: Any, place: str = "") -> Iterator[Block]:
     """log f(y), of a table that of each column."""
+    if isinstance(family, Truncated):
+        yield Words(f"log f(y) = log g(y) − log P({family.lower:g} ≤ Y ≤ {family.upper:g}), P under g as well, with")
+        yield from _one(Law(family.family, params, like), sp.log(sp.Function(f"g{place}")(Y)))
+        return
     if isinstance(family, Product):
         if len(family.columns) > 1:
-            yield Words("The columns are independent, so log f(y) is the sum over them of")
+            more = f" (the first {SHOWN} of {len(family.columns)})" if len(family.columns) > SHOWN else ""
+            yield Words(f"The columns are independent, so log f(y) is the sum over them{more} of")
         for column, own in list(family.families.items())[:SHOWN]:
             mine = {name: params[f"{column}.{name}"] for name in own.constraints}
             law = Law(own, mine, like[column], (column,))
@@ -256,7 +276,9 @@ class OfMixture(_Rows):
         yield Words("and with it Q is a sum over rows and components:")
         yield Equation(
             sp.Symbol("Q"),
-            sp.Sum(gamma * (sp.log(w) + sp.log(f("j", sp.Symbol("y[i]")))), (I, 1, N), (J, 0, self.k - 1)),
+            sp.Sum(
+                self.counted(gamma) * (sp.log(w) + sp.log(f("j", sp.Symbol("y[i]")))), (I, 1, N), (J, 0, self.k - 1)
+            ),
         )
 
     def names(self, stats: Any, at: At) -> Any:
@@ -296,11 +318,16 @@ class OfMixture(_Rows):
         plain = xs if labels_of(xs) is None else xs.x
         logs = np.asarray(jax.vmap(lambda x: parts.log_kernels(phi, x))(plain))
         linear = all(law.base is not None for law in self.laws(params)) and isinstance(parts, Alike)
+        gamma = np.asarray(self.problem.each(posteriors, self.here.free))[rows]
+        if linear and not np.allclose(gamma, np.asarray(self.statistics(params, rows)["weights"]), atol=1e-6):
+            raise DataError(AWAY)
         letter = "g" if linear else "f"
         if linear:
             logs = logs - np.asarray(jax.vmap(lambda x: parts.log_kernels(zero, x))(plain))
+        if linear and not (np.abs(logs) < LARGEST).all():  # h alone would overflow
+            linear, letter = False, "f"
+            logs = np.asarray(jax.vmap(lambda x: parts.log_kernels(phi, x))(plain))
         g, w = np.exp(logs), self.w(params)
-        gamma = np.asarray(self.statistics(params, rows)["weights"])
         at: At = {}
         ws = [symbol(f"w[{j}]", float(w[j]), at) for j in range(self.k)]
         gs = [symbol(f"{letter}[{j}]", float(g[0, j]), at) for j in range(self.k)]

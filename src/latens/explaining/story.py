@@ -13,7 +13,7 @@ import sympy as sp
 from latens.cells import labels_of, taken, without_labels
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
-from latens.errors import InferenceError, counted
+from latens.errors import DataError, InferenceError, counted
 from latens.explaining.blocks import Block, Equation, Heading, Rows, Words
 from latens.explaining.formulas import SIGNS, At, shown, symbol, symbols, tidied
 from latens.explaining.reading import NoFormula, read
@@ -23,10 +23,15 @@ from latens.models.base import AbstractModel, per_row
 from latens.numerics.compiling import double
 from latens.numerics.space import Label
 
+AWAY = (
+    "explain: the data lie so far from 0, beside their spread, that sums in their units lose the digits they are "
+    "about: take a round number off them first"
+)
 FEW = 4  # components, hidden values, cells that are written out; of more the first, and dots
 DOTS = sp.Symbol("...")
 SHOWN, SCALARS = 5, 12  # rows, and scalars, that are told one by one
 BLOCK = 4096  # rows looked at together
+NOTHING = 1e-9  # what is left of larger numbers, and may be their rounding
 FAR = 1e-5  # standard errors from the limit, where steps are no rounding yet
 Y, I = sp.Symbol("y"), sp.Symbol("i")
 
@@ -86,6 +91,8 @@ class Story:
     def _all(self) -> Iterator[Block]:
         rows = counted(float(self.weights.sum()), "observation")
         yield Heading(f"1. The model: {self.model.title}, {rows}")
+        if not (self.weights == 1).all():
+            yield Words("Row i stands for m[i] observations, its weight.")
         yield from self.law()
         yield Heading("2. Q, the E-step and the M-step")
         yield Words(
@@ -148,6 +155,7 @@ class Story:
         found, _ = self.mapped(self.path[0].params)
         for label, formula, _ in self._scalars(found):
             yield Equation(self.label(label), formula)
+        yield from self._more()
 
     def _scalars(self, params: dict[str, np.ndarray]) -> Iterator[tuple[Label, Any, int]]:
         """Of a tree like the params the scalars that a report shows, up to some."""
@@ -156,16 +164,33 @@ class Story:
         for i in self.end.shown[:SCALARS]:
             yield self.problem.labels[i], flat[i], int(i)
 
+    def _more(self) -> Iterator[Block]:
+        left = len(self.end.shown) - SCALARS
+        if left > 0:
+            yield Words(f"and so on for {counted(left, 'more scalar')}.")
+
     def _step(self, here: Iterate, there: Iterate) -> Iterator[Block]:
         at = ", ".join(f"{self.label(label)} = {shown(value)}" for label, value, _ in self._scalars(here.params))
-        yield Words(f"At {at}, where ℓ = {here.log_likelihood:.6f}.")
+        dots = ", ..." if len(self.end.shown) > SCALARS else ""
+        yield Words(f"At {at}{dots}, where ℓ = {here.log_likelihood:.6f}.")
+        self.here = here
         yield from self.worked(here.params)
         new = {label: value for label, value, _ in self._scalars(there.params)}
         if self.formulas:
             found, values = self.mapped(here.params)
             yield Words("M-step:")
+            vague = False
             for label, formula, _ in self._scalars(found):
-                yield Equation(self.label(label), formula, values, float(new[label]))
+                told = Equation(self.label(label), formula, values, float(new[label]))
+                if not _agree(formula, values, float(new[label])):
+                    raise DataError(AWAY)
+                yield told
+                vague |= not told.follows
+            if vague:
+                yield Words(
+                    "Where a small number is left of large ones, six digits do not show it; EM computes about another "
+                    "origin. Data from which a round number is taken off are easier to follow."
+                )
         else:
             yield Words("The M-step leads to")
             for label, value in new.items():
@@ -226,6 +251,11 @@ class Story:
 
 def each_tidied(formulas: Any, at: At) -> np.ndarray:
     return np.vectorize(lambda each: tidied(each, at), otypes=[object])(formulas)
+
+
+def _agree(formula: Any, at: At, value: float) -> bool:
+    """Whether a formula has the value that EM found about an origin of its own; nothing is asked of what is 0."""
+    return abs(value) < NOTHING or abs(float(formula.subs(at)) - value) <= 1e-3 * abs(value)
 
 
 def _arrays(params: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ matplotlib is loaded when something is drawn.
 """
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any, NamedTuple
 
 from latens.engine.loop import Passed
@@ -83,6 +84,8 @@ class Plots:
         **Arguments:** `name`: of the picture; `options`: as the picture takes them.
         **Raises:** `ParameterError` for an unknown name; `DataError` where it does not suit the model.
         """
+        if name == "density":
+            options.pop("hanging", None)  # of the drawing alone
         return framed(self._table(name, options), self._subject.estimate.problem.library)
 
     def _table(self, name: str, options: dict[str, Any]) -> Table:
@@ -91,6 +94,10 @@ class Plots:
         reason = PICTURES[name].unsuited(self._subject)
         if reason:
             raise unsuited(name, reason, [other for other in self.suited if other != name])
+        taken = list(signature(PICTURES[name].table).parameters)[1:]
+        for option in options:
+            if option not in taken:
+                raise ParameterError(f"plot.{name} takes no {option!r}; it takes {', '.join(taken) or 'no options'}")
         return PICTURES[name].table(self._subject, **options)
 
     def _drawn(self, name: str, ax: Any, options: dict[str, Any], **style: Any) -> Any:

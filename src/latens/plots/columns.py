@@ -105,8 +105,8 @@ class Column:
             return np.arange(len(self.categories), dtype=float)
         if self.kind == "whole":
             around = np.ceil(beyond * (high - low)) + 1
-            wide = np.arange(np.floor(low) - around, np.ceil(high) + around + 1)
-            wide = wide[:: max(len(wide) // MOST_WHOLE, 1)]
+            low, high = max(np.floor(low) - around, 0.0), np.ceil(high) + around
+            wide = np.arange(low, high + 1, max((high - low) // MOST_WHOLE, 1))
             return np.array([value for value in wide if value >= 0 and self.holds(value)])
         if self.log:
             ends = np.log([low, high])
@@ -168,8 +168,10 @@ class Seen:
     @property
     def sizes(self) -> tuple[str, ...]:
         """Columns that say how large a datum is, such as its trials, and nothing of it."""
-        family = self.family(self.problem.columns[0]) if self.problem.columns else None
-        return () if family is None else family.support.fields[1:]
+        columns = self.problem.columns
+        family = self.family(columns[0]) if columns else None
+        # a table of columns has each in a family of its own
+        return () if family is None or isinstance(self.reader, Product) else columns[1 : len(family.support.fields)]
 
     @cached_property
     @double

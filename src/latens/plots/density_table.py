@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from latens.errors import DataError, listed
+from latens.errors import DataError, ParameterError, listed
 from latens.models.gene_counting import Cells
+from latens.numerics.asked import whole
 from latens.plots.canvas import (
     thinned,
 )
@@ -15,7 +16,7 @@ from latens.plots.columns import KINDS, SIZES, Column, Densities, Subject, Table
 from latens.plots.nonparametric import estimated
 
 POINTS, FINE = 256, 64  # of a density along one axis, and along each of two
-MOST_BINS, MOST_COLUMNS = 60, 6
+MOST_BINS, MOST_ASKED, MOST_COLUMNS = 60, 10_000, 6
 AROUND = 0.2  # of the range, that a picture of two columns shows beyond it
 FEWER = 600  # rows in each panel of many
 
@@ -41,6 +42,8 @@ def density_table(subject: Subject, columns: Sequence[str] | str | None = None, 
     Series of one column: "observed" (bars), "density", "component j", "interval", "right-censored", "left-censored",
     "missing"; of two: "rows", "density" and "component j" over a grid.
     """
+    if bins is not None and whole(bins, "plot.density: bins", 1) > MOST_ASKED:
+        raise ParameterError(f"plot.density: bins must be {MOST_ASKED} at most, got {bins}")
     known = subject.seen.columns
     wanted = _wanted(known, columns)
     alone = [known[name] for name in wanted] if len(wanted) != 2 else []
@@ -78,7 +81,10 @@ def _series(found: Densities, height: str, place: dict[str, np.ndarray]) -> list
 
 
 def _wanted(known: dict[str, Column], columns: Sequence[str] | str | None) -> list[str]:
-    wanted = list(known)[:MOST_COLUMNS] if columns is None else [columns] if isinstance(columns, str) else list(columns)
+    if columns is None:
+        wanted = list(known)[:MOST_COLUMNS]
+    else:
+        wanted = list(map(str, columns)) if isinstance(columns, list | tuple) else [str(columns)]
     for name in wanted:
         if name not in known:
             raise DataError(f"plot.density: there is no column '{name}'; the columns are {', '.join(known)}")
