@@ -7,20 +7,20 @@ BIN := $(VENV)/bin
 
 $(VENV)/.user: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[report,explain]"
 	touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.user
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,bench]"
 	touch $@
 
-demo: $(VENV)/.user          ## fit the peppered moths and Old Faithful, estimates with standard errors
+demo: $(VENV)/.user          ## fit the peppered moths and Old Faithful, and write a page with pictures, faithful.html
 	$(BIN)/latens demo moths
 	@echo
-	$(BIN)/latens demo faithful
+	$(BIN)/latens demo faithful --report faithful.html
 
 test: $(VENV)/.dev           ## all tests: laws, published numbers, docs, command line
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -12,18 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-gc.set_threshold(200_000, 50, 100)  # tracing makes many small objects that live
+gc.set_threshold(1_000_000, 50, 100)  # tracing makes many small objects that live
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE.parent / ".pytest_cache" / "jax"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+# of a program in 32 parts, as XLA cuts it, each takes about as long as all of a small one
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
 
 MAPS, MEMORY = Path("/proc/self/maps"), Path("/proc/self/statm")
 MOST_MAPS = 45_000  # Linux kills a process beyond 65,530 by default, and every compiled program holds several
-MOST_PAGES = 1_600_000_000 // 4096  # compiled programs are most of what a worker holds
+MOST_PAGES = 3_000_000_000 // 4096  # compiled programs are most of what a worker holds
 
 
 @pytest.fixture(autouse=True)

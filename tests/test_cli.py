@@ -458,3 +458,17 @@ def test_indicators_and_labels_in_a_model_file(tmp_path, capsys):
     code, _, err = run(capsys, "fit", model)
     assert code == 2
     assert "there is no column 'event'" in err
+
+
+def test_a_page_is_written_with_the_line_that_repeats_it(capsys, tmp_path):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib").use("Agg")
+    for line in (["demo", "moths"], ["fit", str(EXAMPLES / "coins.toml"), "--quiet"]):
+        code, _, _ = run(capsys, *line, "--report", tmp_path / "page.html")
+        assert code == 0
+        page = (tmp_path / "page.html").read_text(encoding="utf-8")
+        assert f"<pre>latens {' '.join(line)} --report {tmp_path / 'page.html'}</pre>" in page
+    code, out, err = run(capsys, "fit", EXAMPLES / "coins.toml", "--report", tmp_path / "no" / "page.html")
+    assert code == 2
+    assert "Log-likelihood" in out  # what was found is told all the same
+    assert "cannot be written" in err

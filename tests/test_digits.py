@@ -9,7 +9,7 @@ import pytest
 
 import latens as lt
 from latens.numerics import special
-from latens.numerics.logarithm import log
+from latens.numerics.special import log
 
 M = mp.mpf
 DIGITS = 1e-9  # of Σ |log f| over the rows

@@ -201,10 +201,7 @@ def test_every_edge_and_most_models_are_in_the_sample():
     assert len({name for _, name in SAMPLE}) > 0.8 * len(CASES)
 
 
-@pytest.mark.parametrize(
-    ("edge", "name"),
-    [pytest.param(e, n, id=f"{e.__name__}-{n}", marks=pytest.mark.xdist_group(n)) for e, n in SAMPLE],
-)
+@pytest.mark.parametrize(("edge", "name"), [pytest.param(e, n, id=f"{e.__name__}-{n}") for e, n in SAMPLE])
 def test_edge(edge, name, monkeypatch):
     edge(CASES[name], monkeypatch)
 

@@ -15,12 +15,12 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 import latens as lt
-from latens.engine import blocks, checkpoint, race, repeats, starts
+from latens.engine import blocks, checkpoint, starts
 from latens.engine import rows as stored
 from latens.engine.loop import Run, drive
 from latens.engine.problem import Problem
+from latens.numerics.compiling import one_thread_each
 from latens.numerics.memory import own
-from latens.numerics.threads import one_thread_each
 from latens.report import progress
 
 from registry import COUNTS, MODELS, PAIR, PLANE
@@ -96,7 +96,7 @@ def test_the_same_on_any_number_of_cores(monkeypatch):
     model = lt.Mixture(lt.MultivariateNormal(2), 2)
     found = []
     for number in (1, 2, 5):
-        for module in (blocks, stored, race):
+        for module in (blocks, stored, starts):
             monkeypatch.setattr(module, "cores", lambda number=number: number)
         found.append(lt.fit(model, rows, starts=6, seed=3, stop=lt.Stop(max_steps=5)))
     assert len(found[0].last.problem.rows.shards) == 2
@@ -406,14 +406,14 @@ def test_priors_that_cannot_be():
 
 
 def test_identical_rows_are_looked_at_once(monkeypatch):
-    monkeypatch.setattr(repeats, "FEWEST", 50)
+    monkeypatch.setattr(stored, "FEWEST", 50)
     fit = lt.fit(POISSONS, COUNTS, start={"weights": [0.5, 0.5], "rate": [1.0, 5.0]})
     problem = fit.last.problem
     assert len(np.unique(problem.rows.slots)) == len(np.unique(COUNTS))
     clusters = np.arange(len(COUNTS)) // 3
     together = fit.standard_errors(lt.Sandwich(clusters=clusters)), fit.standard_errors("opg"), fit.posterior()
     boot = fit.standard_errors(lt.Bootstrap(20, seed=1))
-    monkeypatch.setattr(repeats, "FEWEST", 10**9)
+    monkeypatch.setattr(stored, "FEWEST", 10**9)
     each = lt.fit(POISSONS, COUNTS, start={"weights": [0.5, 0.5], "rate": [1.0, 5.0]})
     assert each.last.problem.rows.slots == slice(len(COUNTS))
     assert fit.log_likelihood == pytest.approx(each.log_likelihood, rel=1e-12)
@@ -427,9 +427,9 @@ def test_identical_rows_are_looked_at_once(monkeypatch):
 
 def test_rows_that_differ_are_left_alone():
     rng = np.random.default_rng(0)
-    assert repeats.repeats(rng.normal(size=(5000, 2))) is None
+    assert stored.repeats(rng.normal(size=(5000, 2))) is None
     table = {"a": rng.integers(0, 3, 5000).astype(float), "b": np.where(rng.random(5000) < 0.1, np.nan, 1.0)}
-    found = repeats.repeats(table)
+    found = stored.repeats(table)
     assert len(found.first) == 6
     for column in table.values():
         np.testing.assert_array_equal(column[found.first][found.which], column)

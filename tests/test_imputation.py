@@ -8,7 +8,7 @@ from scipy import stats
 
 import latens as lt
 from latens.inference.imputation import Incomplete
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 
 NAN, INF = np.nan, np.inf
 RNG = np.random.default_rng(0)

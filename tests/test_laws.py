@@ -1,6 +1,9 @@
 """Every family and every model obeys its laws; and each law is able to fail."""
 
+from functools import cache
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,9 +14,7 @@ from registry import COUNTS, FAMILIES, MODELS, PAIR, log_joint
 
 
 def each(cases):
-    """One test for each case; those of a case run in one worker, which compiles its programs once."""
-    marked = [pytest.param(c, id=c.name, marks=pytest.mark.xdist_group(c.name)) for c in cases]
-    return pytest.mark.parametrize("case", marked)
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
 
 
 each_family = each(FAMILIES)
@@ -28,28 +29,28 @@ def test_family_laws(case):
 
 @each_family
 def test_density_is_scipys(case):
-    rows = lt.fit(lt.IID(case.family), _draws(case), start=case.params, stop=lt.Stop(max_steps=0)).sample(50, seed=3)
+    fit = lt.fit(lt.IID(case.family), _draws(case.name), start=case.params, stop=lt.Stop(max_steps=0))
+    rows = fit.sample(50, seed=3)
     ours = case.family.log_density(case.params, rows)
     np.testing.assert_allclose(ours, case.scipy(np.asarray(rows)), rtol=1e-10, atol=1e-10)
 
 
 @each_family
 def test_fit_recovers_the_truth(case):
-    data = _draws(case, 4000)
-    fit = lt.fit(lt.IID(case.family), data)
+    fit = lt.fit(lt.IID(case.family), _draws(case.name))
     errors = fit.standard_errors()
     for name, truth in case.params.items():
         assert np.all(np.abs(fit.params[name] - truth) <= 5 * errors[name]), (name, fit.params[name], truth)
 
 
-def _draws(case, n=200):
-    import jax
-
+@cache
+def _draws(name):
+    case = next(case for case in FAMILIES if case.name == name)
     with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.key(11), n)
+        keys = jax.random.split(jax.random.key(11), 4000)
         params = {k: jnp.asarray(v, dtype=float) for k, v in case.params.items()}
         like = None if case.like is None else jnp.asarray(case.like, dtype=float)
-        return np.asarray(jax.vmap(case.family.sample, (None, 0, None))(params, keys, like))
+        return np.asarray(jax.jit(jax.vmap(case.family.sample, (None, 0, None)))(params, keys, like))
 
 
 @each_model
@@ -75,7 +76,7 @@ def test_squarem_reaches_what_plain_em_reaches(case):
     assert fast.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-9)
 
 
-@each(c for c in MODELS if c.brute)
+@each([c for c in MODELS if c.brute])
 def test_evidence_is_brute_force_summation(case):
     fit = lt.fit(case.model, case.data, start=case.start)
     assert fit.log_likelihood == pytest.approx(case.brute(fit.params), rel=1e-11)

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 import latens as lt
+from latens.numerics.compiling import double
 from latens.numerics.integrals import log_ndtr
-from latens.numerics.logarithm import log
-from latens.numerics.precision import double
-from latens.numerics.special import log_mixed
+from latens.numerics.special import log, log_mixed
 
 RNG = np.random.default_rng(3)
 N, D = 400, 3

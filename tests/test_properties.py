@@ -6,8 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import latens as lt
-from latens.numerics.simplex import Probabilities
-from latens.numerics.stacked import Stacked
+from latens.numerics.stacked import Probabilities, Stacked
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 rates = st.floats(0.05, 20)

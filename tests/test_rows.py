@@ -24,7 +24,7 @@ from latens.engine.rows import AbstractRows
 from latens.engine.stop import Stop
 from latens.inference.errors import Observed
 from latens.inference.estimate import Estimate
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 
 from registry import PLANE
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import latens as lt
 from latens.cli import main
 from latens.modelfile import plan
-from latens.report.numbers import alone, between, with_error
+from latens.report.text import alone, between, with_error
 
 RNG = np.random.default_rng(1)
 FAR = np.concatenate([1.7e9 + RNG.normal(0, 30, 80), 1.7e9 + 900 + RNG.normal(0, 30, 80)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from latens import testing as testing
     from latens.cells.categories import one_of as one_of
-    from latens.cells.histograms import grouped as grouped
+    from latens.cells.intervals import grouped as grouped
     from latens.cells.intervals import interval as interval
     from latens.cells.intervals import left_censored as left_censored
     from latens.cells.intervals import right_censored as right_censored
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from latens.comparison import compare as compare
     from latens.data.reader import AbstractReader as AbstractReader
     from latens.data.reader import Rows as Rows
-    from latens.data.sequences import sequences as sequences
+    from latens.data.reader import sequences as sequences
     from latens.data.text import read_cells as read_cells
     from latens.engine.accelerators.anderson import Anderson as Anderson
     from latens.engine.accelerators.auto import Auto as Auto
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from latens.engine.loop import Iterate as Iterate
     from latens.engine.prior import Prior as Prior
     from latens.engine.starts import Starts as Starts
-    from latens.engine.status import Status as Status
+    from latens.engine.stop import Status as Status
     from latens.engine.stop import Stop as Stop
     from latens.errors import DataError as DataError
     from latens.errors import InferenceError as InferenceError
     from latens.errors import LatensError as LatensError
     from latens.errors import ModelError as ModelError
     from latens.errors import ParameterError as ParameterError
+    from latens.explaining import explain as explain
     from latens.families.base import AbstractFamily as AbstractFamily
     from latens.families.beta import Beta as Beta
     from latens.families.categorical import Categorical as Categorical
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from latens.families.counts import Geometric as Geometric
     from latens.families.counts import NegativeBinomial as NegativeBinomial
     from latens.families.counts import Poisson as Poisson
+    from latens.families.datum import Support as Support
     from latens.families.exponential import AbstractExponentialFamily as AbstractExponentialFamily
     from latens.families.lifetimes import Exponential as Exponential
     from latens.families.lifetimes import Gamma as Gamma
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
     from latens.families.roles import Location as Location
     from latens.families.roles import Scale as Scale
     from latens.families.roles import Variance as Variance
-    from latens.families.support import Support as Support
     from latens.families.trials import Bernoulli as Bernoulli
     from latens.families.trials import Binomial as Binomial
     from latens.families.truncated import Truncated as Truncated
@@ -68,19 +69,19 @@ if TYPE_CHECKING:
     from latens.inference.bound import h_function as h_function
     from latens.inference.bound import lower_bound as lower_bound
     from latens.inference.bound import q_function as q_function
+    from latens.inference.errors import OPG as OPG
     from latens.inference.errors import Louis as Louis
     from latens.inference.errors import Oakes as Oakes
     from latens.inference.errors import Observed as Observed
-    from latens.inference.pooling import pool as pool
+    from latens.inference.errors import Sandwich as Sandwich
+    from latens.inference.imputation import pool as pool
     from latens.inference.profile import Profile as Profile
-    from latens.inference.sandwich import OPG as OPG
-    from latens.inference.sandwich import Sandwich as Sandwich
     from latens.inference.sem import SEM as SEM
     from latens.inference.sem import ExactSEM as ExactSEM
     from latens.keeping import keep_programs as keep_programs
     from latens.models.base import AbstractModel as AbstractModel
     from latens.models.gene_counting import Cells as Cells
-    from latens.models.hardy_weinberg import HardyWeinberg as HardyWeinberg
+    from latens.models.gene_counting import HardyWeinberg as HardyWeinberg
     from latens.models.iid import IID as IID
     from latens.models.latent import Latent as Latent
     from latens.models.mixture import Mixture as Mixture
@@ -88,9 +89,9 @@ if TYPE_CHECKING:
     from latens.numerics.constraints import PositiveDefinite as PositiveDefinite
     from latens.numerics.constraints import Real as Real
     from latens.numerics.constraints import Unit as Unit
-    from latens.numerics.simplex import Simplex as Simplex
     from latens.numerics.special import logsumexp as logsumexp
     from latens.numerics.special import safe_log as safe_log
+    from latens.numerics.stacked import Simplex as Simplex
     from latens.numerics.stacked import Stacked as Stacked
     from latens.result import Fit as Fit
 
@@ -98,10 +99,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "cells.categories": ["one_of"],
-    "cells.histograms": ["grouped"],
-    "cells.intervals": ["interval", "left_censored", "right_censored"],
-    "data.reader": ["AbstractReader", "Rows"],
-    "data.sequences": ["sequences"],
+    "cells.intervals": ["grouped", "interval", "left_censored", "right_censored"],
+    "data.reader": ["AbstractReader", "Rows", "sequences"],
     "data.text": ["read_cells"],
     "engine.accelerators.anderson": ["Anderson"],
     "engine.accelerators.auto": ["Auto"],
@@ -112,9 +111,9 @@ _HOME = {
     "engine.loop": ["Iterate"],
     "engine.prior": ["Prior"],
     "engine.starts": ["Starts"],
-    "engine.status": ["Status"],
-    "engine.stop": ["Stop"],
+    "engine.stop": ["Status", "Stop"],
     "errors": ["DataError", "InferenceError", "LatensError", "ModelError", "ParameterError"],
+    "explaining": ["explain"],
     "families.base": ["AbstractFamily"],
     "families.beta": ["Beta"],
     "families.categorical": ["Categorical", "Multinomial"],
@@ -125,7 +124,7 @@ _HOME = {
     "families.normal": ["LogNormal", "Normal"],
     "families.product": ["Product"],
     "families.roles": ["Coefficient", "Covariance", "Location", "Scale", "Variance"],
-    "families.support": ["Support"],
+    "families.datum": ["Support"],
     "families.trials": ["Bernoulli", "Binomial"],
     "families.truncated": ["Truncated"],
     "families.weibull": ["Weibull"],
@@ -134,22 +133,19 @@ _HOME = {
     "inference.bound": ["h_function", "lower_bound", "q_function"],
     "comparison": ["choose", "compare"],
     "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],
-    "inference.errors": ["Louis", "Oakes", "Observed"],
-    "inference.pooling": ["pool"],
+    "inference.errors": ["Louis", "OPG", "Oakes", "Observed", "Sandwich"],
+    "inference.imputation": ["pool"],
     "inference.profile": ["Profile"],
-    "inference.sandwich": ["OPG", "Sandwich"],
-    "inference.sem": ["SEM", "ExactSEM"],
+    "inference.sem": ["ExactSEM", "SEM"],
     "result": ["Fit"],
     "models.base": ["AbstractModel"],
-    "models.gene_counting": ["Cells"],
-    "models.hardy_weinberg": ["HardyWeinberg"],
+    "models.gene_counting": ["Cells", "HardyWeinberg"],
     "models.iid": ["IID"],
     "models.latent": ["Latent"],
     "models.mixture": ["Mixture"],
     "numerics.constraints": ["Positive", "PositiveDefinite", "Real", "Unit"],
-    "numerics.simplex": ["Simplex"],
+    "numerics.stacked": ["Simplex", "Stacked"],
     "numerics.special": ["logsumexp", "safe_log"],
-    "numerics.stacked": ["Stacked"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -14,13 +14,16 @@ from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.same_data import same_data
 from latens.engine.solve import solve
-from latens.engine.status import Status
-from latens.engine.stop import Stop
+from latens.engine.stop import Status, Stop
 from latens.errors import DataError, LatensError, ModelError, ParameterError
-from latens.inference.criteria import CRITERIA, criteria
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import CRITERIA, Estimate, criteria
+from latens.markup import html_table
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
+from latens.plots.canvas import axes
+from latens.plots.comparison import compare as drawn
+from latens.plots.comparison import compare_table
+from latens.report.tidy import framed, glance
 from latens.result import Fit
 
 BRIEF = Stop(tolerance=1e-2, max_steps=5)
@@ -39,10 +42,40 @@ class Comparison:
     table: dict[str, dict[str, float | None]]
     best: dict[str, str]
 
-    def __str__(self) -> str:
-        from latens.report.comparison import render_comparison  # rich is slow to load
+    def _lines(self) -> list[list[str]]:
+        from latens.report.text import compared  # rich is slow to load
 
-        return render_comparison(self.table, self.best, {name: each.status for name, each in self.fits.items()})
+        return compared(self.table, self.best, {name: each.status for name, each in self.fits.items()})
+
+    def __str__(self) -> str:
+        from latens.report.text import render_comparison
+
+        return render_comparison(self._lines())
+
+    def _repr_html_(self) -> str:
+        from latens.report.text import BEST
+
+        head, *rows = self._lines()
+        return f"{html_table(head, rows)}\n<p>{BEST}</p>"
+
+    def frame(self) -> Any:
+        """The table as a data frame, a row for each fit, of the library that the data came in, else of polars."""
+        rows = [glance(Estimate(each.last)) for each in self.fits.values()]
+        columns = {name: [row[name][0] for row in rows] for name in rows[0]}
+        more = {name: [row[name] for row in self.table.values()] for name in CRITERIA if name not in columns}
+        library = next(iter(self.fits.values())).last.problem.library
+        return framed(
+            {"fit": list(self.fits)} | columns | {n: np.array(v, dtype=float) for n, v in more.items()}, library
+        )
+
+    def plot(self, criteria: Sequence[str] | str | None = None, *, ax: Any = None) -> Any:
+        """Criteria (by default AIC, BIC and ICL) of every fit, those that did not converge crossed.
+
+        **Returns:** the matplotlib `Axes`.
+        **Raises:** `ParameterError` for an unknown criterion.
+        """
+        sound = [name for name, each in self.fits.items() if each.converged]
+        return drawn(compare_table(self.table, sound, criteria), axes(ax))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values, ready for JSON."""
@@ -111,6 +144,13 @@ class Choice:
     def fit(self) -> Fit:
         """The chosen fit."""
         return self.fits[self.k]
+
+    def plot(self, criteria: Sequence[str] | str | None = None, *, ax: Any = None) -> Any:
+        """Criteria over the number of components; see `Comparison.plot`."""
+        return self.comparison.plot(criteria, ax=ax)
+
+    def _repr_html_(self) -> str:
+        return f"{self.comparison._repr_html_()}\n<p>Chosen by {self.criterion.upper()}: {self.k}</p>"
 
     def __str__(self) -> str:
         return f"{self.comparison}\nChosen by {self.criterion.upper()}: {self.k}"

@@ -38,6 +38,11 @@ def counted(number: float, one: str, many: str = "") -> str:
     return f"{number:.10g} {one if number == 1 else many or one + 's'}"
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip().splitlines() or [""])[0]
+
+
 def listed(names: Sequence[Any]) -> str:
     """Names for a message, of many the first: "a, b, c, ... (4095 in all)"."""
     rest = [f"... ({len(names)} in all)"] if len(names) > SHOWN else []

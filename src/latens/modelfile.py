@@ -1,13 +1,13 @@
-"""A model, its data and how to fit it, from one TOML file."""
+"""A model, its data and how to fit it, from one TOML file; families by their names."""
 
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from latens.cells import right_censored
-from latens.cells.column import numbers
+from latens.cells.base import numbers
 from latens.data.files import columns_in, is_there
 from latens.data.schema import ARRAY, CELL, NUMBER, TABLE, TEXT, TEXTS, WHOLE, Kind, check, either, list_of, table_of
 from latens.data.text import Table, read_cells
@@ -18,12 +18,45 @@ from latens.engine.accelerators.quasi_newton import QuasiNewton
 from latens.engine.accelerators.squarem import Squarem
 from latens.engine.stop import Stop
 from latens.errors import DataError, LatensError, ModelError
-from latens.families.names import family_called
+from latens.families.base import AbstractFamily
+from latens.families.beta import Beta
+from latens.families.categorical import Categorical, Multinomial
+from latens.families.counts import Geometric, NegativeBinomial, Poisson
+from latens.families.lifetimes import Exponential, Gamma
+from latens.families.multivariate_normal import MultivariateNormal
+from latens.families.normal import LogNormal, Normal
+from latens.families.product import Product
+from latens.families.trials import Bernoulli, Binomial
+from latens.families.truncated import Truncated
+from latens.families.weibull import Weibull
 from latens.models.base import AbstractModel
-from latens.models.gene_counting import Cells
-from latens.models.hardy_weinberg import HardyWeinberg
+from latens.models.gene_counting import Cells, HardyWeinberg
 from latens.models.iid import IID
 from latens.models.mixture import Mixture
+
+_FAMILY = either(TEXT, TABLE)
+# name → (constructor, the options it takes)
+_SIMPLE: dict[str, tuple[Callable[..., AbstractFamily], dict[str, Kind]]] = {
+    "normal": (Normal, {"variance": NUMBER}),
+    "exponential": (Exponential, {}),
+    "gamma": (Gamma, {}),
+    "weibull": (Weibull, {}),
+    "poisson": (Poisson, {"exposure": NUMBER}),
+    "bernoulli": (Bernoulli, {}),
+    "binomial": (Binomial, {"trials": NUMBER}),
+    "geometric": (Geometric, {}),
+    "negative-binomial": (NegativeBinomial, {"size": NUMBER}),
+    "categorical": (Categorical, {"k": WHOLE}),
+    "multinomial": (Multinomial, {"k": WHOLE}),
+    "log-normal": (LogNormal, {}),
+    "beta": (Beta, {}),
+}
+_OTHERS: dict[str, dict[str, Kind]] = {
+    "multivariate-normal": {"covariance": TEXT},
+    "product": {"columns": table_of(_FAMILY)},
+    "truncated": {"family": _FAMILY, "lower": NUMBER, "upper": NUMBER},
+}
+NAMES = (*_SIMPLE, *_OTHERS)
 
 ACCELERATORS: dict[str, Callable[[], AbstractAccelerator]] = {
     "auto": Auto,
@@ -42,7 +75,6 @@ _MODEL_KEYS = {
 }
 _OF_CELLS = ("cells", "hardy-weinberg")
 _SOURCES = ("file", "values", "counts")
-_FAMILY = either(TEXT, TABLE)
 _START = either(table_of(ARRAY), list_of(table_of(ARRAY)))._replace(one="a table, parameter = value, or a list of such")
 _KEYS: dict[str, dict[str, Kind]] = {
     "[model]": {
@@ -172,6 +204,30 @@ def _model(kind: str, spec: Mapping[str, Any], columns: list[str]) -> AbstractMo
         return Mixture(members, spec.get("components"), **known)
     _need(spec, ("components",), "[model]")
     return Mixture(family_called(spec.get("family", default), columns), spec["components"], **known)
+
+
+def family_called(spec: str | Mapping[str, Any], columns: Sequence[str]) -> AbstractFamily:
+    """A family from its name, or from a table {name = ..., option = ...}; raises `ModelError`.
+
+    `columns` are those of the data: they set the dimension of a multivariate normal or multinomial.
+    """
+    options: dict[str, Any] = {"name": spec} if isinstance(spec, str) else dict(spec)
+    name = options.pop("name", None)
+    if name not in NAMES:
+        raise ModelError(f"unknown family {name!r}; there are {', '.join(NAMES)}")
+    check(options, _OTHERS[name] if name in _OTHERS else _SIMPLE[name][1], f"family '{name}'", ModelError)
+    if name == "multivariate-normal":
+        return MultivariateNormal(len(columns), options.get("covariance", "full"))
+    if name == "truncated":
+        inner = family_called(options.pop("family", "normal"), columns)
+        return Truncated(inner, **options)  # type: ignore[arg-type]
+    if name == "product":
+        return Product({c: family_called(s, [c]) for c, s in options.get("columns", {}).items()})
+    if name == "multinomial":
+        options.setdefault("k", len(columns))
+    if name == "poisson" and len(columns) == 2:
+        options.setdefault("exposure", None)
+    return _SIMPLE[name][0](**options)
 
 
 def _data(spec: Mapping[str, Any], kind: str, path: Path | None) -> tuple[dict[str, Any], Any, Any]:

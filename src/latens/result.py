@@ -4,35 +4,37 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from latens.data.tally import Tally
+from latens.data.reader import Tally
+from latens.document import write
 from latens.engine.emmap import evidences
 from latens.engine.loop import Iterate, Passed
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.starts import Met
-from latens.engine.status import Status
+from latens.engine.stop import Status
 from latens.engine.symmetry import in_order
 from latens.errors import ModelError, ParameterError
-from latens.inference.criteria import aic, bic
+from latens.inference.bootstrap import simulate
 from latens.inference.derived import Derived, derive
 from latens.inference.errors import AbstractMethod, Errors
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import Estimate, aic, bic
 from latens.inference.imputation import Conditional, Imputation, conditional, impute
 from latens.inference.information import Information
 from latens.inference.methods import errors_by, intervals_by, method_for
-from latens.inference.ratio import likelihood_ratio
-from latens.inference.simulation import simulate
-from latens.inference.wald import Test, contrast_of, wald_test
+from latens.inference.tests import Test, contrast_of, likelihood_ratio, wald_test
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
+from latens.numerics.compiling import double
 from latens.numerics.memory import Sealed, frozen, sealed
-from latens.numerics.precision import double
 from latens.numerics.space import Label, Params
+from latens.plots import Plots
 from latens.report.record import record
+from latens.report.tidy import augmented, framed, glance, tidy
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -446,6 +448,66 @@ class Fit(Sealed):
         rows = np.random.default_rng([seed, 1]).choice(len(problem.weights), n, p=problem.weights / problem.n)
         return simulate(problem, self.params, rows, seed)
 
+    @property
+    def plot(self) -> Plots:
+        """Pictures: `fit.plot.trace()`, `fit.plot.density()`, ...; `fit.plot.suited` names those that suit the fit."""
+        return Plots(self._estimate, self.path, self.starts)
+
+    def tidy(self, level: float = 0.95, method: str | AbstractMethod = "observed") -> Any:
+        """A row for each scalar that a report shows, as a data frame.
+
+        **Arguments:** as in `confidence_intervals`.
+        **Returns:** a frame of the library that the data came in (pandas, polars, pyarrow), else of polars: `term`,
+        `component` ("" if it belongs to none), `estimate`, `std_error`, `conf_low`, `conf_high`, `missing_fraction`,
+        and in `note` the reason where there is no standard error.
+        **Example:**
+            >>> import latens as lt
+            >>> fit = lt.fit(lt.IID(lt.Poisson()), [2, 4, 3, 7])
+            >>> fit.tidy().select("term", "estimate", "std_error").rows()
+            [('rate', 4.0, 1.0)]
+        """
+        return framed(tidy(self._estimate, level, method), self._problem.library)
+
+    def glance(self) -> Any:
+        """One row about the whole fit, as a data frame like that of `tidy`.
+
+        `model`, `n`, `log_likelihood`, `df` (free parameters), `aic`, `bic`, `icl`, `entropy` (of hidden labels, else
+        NaN), `converged`, `status`, `distance` (to the limit, in standard errors), `evaluations`.
+        """
+        return framed(glance(self._estimate), self._problem.library)
+
+    def augment(self, data: Any = None) -> Any:
+        """The data with what the fit says of each row beside them.
+
+        `class` (the most probable hidden value), `probability_...` of each, `uncertainty` (1 − the largest of them)
+        and `density`; called `fitted_class`, ... if the data have one of these columns.
+
+        **Arguments:** `data`: rows as in `lt.fit`; None for the rows of the fit, without their columns.
+        **Returns:** a data frame or dict, as the data are; of an array a data frame like that of `tidy`.
+        **Raises:** `DataError`.
+        **Example:**
+            >>> import latens as lt
+            >>> start = {"weights": [0.5, 0.5], "rate": [1, 9]}
+            >>> fit = lt.fit(lt.Mixture(lt.Poisson(), 2), [9, 8, 1, 0, 2, 9], start=start)
+            >>> fit.augment({"calls": [0, 9]})["class"].tolist()
+            [0, 1]
+        """
+        return augmented(self._estimate, data)
+
+    def report(
+        self, path: str | PathLike[str], method: str | AbstractMethod = "observed", *, command: str = ""
+    ) -> None:
+        """One page to send, in one HTML file that asks for nothing from anywhere.
+
+        What was fitted, what was half seen, estimates with what is unknown of them, what to rely on in sentences, the
+        pictures that suit the fit, and how to repeat it. Needs Jinja2 and matplotlib: `pip install "latens[report]"`.
+
+        **Arguments:** `path`: of the file; `method` as in `errors`; `command`: the command line or code to repeat it,
+        shown as it is.
+        **Raises:** `DataError` for a file that cannot be written; `LatensError` without what it needs.
+        """
+        write(path, self._estimate, self.path, self.starts, method, command)
+
     def summary(self, method: str | AbstractMethod = "observed") -> str:
         """The report as plain text: what `print(fit)` shows, with standard errors by `method`."""
         from latens.report.text import render  # rich is slow to load
@@ -454,6 +516,11 @@ class Fit(Sealed):
 
     def __str__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        from latens.report.html import html  # rich is slow to load
+
+        return html(self._estimate, self.starts)
 
     def __repr__(self) -> str:
         return f"<Fit of {type(self.model).__name__}: log-likelihood {self.log_likelihood:.6f}, {self.status.value}>"

@@ -18,16 +18,14 @@ from latens.engine.emmap import Care, expect, expect_shard, one_step, surrogate,
 from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.rows import RowsInMemory
-from latens.engine.status import Status
-from latens.engine.stop import Stop
+from latens.engine.stop import Status, Stop
 from latens.errors import InferenceError, ModelError
 from latens.families.exponential import AbstractExponentialFamily
 from latens.inference.errors import Louis, Oakes, Observed
 from latens.inference.estimate import Estimate
 from latens.inference.sem import ExactSEM
 from latens.models.base import AbstractModel
-from latens.numerics.compiling import once
-from latens.numerics.precision import double
+from latens.numerics.compiling import double, once
 from latens.numerics.space import Params, Space
 
 
@@ -49,28 +47,27 @@ def check_family(
     """
     space = Space(family.constraints)
     params = {n: jnp.asarray(v) for n, v in space.check(params, "params").items()}
-    back = space.flat(family.estimate(family.mean(params)))
+    mean, here = once(lambda p: (family.mean(p), family.potential(p)))(params)
+    back = once(lambda m: space.flat(family.estimate(m)))(mean)
     _law("estimate(mean(params)) gives back params", back, space.flat(params))
     example = None if like is None else jnp.asarray(like, dtype=float)
     keys = jax.random.split(jax.random.key(seed), draws)
-    ys = jax.vmap(family.sample, (None, 0, None))(params, keys, example)
-    if not bool(jax.vmap(family.support)(ys).all()):
+    ys = once(jax.vmap(family.sample, (None, 0, None)))(params, keys, example)
+    inside, counts, statistics = once(jax.vmap(lambda y: (family.support(y), family.count(y), family.statistic(y))))(ys)
+    if not inside.all():
         raise ModelError(f"{family.title}: a draw lies outside the support")
-    counts = np.asarray(jax.vmap(family.count)(ys))
-    statistics = np.asarray(jax.vmap(family.statistic)(ys))
-    expected = np.asarray(family.mean(params)) * counts[:, None]
-    _within("∇A is the mean statistic", statistics - expected)
-    here = family.potential(params)
+    counts, statistics = np.asarray(counts), np.asarray(statistics)
+    _within("∇A is the mean statistic", statistics - np.asarray(mean) * counts[:, None])
     if family.shape == ():
         _integrates_to_one(family, here, np.asarray(ys))
     unseen = Partial(ys[0], jnp.asarray(False))
-    value, gradient = jax.value_and_grad(family.log_kernel)(here, unseen)
-    filled = counts[0] * jnp.concatenate([jnp.ones(1), family.mean(params)])
+    value, gradient = once(jax.value_and_grad(family.log_kernel))(here, unseen)
+    filled = counts[0] * np.r_[1.0, mean]
     law = "an unseen datum has evidence 1 and the family's mean as its statistic"
-    _law(law, jnp.r_[value, gradient], jnp.r_[0.0, filled])
+    _law(law, np.r_[value, gradient], np.r_[0.0, filled])
     totals = jnp.asarray(np.concatenate([[counts.sum()], statistics.sum(0)]))
-    best = space.free(family.maximise(totals))
-    slope = jax.grad(lambda u: family.potential(space.params(u)) @ totals)(best)
+    best = once(lambda t: space.free(family.maximise(t)))(totals)
+    slope = once(jax.grad(lambda u: family.potential(space.params(u)) @ totals))(best)
     _law("the M-step is stationary", slope / counts.sum(), jnp.zeros_like(best), 1e-7)
     if family.about(params) is not family:
         _digits(family, params, ys, totals)
@@ -80,11 +77,17 @@ def _digits(family: AbstractExponentialFamily, params: Params, ys: jax.Array, to
     """Reckoned from its own distribution a family is the same, and potentials there are all but 0."""
     about, here = family.about(params), family.potential(params)
     own = about.potential(params)
-    plain = jax.vmap(family.log_kernel, (None, 0))(here, ys)
-    _law("densities about the distribution itself are the same", jax.vmap(about.log_kernel, (None, 0))(own, ys), plain)
-    moved = jax.grad(lambda phi: jax.vmap(about.log_kernel, (None, 0))(phi, ys).sum())(own)
+    plain = once(jax.vmap(family.log_kernel, (None, 0)))(here, ys)
+
+    def whole(phi: jax.Array) -> tuple[jax.Array, jax.Array]:
+        found = jax.vmap(about.log_kernel, (None, 0))(phi, ys)
+        return found.sum(), found
+
+    moved, found = once(jax.grad(whole, has_aux=True))(own)
+    _law("densities about the distribution itself are the same", found, plain)
     space = Space(family.constraints)
-    _law("so is the M-step", space.flat(about.maximise(moved)), space.flat(family.maximise(totals)), 1e-6)
+    apart, right = once(lambda m, t: (space.flat(about.maximise(m)), space.flat(family.maximise(t))))(moved, totals)
+    _law("so is the M-step", apart, right, 1e-6)
 
 
 def _integrates_to_one(family: AbstractExponentialFamily, potential: jax.Array, ys: np.ndarray) -> None:
@@ -92,8 +95,8 @@ def _integrates_to_one(family: AbstractExponentialFamily, potential: jax.Array, 
     low, high = ys.min() - np.ptp(ys) - 1, ys.max() + np.ptp(ys) + 1
     whole = bool((ys == np.floor(ys)).all())
     grid = np.arange(np.floor(low), high) if whole else np.linspace(low, high, 1_000_001)
-    inside = grid[np.asarray(jax.vmap(family.support)(jnp.asarray(grid)))]
-    density = np.exp(np.asarray(jax.vmap(family.log_kernel, (None, 0))(potential, jnp.asarray(inside))))
+    inside = grid[np.asarray(once(jax.vmap(family.support))(jnp.asarray(grid)))]
+    density = np.exp(np.asarray(once(jax.vmap(family.log_kernel, (None, 0)))(potential, jnp.asarray(inside))))
     total = density.sum() if whole else np.trapezoid(density, inside)
     _law("the density integrates to one", total, 1.0, 1e-3)
 

@@ -1,4 +1,4 @@
-"""What was seen of data, apart from any law of it: one file for each kind of cells.
+"""What was seen of data, apart from any law of it: one class for each kind of cells.
 
 Everything that a place in the library asks of data is a method of `AbstractCells` (what is computed with) or of
 `AbstractColumn` (what users hand over); `cells_of` lets plain arrays answer, too.
@@ -12,26 +12,26 @@ import numpy as np
 from latens.cells.base import STAND_IN as STAND_IN
 from latens.cells.base import AbstractCells as AbstractCells
 from latens.cells.categories import OneOf as OneOf
+from latens.cells.categories import Subset as Subset
+from latens.cells.categories import labelled as labelled
+from latens.cells.categories import labels_of as labels_of
 from latens.cells.categories import named_sets as named_sets
 from latens.cells.categories import one_of as one_of
-from latens.cells.exact import as_read as as_read
-from latens.cells.exact import cells_of as cells_of
-from latens.cells.histograms import grouped as grouped
+from latens.cells.categories import ruled_out as ruled_out
+from latens.cells.categories import without_labels as without_labels
 from latens.cells.intervals import Interval as Interval
 from latens.cells.intervals import between as between
 from latens.cells.intervals import beyond as beyond
+from latens.cells.intervals import grouped as grouped
 from latens.cells.intervals import interval as interval
 from latens.cells.intervals import left_censored as left_censored
 from latens.cells.intervals import right_censored as right_censored
-from latens.cells.labels import labelled as labelled
-from latens.cells.labels import labels_of as labels_of
-from latens.cells.labels import ruled_out as ruled_out
-from latens.cells.labels import without_labels as without_labels
 from latens.cells.missing import Partial as Partial
-from latens.cells.patterned import Patterned as Patterned
-from latens.cells.patterned import Turned as Turned
+from latens.cells.missing import Patterned as Patterned
+from latens.cells.missing import Turned as Turned
+from latens.cells.missing import as_read as as_read
+from latens.cells.missing import cells_of as cells_of
 from latens.cells.sequences import Sequences as Sequences
-from latens.cells.subset import Subset as Subset
 
 
 def are_cells(leaf: Any) -> bool:

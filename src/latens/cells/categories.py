@@ -1,19 +1,65 @@
-"""Columns of categories of which some are known only as a set."""
+"""Categories of which some are known only as a set: rows, columns, and hidden labels that are known."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from latens.cells.base import AbstractColumn
-from latens.cells.column import absent
-from latens.cells.subset import Subset
+from latens.cells.base import AbstractCells, AbstractColumn, absent
 from latens.errors import DataError, listed
 
 TRUTH = {"true": 1.0, "false": 0.0}
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
+
+
+class Subset(AbstractCells):
+    """Rows known to be one of some categories: `allowed` is (n, k) booleans."""
+
+    allowed: Any
+
+    ordered = False
+
+    @property
+    def value(self) -> Any:
+        """One of the categories."""
+        return self.allowed.argmax(-1).astype(float)
+
+    @property
+    def seen(self) -> Any:
+        return self.allowed.sum(-1) == 1
+
+    @property
+    def ends(self) -> tuple[Any, Any]:
+        allowed = np.asarray(self.allowed)
+        unseen, last = allowed.all(-1), allowed.shape[-1] - 1 - allowed[..., ::-1].argmax(-1)
+        return np.where(unseen, -np.inf, allowed.argmax(-1)), np.where(unseen, np.inf, last)
+
+    @property
+    def gaps(self) -> np.ndarray:
+        codes = np.arange(self.allowed.shape[-1])
+        lower, upper = (end[..., None] for end in self.ends)
+        return np.asarray(((codes > lower) & (codes < upper) & ~np.asarray(self.allowed)) @ np.sqrt(codes + 2.0))
+
+    @property
+    def kinds(self) -> dict[str, np.ndarray]:
+        number, k = np.asarray(self.allowed).sum(-1), self.allowed.shape[-1]
+        return {"missing": number == k, "subset": (number > 1) & (number < k)}
+
+    def mapped(self, function: Callable[[Any], Any]) -> Any:
+        return self  # codes are no numbers
+
+    def log_kernel(self, family: Any, potential: Array) -> Any:
+        return family.subset_kernel(potential, self.allowed)
+
+    def features(self, family: Any) -> Array:
+        return jnp.asarray(self.allowed / self.allowed.sum())
+
+    def holds(self, codes: Array) -> Array:
+        return jnp.asarray(self.allowed)
 
 
 class OneOf(AbstractColumn):
@@ -119,3 +165,31 @@ def named_sets(parts: Sequence[Iterable[Any] | None]) -> OneOf:
     labels = sorted({part for members in parts for part in members or ()}, key=str)
     codes = {label: code for code, label in enumerate(labels)}
     return OneOf(tuple(None if m is None else frozenset(codes[e] for e in m) for m in parts), tuple(map(str, labels)))
+
+
+class Labelled(eqx.Module):
+    """Rows of which something is known of the hidden label: `allowed` is (n, k) booleans."""
+
+    x: Any
+    allowed: Any
+
+
+def labelled(xs: Any, allowed: Any) -> Any:
+    """Rows with what is known of their labels; the rows themselves where that is nothing."""
+    return xs if allowed is None else Labelled(xs, allowed)
+
+
+def without_labels(xs: Any) -> Any:
+    """The rows alone."""
+    return xs.x if isinstance(xs, Labelled) else xs
+
+
+def labels_of(xs: Any) -> Any:
+    """(n, k) which labels each row may have; None where nothing is known of any."""
+    return xs.allowed if isinstance(xs, Labelled) else None
+
+
+def ruled_out(logs: Array, x: Any) -> Array:
+    """(k,) logarithms for each label of ONE row: −∞ for those that it cannot have."""
+    allowed = labels_of(x)
+    return logs if allowed is None else jnp.where(allowed, logs, -jnp.inf)

@@ -14,7 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     assert rows  # its commands join those of `commands`
     try:
-        code = commands.latens.main(arguments, prog_name="latens", standalone_mode=False)
+        line = ["latens", *map(str, sys.argv[1:] if arguments is None else arguments)]
+        code = commands.latens.main(arguments, prog_name="latens", standalone_mode=False, obj=line)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

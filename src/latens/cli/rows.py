@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latens.cli.commands import COMPONENTS, latens
-from latens.cli.planning import FITTING, MODEL, SORTED, SOURCES, options, plan_of, run
+from latens.cli.commands import COMPONENTS, FITTING, MODEL, SORTED, SOURCES, latens, options, plan_of, run
 
 if TYPE_CHECKING:
     from latens.modelfile import Plan
@@ -96,7 +95,7 @@ def simulate(source: Path, data: Path | None, number: int, out: str, **flags: An
     \b
     latens simulate faithful.csv --components 2 --number 1000 --seed 1 --out new.csv
     """
-    from latens.data.as_given import as_columns
+    from latens.data.reader import as_columns
 
     _, done = _fitted(source, data, flags)
     _write(None, as_columns(done.sample(number, seed=flags.get("seed") or 0), done.columns), out)

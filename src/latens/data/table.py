@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.cells import Interval, cells_of
-from latens.cells.column import numbers
+from latens.cells.base import numbers
 from latens.errors import DataError, counted, listed
 
 
@@ -60,6 +60,12 @@ def frame_of(data: Any) -> Any:
         raise _same_name(next(name for name in names if names.count(name) > 1)) from None
 
 
+def library_of(data: Any) -> str | None:
+    """The library whose data frame (or series) it is, for new frames of the kind; None if it is none."""
+    name = type(data).__module__.partition(".")[0]
+    return name if name in ("pandas", "polars", "pyarrow") else None
+
+
 def _array(column: Any) -> np.ndarray:
     """A column of a data frame of any library."""
     import narwhals as nw
@@ -87,8 +93,9 @@ def matrix(
             named = {f: named[f] for f in fields}
         if len(named) != width:
             raise DataError(
-                f"the data have {_columns(len(named))} ({', '.join(named)}), the model takes {_columns(width)}: give "
-                "only those (data[[...]] of a data frame, --columns on the command line)"
+                f"the data have {counted(len(named), 'column')} ({', '.join(named)}), the model takes "
+                f"{counted(width, 'column')}: give only those (data[[...]] of a data frame, --columns on the "
+                "command line)"
             )
         read = {n: numbers(c, n) for n, c in named.items()}
         flat = next((n for n, c in read.items() if c.ndim != 1), None)
@@ -177,10 +184,6 @@ def frequencies(weights: Any, n: int) -> np.ndarray:
     if not array.sum() > 0:
         raise DataError("all weights are zero: there is nothing to fit")
     return array
-
-
-def _columns(count: int) -> str:
-    return f"{count} column" + ("" if count == 1 else "s")
 
 
 def _pairs(values: Mapping[str, int]) -> str:

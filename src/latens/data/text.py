@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from latens.cells import OneOf, beyond, interval, named_sets, one_of
-from latens.cells.column import absent, as_array, numbers
+from latens.cells import OneOf, beyond, cells_of, interval, named_sets, one_of
+from latens.cells.base import absent, as_array, numbers
 from latens.data.table import columns_of
 from latens.errors import DataError
 
@@ -132,3 +132,15 @@ def _categories(texts: Sequence[str], name: str, where: str) -> OneOf:
     if all(re.fullmatch(r"\d+", part) for members in parts for part in members or ()):
         return one_of([members and [int(part) for part in members] for members in parts])
     return named_sets(parts)
+
+
+def categories(column: Any, name: str) -> Any:
+    """A column of texts, codes or sets as one that says which categories it holds."""
+    if cells_of(column) is column:
+        return column
+    entries = as_array(column)
+    if entries.dtype.kind == "O" and any(isinstance(entry, set | frozenset) for entry in entries.flat):
+        parts = [None if absent(e) else e if isinstance(e, set | frozenset) else {e} for e in entries.ravel()]
+        texts = any(isinstance(part, str) for members in parts for part in members or ())
+        return named_sets(parts) if texts else one_of(parts)
+    return cells_of(column_of(entries, name))

@@ -13,8 +13,8 @@ from latens.engine.rows import AbstractRows
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import beside
 from latens.numerics.newton import ROUNDING
-from latens.numerics.simplex import Composition
 from latens.numerics.space import Space
+from latens.numerics.stacked import Composition
 
 TOGETHER = 32  # directions taken at once: each may hold a number for every hidden value
 STEPS = 30  # Newton's on one Q at most
@@ -23,13 +23,7 @@ TRUE = 0.1  # of what a quadratic promised, that Q may have risen by more or les
 RIDGE = 2e-16  # of a coordinate's own curvature: what Q does not depend on stays
 CONVEX = -1e-6  # an eigenvalue below which Q is not concave where the step begins
 # (damping, of each coordinate's own curvature, and share of the step), tried until Q rises
-TRIES = [
-    (0.0, 1.0),
-    (0.0, 0.5),
-    (0.0, 0.25),
-    (0.0, 0.125),
-    *((damping, 1.0) for damping in 10.0 ** np.arange(-3.0, 13.0)),
-]
+TRIES = [(0.0, 0.5**halved) for halved in range(4)] + [(10.0**power, 1.0) for power in range(-3, 13)]
 HIDDEN = 1e-6  # the square of a step, in standard errors, that a damped one may stand for
 NOTHING = 1e8  # a damping by which a step comes to nothing
 FAR = 6.0  # a logarithm moves by no more in one step
@@ -63,8 +57,7 @@ def derivatives(
         slope, push = jax.linearize((jax.jacfwd if forward else jax.grad)(q), free)
         return log_likelihood(model, potentials, xs, w), q(free), slope, along(push, directions)
 
-    total: tuple[Array, Array, Array, Array] = over_blocks(block, shard)
-    return total
+    return over_blocks(block, shard)
 
 
 def along(push: Any, directions: Array) -> Array:
@@ -137,7 +130,9 @@ def _raised(
         rise = float(slope @ move)
         first = not damping and share == 1.0
         undamped = rise if first else undamped
-        if first and _is_rounding(point, slope, move, size):
+        # below the digits of the point or, in each coordinate, of what Q would gain
+        hidden = (np.abs(move) <= ROUNDING * np.abs(point)) | (np.abs(slope * move) <= 1e-22 * size)
+        if first and hidden.all():
             return point, 0.0, 0.0, True
         end = inside(model, jnp.asarray(point + move), here)
         gain = float(rows.add(expected_value, model, end, at)) - q if rise > 0 else -np.inf
@@ -152,11 +147,6 @@ def _raised(
             return point, 0.0, 0.0, True
     # what is left to gain is less than rounding makes of a step that is none
     return point, 0.0, 0.0, bool(undamped <= 10 * noise < np.inf)
-
-
-def _is_rounding(free: np.ndarray, slope: np.ndarray, move: np.ndarray, size: float) -> bool:
-    """Whether a move is below the digits of the point or, in each coordinate, of what Q would gain."""
-    return bool(((np.abs(move) <= ROUNDING * np.abs(free)) | (np.abs(slope * move) <= 1e-22 * size)).all())
 
 
 def _counted(

@@ -15,17 +15,17 @@ import jax
 import numpy as np
 
 from latens import __version__
+from latens.engine.accelerators.base import Secants
 from latens.engine.emmap import Care
 from latens.engine.loop import Iterate, Passed, Run
 from latens.engine.optima import Optimum
 from latens.engine.problem import Problem
-from latens.engine.secants import Secants
 from latens.engine.starts import Met
-from latens.engine.status import Status
+from latens.engine.stop import Status
 from latens.errors import DataError, ModelError, ParameterError
 
 SECONDS = 10.0  # from one save to the next
-FORMAT = 5
+FORMAT = 6
 COUNTS = ("evaluations", "rejected", "steps", "below", "falls", "stale", "stuck", "leap")
 PLAIN = (*COUNTS, "extrapolated", "level", "peak", "length", "short", "grew", "feet")
 ARRAYS = ("point", "image", "home", "marks")

@@ -9,27 +9,30 @@ from latens.engine.emmap import evidences
 from latens.engine.evaluation import AbstractEvaluation
 from latens.errors import DataError, LatensError, ParameterError
 from latens.families.frame import Identity
-from latens.numerics.precision import double
+from latens.models.base import FEWEST
+from latens.numerics.compiling import double
+from latens.numerics.constraints import LEAST
 
 TOO_LITTLE = "there is not enough in the data to tell, so fix that parameter or use a smaller model"
+ULPS = 4 * np.finfo(np.float64).eps
+DECIDED = 0.01  # change of the log-likelihood by the last digits of the params, at which these decide it
+FAR, FARTHER, RISEN = 20.0, 6.0, 1.0  # a logarithm that may be on its way to an edge; a way on; and what may come of it
+TIMES, SEEN = 1e4, 0.01  # how much larger what nothing holds may be; and what it has gained at least
 
 
+@double
 def edge(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray) -> str:
-    """The likelihood rises towards an edge."""
+    """The likelihood rises towards an edge; nothing if only probabilities do: they may be 0 or 1."""
     change = _change(problem, here, there)
+    far = np.abs(change) > 3
+    if far.any() and (problem.space.links[far] == "logit").all():
+        return ""
     gone = [i for i in np.flatnonzero(problem.space.distinct) if abs(change[i]) > 3]
     where = ", ".join(f"{problem.names[i]} goes to {'infinity' if change[i] > 0 else '0'}" for i in gone[:4])
     return (
         f"the likelihood has no maximum: as {where or 'the params run away'}, it rises to a limit that no params "
         f"attain; {TOO_LITTLE}"
     )
-
-
-@double
-def attains(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray) -> bool:
-    """Whether only probabilities run to an edge: they may be 0 or 1, where shapes and variances may not."""
-    gone = np.abs(_change(problem, here, there)) > 3
-    return bool(gone.any() and (problem.space.links[gone] == "logit").all())
 
 
 def plateau(problem: AbstractEvaluation, here: np.ndarray, there: np.ndarray, gain: float) -> str:
@@ -80,3 +83,79 @@ def unusable(problem: AbstractEvaluation, free: np.ndarray) -> LatensError:
         f"start: {where} has log-likelihood {logs[row]} where the fit begins{own}: correct the row if the "
         "model gives it no probability, or give another start (start=...), or the data in other units"
     )
+
+
+class Doubt:
+    """A point that EM hardly moves, looked at: the likelihood there may be without bound, or a component dead."""
+
+    def __init__(self, problem: AbstractEvaluation, free: np.ndarray) -> None:
+        self.problem, self.free = problem, free
+        self.level = problem.log_likelihood(free)
+        self.values = np.asarray(problem.space.flat(problem.params(free)))
+        self.links, self.scales = problem.space.links, problem.space.scales
+
+    def reason(self) -> str:
+        """Why it is no maximum, or nothing."""
+        if self._decided_by_rounding() or self._still_rising():
+            return (
+                f"the likelihood is unbounded{self._where()}, so no maximum exists: try other starts (starts=20), "
+                "bound or share that parameter, or use fewer hidden values"
+            )
+        return self._endless() or self._dead()
+
+    def _endless(self) -> str:
+        """Coefficients that may all grow ten thousandfold at no loss, and not be 0: a separated regression, say.
+
+        **Source:** Albert & Anderson (1984), Biometrika 71, 1, §3.
+        """
+        way = np.where(self.scales == "identity", self.free, 0.0)
+        bar = self.level - self.problem.slack(self.level)
+        if not way.any() or not self.problem.log_likelihood(self.free + TIMES * way) >= bar:
+            return ""
+        if not self.problem.log_likelihood(self.free - way) < self.level - SEEN:
+            return ""
+        names = [name for name, kind in self.problem.space.constraints.items() if "identity" in kind.scales]
+        return (
+            f"the likelihood does not fall however far {', '.join(map(str, names))} "
+            "go on, so no maximum exists: the data are separated; use fewer covariates, or bound the coefficients"
+        )
+
+    def _where(self) -> str:
+        """The positive scalar that is nearest to 0 or infinity."""
+        positive = np.flatnonzero(self.links == "log")
+        if not len(positive):
+            return ""
+        i = positive[np.argmax(np.abs(np.log(np.maximum(self.values[positive], LEAST))))]
+        goes = "goes to 0" if self.values[i] < 1 else "grows"
+        return f" as {self.problem.names[i]} = {self.values[i]:.2g} {goes}"
+
+    def _decided_by_rounding(self) -> bool:
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], len(self.free))
+        moved = (self.problem.log_likelihood(self.free * (1 + side * ULPS * signs)) for side in (1, -1))
+        return any(not abs(self.level - value) <= DECIDED for value in moved)
+
+    def _still_rising(self) -> bool:
+        logs = np.where(self.scales == "log", self.free, 0.0)
+        gone = np.where(np.abs(logs) > FAR, np.sign(logs), 0.0)
+        return bool(gone.any()) and self.problem.log_likelihood(self.free + FARTHER * gone) > self.level + RISEN
+
+    def _dead(self) -> str:
+        """A share at its edge, and something else that enters nowhere then."""
+        shares = np.where(self.links == "logit", np.minimum(self.values, 1 - self.values), 1.0)
+        gone = np.flatnonzero(shares * self.problem.n < FEWEST)
+        if not len(gone):
+            return ""
+        # what enters nowhere at the origin of the coordinates, where no share is at its edge, enters nowhere at all
+        others = np.flatnonzero(self.scales != "logit").tolist()
+        if not any(self._idle(self.free, j) and not self._idle(np.zeros_like(self.free), j) for j in others):
+            return ""
+        share = f"{self.problem.names[gone[0]]} = {self.values[gone[0]]:.2g}"
+        return (
+            f"a component has died: {share}, so other parameters enter nowhere; use fewer hidden values or try other "
+            "starts (starts=20)"
+        )
+
+    def _idle(self, free: np.ndarray, j: int) -> bool:
+        """Whether a coordinate enters nowhere there."""
+        here, moved = (self.problem.log_likelihood(free + way * np.eye(len(free))[j]) for way in (0.0, 1.0))
+        return abs(moved - here) <= self.problem.slack(here)

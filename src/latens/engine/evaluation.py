@@ -1,5 +1,6 @@
 """The EM map of rows under a model: with as much care as its points turn out to take."""
 
+from copy import copy
 from functools import cached_property
 from typing import Any, Self
 
@@ -9,14 +10,14 @@ import numpy as np
 from jax import Array
 
 from latens.engine.ascent import ascent
-from latens.engine.burst import Burst, burst
-from latens.engine.coordinates import AbstractCoordinates
 from latens.engine.emmap import (
+    Burst,
     Care,
     Move,
     Packed,
     block_surrogate,
     block_value,
+    burst,
     expect_shard,
     expected_value,
     formula,
@@ -29,14 +30,16 @@ from latens.engine.emmap import (
     value,
     with_prior,
 )
-from latens.engine.maps import Step
 from latens.engine.prior import Prior, Seen
 from latens.engine.rows import AbstractRows, Program
+from latens.engine.stop import AbstractMap, Step
+from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel
+from latens.numerics.compiling import double, once, one_thread_each
 from latens.numerics.modules import same_kind
 from latens.numerics.newton import Maximum
-from latens.numerics.precision import double
-from latens.numerics.threads import one_thread_each
+from latens.numerics.space import Label, Params, Space
+from latens.numerics.stacked import Chart
 
 LARGE, LARGE_SINGLE = 1e5, 1e3  # terms of a row's log-evidence beyond which their sum has lost too much
 MANY, BRIEF = 1 / 4, 4  # of runs: if more lose digits, it is because of the data; evaluations that show it
@@ -45,11 +48,30 @@ TOGETHER = 10  # points in one program, where the call takes as long as what is 
 PASSES = 3  # over the rows that take as long as a step: forward, back, and what else there is
 
 
-class AbstractEvaluation(AbstractCoordinates):
+@once
+def to_free(space: Space, params: Params) -> Array:
+    """Params in the frame → free coordinates."""
+    return space.free(params)
+
+
+@once
+def _entered(space: Space, frame: AbstractFrame, params: Params) -> Array:
+    return space.free(frame.enter(params))
+
+
+@once
+def _left(space: Space, frame: AbstractFrame, free: Array) -> Params:
+    return frame.leave(space.params(free))
+
+
+class AbstractEvaluation(AbstractMap):
     """What is computed at a point of the free coordinates; where the rows come from says `Problem`."""
 
     base: AbstractModel  # in the frame
     model: AbstractModel  # the same, reckoned from a point if that is needed
+    columns: tuple[str, ...]  # names of those of the data
+    space: Space
+    frame: AbstractFrame
     prior: Prior | None
     before: Seen | None  # observations before the data, and the statistics the model reckons them by
     pseudo: Any
@@ -64,6 +86,56 @@ class AbstractEvaluation(AbstractCoordinates):
     spare = 0  # steps yet that the program for many points is to serve
     care = Care()  # what its steps have turned out to take
     _total: Any
+
+    def but(self, **changes: Any) -> Self:
+        """The same with some of it changed."""
+        other = copy(self)
+        vars(other).update(changes)
+        return other
+
+    @double
+    def free(self, params: Params, what: str = "start") -> np.ndarray:
+        """Users' params → free coordinates in the frame; raises `ParameterError`."""
+        return np.asarray(_entered(self.space, self.frame, self.space.check(params, what)))
+
+    @double
+    def params(self, free: np.ndarray) -> dict[str, np.ndarray]:
+        """Free coordinates → params as users see them, as NumPy arrays."""
+        found = _left(self.space, self.frame, jnp.asarray(free))
+        return {name: np.asarray(found[name]) for name in self.space.shapes}
+
+    def outside(self, free: Array) -> Params:
+        """The same within a computation."""
+        return self.frame.leave(self.space.params(free))
+
+    def carried(self, free: np.ndarray, other: Self) -> np.ndarray:
+        """A point in the free coordinates that the other's frame has."""
+        return free if other.frame is self.frame else other.free(self.params(free), "params")
+
+    @property
+    def centre(self) -> Array:
+        """(p,) the origin of the free coordinates."""
+        return jnp.asarray(np.zeros(self.space.size))  # jnp.zeros would compile
+
+    @cached_property
+    def labels(self) -> list[Label]:
+        """Of every scalar, its parameter and its entry."""
+        return self.space.labels(self.model.axes(self.columns))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The same as texts."""
+        return list(map(str, self.labels))
+
+    @cached_property
+    def _chart(self) -> Chart:
+        return Chart(self.space.constraints.values())
+
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        return self._chart.chart(free)
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        return self._chart.unchart(point)
 
     @double
     def step(self, free: np.ndarray) -> Step:
@@ -91,7 +163,7 @@ class AbstractEvaluation(AbstractCoordinates):
         """The map at a point, and whether derivatives were numbers there."""
         if self.spare:
             self.spare -= 1
-            found = self._burst([free], 1, self.care)
+            found = self.burst([free], 1)
             move = Move(found.home[0], found.length[0], found.health[0], found.size[0], found.arrived[0])
             return packed(found.log_likelihood[0], move), True
         here = self.about(free)
@@ -103,7 +175,7 @@ class AbstractEvaluation(AbstractCoordinates):
         if self.quick.alone:
             return one_step(here.model, free, self.quick.at_hand, self._total, here.pseudo), True
         with one_thread_each():
-            log_lik, stats = here._expected(free, self.quick)
+            log_lik, stats = here.expected(free, self.quick)
             return packed(log_lik, jax.block_until_ready(update(here.model, free, stats, self._total))), True
 
     def _careful(self, size: float, *, known: bool = True) -> Care:
@@ -132,7 +204,7 @@ class AbstractEvaluation(AbstractCoordinates):
         size, lost = self.together, list[bool]()
         for first in range(0, min(max(size, BRIEF), len(points)), size):
             group = points[first : first + size]
-            found = self._burst(group, BRIEF, self.care)
+            found = self.burst(group, BRIEF)
             sizes = np.where(np.isfinite(found.home).all(1), found.size, np.inf)[: len(group)]
             lost += [self._careful(each) != self.care for each in sizes.tolist()]
         if sum(lost) > MANY * len(lost):
@@ -141,14 +213,12 @@ class AbstractEvaluation(AbstractCoordinates):
     @double
     def burst(self, points: list[np.ndarray], evaluations: int) -> Burst:
         """Short runs from `together` points at most."""
-        return self._burst(points, evaluations, self.care)
-
-    def _burst(self, points: list[np.ndarray], evaluations: int, care: Care) -> Burst:
         # one program serves any number of points: the last is repeated
         filled = np.array(points + points[-1:] * (self.together - len(points)))
-        found = burst(self.base, filled, self.quick.at_hand, self._total, self.before, evaluations, about=care.about)
-        fetched: Burst = jax.device_get(found)
-        return fetched
+        found = burst(
+            self.base, filled, self.quick.at_hand, self._total, self.before, evaluations, about=self.care.about
+        )
+        return jax.device_get(found)
 
     @property
     def together(self) -> int:
@@ -189,7 +259,7 @@ class AbstractEvaluation(AbstractCoordinates):
     @double
     def health(self, free: np.ndarray) -> np.ndarray:
         """(m,) how far each part of the model is from degenerating at a point: below 1 it has."""
-        return np.asarray(self.about(free).model.health(self.inside(jnp.asarray(free)), self._total))
+        return np.asarray(self.about(free).model.health(self.space.params(jnp.asarray(free)), self._total))
 
     @property
     def numbers(self) -> np.ndarray:
@@ -202,12 +272,9 @@ class AbstractEvaluation(AbstractCoordinates):
         return self.rows.take(slice(None))
 
     @double
-    def expected(self, free: np.ndarray) -> tuple[Array, Any]:
+    def expected(self, free: np.ndarray, rows: AbstractRows | None = None) -> tuple[Array, Any]:
         """(objective, expected statistics) at free coordinates, those of the prior included."""
-        return self._expected(free, self.rows)
-
-    def _expected(self, free: np.ndarray, rows: AbstractRows) -> tuple[Array, Any]:
-        found = rows.add(expect_shard, self.model, potentials_at(self.model, free))
+        found = (rows or self.rows).add(expect_shard, self.model, potentials_at(self.model, free))
         return with_prior(self.model, free, found, self.pseudo)
 
     @double

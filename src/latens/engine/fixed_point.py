@@ -13,9 +13,7 @@ import numpy as np
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.loop import Run, drive, exhaust
-from latens.engine.maps import AbstractMap, Step
-from latens.engine.status import Status
-from latens.engine.stop import Stop
+from latens.engine.stop import AbstractMap, Status, Step, Stop
 from latens.errors import LatensError, ModelError, ParameterError
 
 ROUNDING = 1e-15
@@ -56,6 +54,8 @@ class FixedPoint:
 class Given(AbstractMap):
     """A user's function from arrays to arrays, as the loop takes it."""
 
+    rounding = ROUNDING
+
     def __init__(
         self,
         function: Callable[[Any], Any],
@@ -64,6 +64,7 @@ class Given(AbstractMap):
         project: Callable[[Any], Any] | None,
     ) -> None:
         self.function, self.objective, self.project = function, objective, project
+        self.rises = objective is not None
         leaves, self.tree = jax.tree.flatten(start, is_leaf=_is_list)
         self.shapes = [np.shape(leaf) for leaf in leaves]
         self.cuts = np.cumsum([np.size(leaf) for leaf in leaves])[:-1]
@@ -85,14 +86,6 @@ class Given(AbstractMap):
                 f"{what}: expected arrays of the shapes {self.shapes} as in start, got {shapes or value!r}"
             )
         return np.concatenate([np.empty(0)] + [np.asarray(leaf, dtype=float).ravel() for leaf in leaves])
-
-    @property
-    def rounding(self) -> float:
-        return ROUNDING
-
-    @property
-    def rises(self) -> bool:
-        return self.objective is not None
 
     def slack(self, best: float) -> float:
         return super().slack(best) if self.objective is not None else 100 * float(np.log(GROWTH))
@@ -135,7 +128,7 @@ class Given(AbstractMap):
             value = nan
         return Step(value, image, residual / (1.0 + float(np.linalg.norm(free))), np.array([np.inf if inside else 0.0]))
 
-    def unusable(self, free: np.ndarray, step: Step) -> ParameterError:
+    def unusable(self, free: np.ndarray) -> ParameterError:
         return ParameterError(f"start cannot be gone on from: {self.trouble}")
 
     def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:

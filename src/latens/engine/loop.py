@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latens.engine.accelerators.base import AbstractAccelerator
-from latens.engine.maps import AbstractMap, Step
-from latens.engine.status import NO_STEP, UNFOUND, Status, as_near
-from latens.engine.stop import Projection, Stop
+from latens.engine.stop import NO_STEP, UNFOUND, AbstractMap, Projection, Status, Step, Stop, as_near
 from latens.numerics.memory import Sealed
 
 SHARE = 0.01  # of the rounding allowed to a plain step that an accelerated one may fall by, and that only once
@@ -59,11 +57,13 @@ class Iterate(Sealed):
 
 
 class Passed(NamedTuple):
-    """A point that was gone on from: the objective there, whether it was accelerated, points dropped before it."""
+    """A point that was gone on from: the objective there, whether it was accelerated, points dropped before it, and
+    how far the limit then seemed, in standard errors."""
 
     log_likelihood: float
     accelerated: bool
     rejected: int
+    distance: float
 
 
 class Run:
@@ -103,7 +103,7 @@ class Run:
         self.evaluations += 1
         if self.best is None:
             if not np.isfinite(step.log_likelihood):
-                raise self.given.unusable(self.point, step)
+                raise self.given.unusable(self.point)
         elif not self._holds(step):
             return self._drop(step)
         if self.best is not None and not self.extrapolated:
@@ -131,7 +131,7 @@ class Run:
         else:
             self.best, self.home, self.short = reached.ended(status, reason), step.free, step.length
             self.steps, self.below = self.steps + 1, 0
-            self.path.append(Passed(step.log_likelihood, self.extrapolated, self.rejected))
+            self.path.append(Passed(step.log_likelihood, self.extrapolated, self.rejected, distance))
         self.level, self.image, self.length = step.log_likelihood, step.free, step.length
         self.peak, self.stale = max(self.peak, self.level), 0 if self.level > self.peak else self.stale + 1
         shown = None if self.below else self.best
@@ -168,8 +168,8 @@ class Run:
             step = self.given.probe(there, bar)
             self.evaluations += 1
             if np.isfinite(step.log_likelihood) and step.log_likelihood >= bar:
-                if not self.given.attains(self.image, there):
-                    return self.given.edge(self.image, there)
+                if edge := self.given.edge(self.image, there):
+                    return edge
                 if not ending:  # the maximum is on the edge, and EM would take long to come to it
                     self.memory, self.extrapolated = self.accelerate.rejected(self.memory), True
                     self.point = self.given.unchart(self.given.chart(there))

@@ -8,8 +8,7 @@ import numpy as np
 from latens.engine.accelerators.auto import Auto
 from latens.engine.loop import Iterate, Run, drive
 from latens.engine.problem import Problem
-from latens.engine.status import Status
-from latens.engine.stop import Stop
+from latens.engine.stop import Status, Stop
 
 APART = 0.3  # standard errors of the complete data between two points that are not one maximum
 LOW = APART**2 / 2  # so near to a maximum, the log-likelihood is no farther below it

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +14,40 @@ from jax import Array
 
 from latens.cells import lengths_of, taken
 from latens.engine.blocks import HELD, Deal, Load, Shard, cores, deal, finer, rows_of
-from latens.engine.repeats import repeats
-from latens.numerics.operations import operations
-from latens.numerics.precision import double
-from latens.numerics.threads import one_thread_each
+from latens.numerics.compiling import double, one_thread_each, operations
 
+FEWEST = 2_000  # rows below which it is not worth while
+SAMPLE = 500  # rows that say whether to look at all
 SOME = 128  # rows that say what all cost
 Program = Callable[..., Any]
+
+
+class Repeats(NamedTuple):
+    """Distinct rows: `first` (m,) a row that is like each; `which` (n,) of them every row is."""
+
+    first: np.ndarray
+    which: np.ndarray
+
+
+def repeats(xs: Any) -> Repeats | None:
+    """The distinct rows, if there are at most half as many as rows."""
+    leaves = [np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
+    n = len(leaves[0])
+    if n < FEWEST:
+        return None
+    few = np.concatenate([leaf[:: -(-n // SAMPLE)].astype(float) for leaf in leaves], 1)
+    if len(np.unique(few, axis=0)) > 0.9 * len(few):
+        return None
+    import polars as pl  # slow to load, and most data have no identical rows
+
+    columns = [leaf[:, j].astype(float) for leaf in leaves for j in range(leaf.shape[1])]
+    names = [str(j) for j in range(len(columns))]
+    frame = pl.DataFrame(dict(zip(names, columns, strict=True))).with_row_index("row")
+    first = frame.group_by(names, maintain_order=True).agg(pl.col("row").first().alias("first"))
+    if len(first) > n // 2:
+        return None
+    which = frame.join(first.with_row_index("which"), on=names, how="left", nulls_equal=True, maintain_order="left")
+    return Repeats(first["first"].to_numpy(), which["which"].to_numpy())
 
 
 class AbstractRows(ABC):
@@ -33,10 +60,7 @@ class AbstractRows(ABC):
     To write your own (files, machines, a device): the methods below.
     """
 
-    @property
-    @abstractmethod
-    def n(self) -> int:
-        """How many."""
+    n: int  # how many
 
     @abstractmethod
     def add(self, program: Program, *args: Any, width: int = 1, **settings: Any) -> Any:
@@ -90,7 +114,7 @@ class RowsInMemory(AbstractRows):
 
     def __init__(self, xs: Any, weights: np.ndarray, load: Load) -> None:
         """`load` of a row."""
-        self._n, self.load = len(weights), load
+        self.n, self.load = len(weights), load
         self._uneven = xs if lengths_of(xs) is not None else None
         same = repeats(xs) if self._uneven is None else None
         if same is not None:
@@ -102,17 +126,13 @@ class RowsInMemory(AbstractRows):
         self._compiled: set[Any] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: getattr(self, name) for name in ("_n", "load", "slots", "_uneven")}
+        kept = {name: getattr(self, name) for name in ("n", "load", "slots", "_uneven")}
         return kept | {"shards": jax.device_get(self.shards)}
 
     @double
     def __setstate__(self, state: dict[str, Any]) -> None:
         # as arrays of JAX they would have come back in single precision
         self.__dict__ |= state | {"shards": jax.tree.map(jnp.asarray, state["shards"]), "_compiled": set()}
-
-    @property
-    def n(self) -> int:
-        return self._n
 
     @cached_property
     def _xs(self) -> Any:

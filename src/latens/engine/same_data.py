@@ -9,7 +9,7 @@ import numpy as np
 from latens.cells import Subset, are_cells, as_read, labels_of, without_labels
 from latens.engine.problem import Problem
 from latens.models.gene_counting import Cells
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 
 WAYS = 4  # functions of a row that are summed
 DOUBLE, SINGLE = 1e-8, 1e-4  # spreads that a number may be off by after the way into a frame and back

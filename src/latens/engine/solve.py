@@ -51,8 +51,7 @@ class Beginning:
 
     def plain(self) -> dict[str, Any]:
         """The same as JSON gives it back."""
-        found: dict[str, Any] = json.loads(json.dumps(asdict(self), default=lambda value: value.tolist()))
-        return found
+        return json.loads(json.dumps(asdict(self), default=lambda value: value.tolist()))
 
 
 def beginning(

@@ -1,15 +1,56 @@
-"""When to stop."""
+"""What a run iterates, when it stops, and how it has ended."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from enum import Enum
 from math import inf, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from latens.engine.secants import Secants
-from latens.engine.status import Status
+from latens.engine.accelerators.base import Secants
 from latens.numerics.asked import number, whole
 
 WINDOW = 4  # moves that are looked back on: an accelerated one may hide the slow directions for a step or two
+
+
+class Status(Enum):
+    """How a fit ended; `sentence` says it in words."""
+
+    RUNNING = "running"
+    CONVERGED = "converged"
+    MAX_STEPS = "stopped at max steps"
+    DEGENERATE = "degenerate"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def sentence(self) -> str:
+        """What that means and what to do."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Status.RUNNING: "The iteration has not ended.",
+    Status.CONVERGED: "Converged: the projected distance to the limit is within the tolerance.",
+    Status.MAX_STEPS: (
+        "Stopped at the largest number of steps before converging: the estimates may still move; "
+        "go on with stop=lt.Stop(max_steps=...) and start=fit.params."
+    ),
+    Status.DEGENERATE: "Degenerate: the estimates shown are the last usable ones, not a maximum.",
+    Status.INTERRUPTED: "Interrupted: the estimates shown are the best found so far.",
+}
+
+UNFOUND = "the M-step"  # how a reason begins that says nothing of the likelihood
+NO_STEP = (
+    f"{UNFOUND} cannot be computed at these params: Q or its derivatives are not finite there, or rounding hides how Q "
+    "rises; try other starts, give columns that are neither nearly collinear nor far from 0, or write the density so "
+    "that it stays finite"
+)
+
+
+def as_near(length: float) -> str:
+    """Why a run has converged where rounding hides the rest of the way."""
+    return f"as near as rounding lets it be seen; a step of {length:.1g} standard errors is nothing else here"
 
 
 @dataclass(frozen=True)
@@ -84,3 +125,88 @@ class Projection:
 def noise(n: float) -> float:
     """Rounding of one EM step over data of total weight n, in standard errors."""
     return 1e-13 * sqrt(n)
+
+
+class Step(NamedTuple):
+    """One evaluation of the map."""
+
+    log_likelihood: float  # the objective at the point it was evaluated at
+    free: np.ndarray  # (p,) the image
+    length: float  # of the step, in standard errors of the complete data
+    health: np.ndarray  # (m,) of what can degenerate: below 1 it has
+    arrived: bool = True  # whether the M-step found the maximum of Q, so that a short step means what it says
+
+
+class AbstractMap(ABC):
+    """A map in free coordinates, and what to say when it fails."""
+
+    rises = True  # whether plain steps never lower the objective
+    leaps = False  # whether an objective with a limit at an edge is worth looking for, at some evaluations more
+
+    @property
+    @abstractmethod
+    def rounding(self) -> float:
+        """The length that rounding alone gives a step."""
+
+    @abstractmethod
+    def step(self, free: np.ndarray) -> Step:
+        """Evaluate the map."""
+
+    @abstractmethod
+    def params(self, free: np.ndarray) -> Any:
+        """A point as users see it."""
+
+    @abstractmethod
+    def unusable(self, free: np.ndarray) -> Exception:
+        """Why the first point cannot be gone on from."""
+
+    @abstractmethod
+    def ailment(self, free: np.ndarray, health: np.ndarray | None = None) -> str:
+        """What has degenerated at a point, or nothing."""
+
+    @abstractmethod
+    def fallen(self, best: float, free: np.ndarray, step: Step) -> tuple[Status, str] | Exception:
+        """What it means that a plain step lost ground: an end with its reason, or an error."""
+
+    def doubt(self, free: np.ndarray) -> str:
+        """Why a point that the map hardly moves is no maximum, or nothing."""
+        return ""
+
+    def slack(self, best: float) -> float:
+        """How far the objective may fall by rounding alone."""
+        return 1e-10 * (1.0 + abs(best))
+
+    def blur(self, best: float) -> float:
+        """The same where the arithmetic is at its worst: next to a variance of almost 0."""
+        return 100 * self.slack(best)
+
+    def ahead(self, free: np.ndarray) -> float | None:
+        """The objective at a point, where it can be had without the map: a point to be dropped then needs no more."""
+        return None
+
+    def probe(self, free: np.ndarray, bar: float) -> Step:
+        """Evaluate the map where the run may never come to; only an objective of at least `bar` need be right."""
+        return self.step(free)
+
+    def edge(self, here: np.ndarray, there: np.ndarray) -> str:
+        """What it means that the objective goes on rising from one point to another, far away, that is no maximum.
+
+        Nothing if what goes to an edge on the way may lie on it: then the limit is a maximum.
+        """
+        return "the objective rises to a limit that it does not attain"
+
+    def plateau(self, here: np.ndarray, there: np.ndarray, gain: float) -> str:
+        """What it means that the way from one point to another, far in free coordinates, has led up by so little."""
+        return f"the objective rose by {gain:.1g} only on the way here"
+
+    def chart(self, free: np.ndarray) -> np.ndarray:
+        """A point in the coordinates that accelerators reckon in."""
+        return free
+
+    def unchart(self, point: np.ndarray) -> np.ndarray:
+        """The inverse of `chart`."""
+        return point
+
+    def admitted(self, free: np.ndarray) -> np.ndarray:
+        """An accelerated point, moved inside the constraints if that needs doing."""
+        return free

@@ -9,8 +9,8 @@ import numpy as np
 from latens.engine.loop import Iterate
 from latens.errors import ModelError, ParameterError, listed
 from latens.models.base import AbstractModel
-from latens.numerics.matching import matching
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
+from latens.numerics.matrices import matching
 from latens.numerics.space import Label, Params, Space
 
 

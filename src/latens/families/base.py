@@ -13,8 +13,8 @@ from latens.data.reader import AbstractReader
 from latens.errors import ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.families.roles import Roles, axes_by
+from latens.numerics.compiling import double
 from latens.numerics.constraints import AbstractConstraint
-from latens.numerics.precision import double
 from latens.numerics.space import Params
 
 
@@ -171,5 +171,4 @@ def no_family(what: str, given: Any) -> ModelError:
 @jax.jit
 def _log_densities(family: AbstractFamily, params: Params, xs: Any) -> Array:
     about = family.about(params)
-    found: Array = jax.vmap(about.log_kernel, (None, 0))(about.potential(params), xs)
-    return found
+    return jax.vmap(about.log_kernel, (None, 0))(about.potential(params), xs)

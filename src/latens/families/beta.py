@@ -1,6 +1,6 @@
 """The beta distribution."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -10,11 +10,11 @@ from jax import Array
 
 from latens.cells import cells_of
 from latens.families.base import AbstractFamily
-from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
+from latens.families.datum import Support
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
-from latens.families.support import Support
 from latens.families.within import Reexpressed
-from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
+from latens.numerics.constraints import EDGE, Positive
 from latens.numerics.integrals import beta_mass
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
@@ -39,10 +39,8 @@ class Beta(AbstractExponentialFamily):
     """
 
     support = Support("a number strictly between 0 and 1", lambda y: (y > 0) & (y < 1))
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"a": Positive(), "b": Positive()}
+    recovery: ClassVar[Recovery] = ("exp", 0, 0.0)
+    constraints: ClassVar = {"a": Positive(), "b": Positive()}
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([jnp.log(y), jnp.log1p(-y)])
@@ -81,10 +79,6 @@ class Beta(AbstractExponentialFamily):
 
     def framed(self, frame: AbstractFrame) -> AbstractFamily:
         return Reexpressed(self, frame) if isinstance(frame, BetaFrame) else self
-
-    @property
-    def recovery(self) -> tuple[str, int, float] | None:
-        return ("exp", 0, 0.0)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jax.random.beta(key, params["a"], params["b"])

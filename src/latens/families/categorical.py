@@ -11,18 +11,17 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.cells import cells_of
-from latens.data.categories import categories
 from latens.data.reader import Rows
 from latens.data.table import columns_of, only_column
+from latens.data.text import categories
 from latens.errors import DataError, ModelError, listed
-from latens.families.expected import Chances
+from latens.families.datum import Chances, Support, is_whole
 from latens.families.exponential import AbstractExponentialFamily
-from latens.families.support import Support, is_whole
 from latens.numerics.asked import whole
 from latens.numerics.constraints import AbstractConstraint
-from latens.numerics.simplex import Probabilities
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, safe_log
+from latens.numerics.stacked import Probabilities
 
 
 class _Simplex(AbstractExponentialFamily):

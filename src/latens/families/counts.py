@@ -1,7 +1,6 @@
 """Families of counts without an upper end: Poisson, geometric and negative binomial."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -10,22 +9,13 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.errors import ModelError
-from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
-from latens.families.support import COUNT, Support, is_whole
+from latens.families.datum import COUNT, Support, is_whole
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
 from latens.families.trials import Probability, number, require_positive
-from latens.numerics.constraints import EDGE, AbstractConstraint, Positive
-from latens.numerics.integrals import count_mass, log1mexp, negative_binomial_tail, poisson_tail
+from latens.numerics.constraints import EDGE, Positive
+from latens.numerics.integrals import beta_mass, count_mass, gamma_mass, log1mexp, side
 from latens.numerics.space import Params
-from latens.numerics.special import (
-    TINY,
-    deviance,
-    expm1mx,
-    log1pmx,
-    log_factorial,
-    log_ratio,
-    safe_log,
-    stirling,
-)
+from latens.numerics.special import TINY, deviance, expm1mx, log1pmx, log_factorial, log_ratio, safe_log, stirling
 
 
 class _Failures(Probability):
@@ -59,14 +49,14 @@ class Poisson(AbstractExponentialFamily):
     **Source:** Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, ch. 4.
     """
 
+    recovery: ClassVar[Recovery] = ("is", 0, 0.0)
+
+    constraints: ClassVar = {"rate": Positive()}
+
     exposure: float | None = eqx.field(default=1.0, converter=number)
 
     def __check_init__(self) -> None:
         require_positive("Poisson", "exposure", self.exposure)
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"rate": Positive()}
 
     def _events(self, y: Array) -> Array:
         return y[0] if self.exposure is None else y
@@ -76,10 +66,6 @@ class Poisson(AbstractExponentialFamily):
 
     def statistic(self, y: Array) -> Array:
         return self._events(y)[None]
-
-    @property
-    def recovery(self) -> tuple[str, int, float] | None:
-        return ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
         return safe_log(params["rate"])[None]
@@ -94,7 +80,8 @@ class Poisson(AbstractExponentialFamily):
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         mean = jnp.exp(natural[0]) * self.count(lower)
         ends = self._events(lower), self._events(upper)
-        return count_mass(lambda m, above: poisson_tail(m, mean, above), *ends, mean)
+        # of m events or more: a gamma distribution with shape m, below 1
+        return count_mass(lambda m, above: gamma_mass(m, mean, *side(~above)), *ends, mean)
 
     def estimate(self, mean: Array) -> Params:
         return {"rate": mean[0]}
@@ -160,10 +147,7 @@ class Geometric(_Failures):
     """
 
     support = Support("a whole number of at least 1", lambda y: is_whole(y) & (y >= 1), whole=True)
-
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("is", 0, 1.0)
+    recovery = ("is", 0, 1.0)
 
     def statistic(self, y: Array) -> Array:
         return (y - 1.0)[None]
@@ -197,6 +181,7 @@ class NegativeBinomial(_Failures):
     """
 
     support = COUNT
+    recovery = ("is", 0, 0.0)
 
     size: float = eqx.field(converter=number, default=None)
 
@@ -211,10 +196,6 @@ class NegativeBinomial(_Failures):
     def count(self, y: Array) -> Array:
         return jnp.asarray(self.size, dtype=jnp.result_type(float))
 
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("is", 0, 0.0)
-
     def statistic(self, y: Array) -> Array:
         return y[None]
 
@@ -228,7 +209,8 @@ class NegativeBinomial(_Failures):
     def log_mass(self, natural: Array, lower: Array, upper: Array) -> Array:
         odds = jnp.log(-jnp.expm1(natural[0])) - natural[0]
         mean = self.size * jnp.exp(-odds)
-        return count_mass(lambda m, above: negative_binomial_tail(m, self.count(m), odds, above), lower, upper, mean)
+        # of m failures or more: Beta(size, m) above p
+        return count_mass(lambda m, above: beta_mass(self.count(m), m, odds, *side(above)), lower, upper, mean)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         p = params["probability"]

@@ -1,9 +1,11 @@
 """A family of one datum, of which perhaps only a set is known in which it lies."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,12 +16,91 @@ from latens.data.reader import Rows
 from latens.data.table import rows_and_sets
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
-from latens.families.expected import Moments
 from latens.families.frame import ROWS
-from latens.families.support import Support
-from latens.numerics.compiling import by_size
-from latens.numerics.precision import double
+from latens.numerics.compiling import by_size, double
 from latens.numerics.space import Params, Space
+
+
+@dataclass(frozen=True)
+class Support:
+    """The values that one complete datum can take: `holds(y)`, a scalar boolean, and the same in `words` for errors.
+
+    `whole` says that they are whole numbers; `shape` is that of a datum, `fields` the names of its entries, where they
+    have names of their own; `sized` that an unseen datum says too little, as its size would be unknown.
+    """
+
+    words: str
+    holds: Callable[[Array], Array]
+    whole: bool = False
+    shape: tuple[int, ...] = ()
+    fields: tuple[str, ...] = ()
+    sized: bool = False
+
+    def __call__(self, y: Array) -> Array:
+        return self.holds(y)
+
+
+def is_whole(y: Array) -> Array:
+    """Whether it is a whole number of at least 0."""
+    return (y >= 0) & (y == jnp.floor(y))
+
+
+FINITE = Support("a finite number", jnp.isfinite)
+NOT_NEGATIVE = Support("a number of at least 0", lambda y: y >= 0)
+ABOVE_ZERO = Support("a number above 0", lambda y: y > 0)
+COUNT = Support("a whole number of at least 0", is_whole, whole=True)
+
+
+class Moments(eqx.Module):
+    """Mean and variance of every number of a datum, 0 where it was seen."""
+
+    mean: Array
+    variance: Array
+
+    def mixed(self, weights: Array) -> "Moments":
+        """Of a mixture with these (k,) weights, the components along the first axis."""
+        mean = _mixed(weights, self.mean)
+        return Moments(mean, jnp.tensordot(weights, self.variance + (self.mean - mean) ** 2, 1))
+
+    @property
+    def value(self) -> Array:
+        """What takes the place of the datum."""
+        return self.mean
+
+    @property
+    def deviation(self) -> Array:
+        """How far from it the datum may be: a standard deviation."""
+        return jnp.sqrt(jnp.maximum(self.variance, 0.0))
+
+
+class Chances(eqx.Module):
+    """Probabilities of the categories of a datum."""
+
+    probabilities: Array  # (k,)
+
+    def mixed(self, weights: Array) -> "Chances":
+        """Of a mixture with these (k,) weights."""
+        return Chances(_mixed(weights, self.probabilities))
+
+    @property
+    def value(self) -> Array:
+        """The most probable category."""
+        return self.probabilities.argmax(-1).astype(float)
+
+    @property
+    def deviation(self) -> Array:
+        """The probability that it is another one."""
+        return 1.0 - self.probabilities.max(-1)
+
+
+def _mixed(weights: Array, each: Array) -> Array:
+    """Σ_j w_j e_j, and e itself where all components have the same, as of what was seen: not one rounding away."""
+    return jnp.where((each == each[0]).all(0), each[0], jnp.tensordot(weights, each, 1))
+
+
+def is_expected(leaf: Any) -> bool:
+    """Whether a node of a tree says what a datum is expected to be."""
+    return isinstance(leaf, Moments | Chances)
 
 
 class AbstractDatum(AbstractFamily):
@@ -72,9 +153,9 @@ class AbstractDatum(AbstractFamily):
     def set_moments(self, params: Params, lower: Array, upper: Array) -> tuple[Array, Array]:
         """E[Y | lower ≤ Y ≤ upper] and its variance; of a datum with sizes, of its first entry."""
 
-    @abstractmethod
     def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
         """E[Y] and its variance, for a datum of the size of y."""
+        return self.set_moments(params, jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf))
 
     def expected(self, params: Params, x: Any) -> Any:
         return Moments(*cells_of(x).moments(self, params))
@@ -175,12 +256,7 @@ def _supports(family: AbstractDatum, block: Any) -> Array:
         if cells.complete:
             gone = jnp.isnan(jnp.ravel(x)[0])
             return gone | family.support(jnp.where(jnp.isnan(x), STAND_IN, x))
-        mass = family.log_kernel(family.potential(_anywhere(family)), x)
+        mass = family.log_kernel(family.potential(Space(family.constraints).centre), x)
         return jnp.where(jnp.all(cells.seen), family.support(cells.value), mass > -jnp.inf)
 
     return jax.vmap(possible)(block)
-
-
-def _anywhere(family: AbstractFamily) -> Params:
-    space = Space(family.constraints)
-    return space.params(jnp.zeros(space.size))

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,9 @@ from jax import Array
 from latens.errors import ModelError
 from latens.families.datum import AbstractDatum
 from latens.numerics.space import Params
+
+Recovery = tuple[str, int, float] | None
+"""How y is found in T(y): ("is", j, a) where y = T_j + a, or ("exp", j, 0) where y = e^{T_j}."""
 
 
 class AbstractExponentialFamily(AbstractDatum):
@@ -61,8 +64,8 @@ class AbstractExponentialFamily(AbstractDatum):
         raise ModelError(f"{type(self).__name__} does not say how to integrate over an interval (`log_mass`)")
 
     @property
-    def recovery(self) -> tuple[str, int, float] | None:
-        """How y is found in T(y): ("is", j, a) where y = T_j + a, or ("exp", j, 0) where y = e^{T_j}."""
+    def recovery(self) -> Recovery:
+        """How y is found in T(y), so that unseen values can be imputed."""
         return None
 
     def count(self, y: Array) -> Array:
@@ -133,10 +136,5 @@ class AbstractExponentialFamily(AbstractDatum):
 class AbstractAbout(AbstractExponentialFamily):
     """An exponential family with its statistic and potentials reckoned from a distribution of its own."""
 
-    @property
-    def apart(self) -> bool:
-        return True
-
-    @property
-    def recovery(self) -> None:
-        return None
+    apart = True
+    recovery: ClassVar[Recovery] = None

@@ -5,7 +5,7 @@ coordinates; so each family names a map it is equivariant under, and the engine 
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -15,9 +15,10 @@ import numpy as np
 from jax import Array
 
 from latens.cells import STAND_IN, as_read, cells_of
-from latens.families.roles import pairs, times
+from latens.families.roles import Roles, pairs, times
 from latens.numerics.memory import aligned, own
 from latens.numerics.space import Params
+from latens.numerics.special import TINY, positive_log
 
 ROWS = 1 << 12  # at most this many rows are copied at a time
 
@@ -48,10 +49,6 @@ class AbstractFrame(eqx.Module):
     def sharing(self, names: Collection[str]) -> "AbstractFrame":
         """This frame, or one that leaves params alone where only some of those that it mixes are one for all."""
         return self
-
-    def equals(self, other: "AbstractFrame") -> bool:
-        """Whether the other is the same."""
-        return bool(eqx.tree_equal(self, other))
 
     @abstractmethod
     def enter(self, params: Params) -> Params:
@@ -98,6 +95,66 @@ class Identity(AbstractFrame):
 
     def log_jacobian(self, xs: Any) -> float:
         return 0.0
+
+
+class AbstractParts(AbstractFrame):
+    """One frame for each part of the parameters, those of which are called "part.name"."""
+
+    parts: tuple[str, ...] = eqx.field(static=True)
+    names: tuple[tuple[str, ...], ...] = eqx.field(static=True)
+    frames: tuple[AbstractFrame, ...]
+
+    def _each(self, params: Params, way: str) -> Params:
+        out = dict(params)
+        for part, names, frame in zip(self.parts, self.names, self.frames, strict=True):
+            own = {name: params[f"{part}.{name}"] for name in names}
+            out |= {f"{part}.{name}": value for name, value in getattr(frame, way)(own).items()}
+        return out
+
+    @property
+    def lack(self) -> str:
+        return next((frame.lack for frame in self.frames if frame.lack), "")
+
+    def sharing(self, names: Collection[str]) -> AbstractFrame:
+        pairs = zip(self.parts, self.names, self.frames, strict=True)
+        frames = [f.sharing([n for n in own if f"{part}.{n}" in names]) for part, own, f in pairs]
+        return eqx.tree_at(lambda parts: parts.frames, self, tuple(frames))
+
+    def enter(self, params: Params) -> Params:
+        return self._each(params, "enter")
+
+    def leave(self, params: Params) -> Params:
+        return self._each(params, "leave")
+
+
+class ByComponent(AbstractParts):
+    """The data in one frame, the parameters of each component as they are in a frame of its own."""
+
+    data: AbstractFrame
+
+    def suiting(self, xs: Any) -> AbstractFrame:
+        data = self.data.suiting(xs)
+        if data is self.data:
+            return self
+        return ByComponent(self.parts, self.names, tuple(frame.suiting(xs) for frame in self.frames), data)
+
+    def apply(self, xs: Any) -> Any:
+        return self.data.apply(xs)
+
+    def undo(self, xs: Any) -> Any:
+        return self.data.undo(xs)
+
+    def unmixed(self, xs: Any) -> Any:
+        return self.data.unmixed(xs)
+
+    def move(self, x: Any) -> Any:
+        return self.data.move(x)
+
+    def log_slope(self, x: Any) -> Array:
+        return self.data.log_slope(x)
+
+    def log_jacobian(self, xs: Any) -> np.ndarray | float:
+        return self.data.log_jacobian(xs)
 
 
 class Affine(AbstractFrame):
@@ -187,3 +244,82 @@ def by_blocks(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) ->
     for i in range(0, len(rows), ROWS):
         moved[i : i + ROWS] = function(rows[i : i + ROWS])
     return moved
+
+
+class Log(AbstractFrame):
+    """z = (log y − shift) · scale, for positive numbers; parameters follow by their roles."""
+
+    shift: Any  # ()
+    scale: Any  # ()
+    roles: Any = eqx.field(static=True, converter=pairs)  # (name, role) of each parameter
+
+    def apply(self, xs: Any) -> Any:
+        return cells_of(xs).mapped(lambda rows: by_blocks(self._precisely, rows))
+
+    def _precisely(self, rows: np.ndarray) -> np.ndarray:
+        # where the logarithms hardly differ, those of a double do not tell them apart
+        precise = np.longdouble if self.scale * abs(self.shift) > 1e3 else np.float64
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(np.where(rows <= 0, 0.0, rows).astype(precise))
+            return np.asarray((logs - precise(self.shift)) * precise(self.scale))
+
+    def undo(self, xs: Any) -> Any:
+        return cells_of(xs).mapped(lambda z: jnp.exp(z / self.scale + self.shift))
+
+    def move(self, x: Any) -> Any:
+        return cells_of(x).mapped(lambda y: (positive_log(y) - self.shift) * self.scale)
+
+    def log_slope(self, x: Any) -> Array:
+        cells = cells_of(x)
+        return jnp.where(cells.seen, jnp.log(self.scale) - positive_log(cells.value), 0.0)
+
+    def enter(self, params: Params) -> Params:
+        return params | {name: role.enter_logs(params[name], self.shift, self.scale) for name, role in self.roles}
+
+    def leave(self, params: Params) -> Params:
+        return params | {name: role.leave_logs(params[name], self.shift, self.scale) for name, role in self.roles}
+
+    def log_jacobian(self, xs: Any) -> np.ndarray:
+        cells = as_read(xs)
+        exact = np.broadcast_to(cells.seen, cells.shape)
+        value = np.where(exact, cells.ends[0], 1.0)
+        return np.asarray(np.where(exact, np.log(self.scale) - np.log(value), 0.0))
+
+
+def log_frame(roles: Roles, values: np.ndarray, weights: np.ndarray) -> Log:
+    """That in which the logarithms of what was seen (NaN where nothing was) have mean 0 and variance 1."""
+    seen = values > 0  # NaN where nothing was; an end at 0 has no logarithm
+    if not seen.any():
+        return Log(np.asarray(0.0), np.asarray(1.0), roles)
+    logs, shares = np.log(values[seen].astype(np.longdouble)), weights[seen]
+    centre = np.average(logs, weights=shares)
+    scale = np.sqrt(np.average((logs - centre) ** 2, weights=shares))
+    spread = scale > 1e-15 * max(1.0, abs(centre))
+    return Log(np.asarray(float(centre)), np.asarray(float(1.0 / scale) if spread else 1.0), roles)
+
+
+def moments(
+    xs: np.ndarray, weights: np.ndarray, columns: Sequence[str], *, constant_ok: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """Mean (d,) and standard deviation (d,) of the cells seen, the correlation (d, d) if all were, and a flaw.
+
+    Two passes: the second moments are about the mean, so no digits are lost far from the origin. The flaw, if there is
+    one, names a column that is constant, whose deviation is given as 1.
+    """
+    d = xs.shape[1]
+    blocks = [slice(i, i + ROWS) for i in range(0, len(xs), ROWS)]
+    # of a column of which nothing was seen only a prior knows
+    total = np.maximum(sum((weights[b] @ ~np.isnan(xs[b]) for b in blocks), start=np.zeros(d)), TINY)
+    centre = sum((weights[b] @ np.nan_to_num(xs[b]) for b in blocks), start=np.zeros(d)) / total
+    second = np.zeros((d, d))
+    for b in blocks:
+        away = np.nan_to_num(xs[b] - centre)
+        second += (away * weights[b, None]).T @ away
+    scale = np.sqrt(np.diag(second) / total)
+    constant, flaw = ~(scale > 1e-14 * np.abs(centre)), ""
+    if (constant.any() and not constant_ok) or constant.all():
+        j = int(np.argmax(constant))
+        flaw = f"column '{columns[j]}' is constant ({centre[j]:g}): its variance cannot be estimated; drop the column"
+    safe = np.where(constant, 1.0, scale)
+    correlation = second / np.sqrt(np.outer(total, total)) / np.outer(safe, safe)
+    return centre, safe if flaw else scale, correlation, flaw

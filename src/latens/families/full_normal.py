@@ -1,8 +1,10 @@
 """The multivariate normal distribution with a full covariance."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,19 +12,62 @@ from jax import Array
 
 from latens.cells import Patterned, Turned, cells_of
 from latens.data.reader import Rows
-from latens.errors import DataError, counted
+from latens.data.table import rows_and_sets
+from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily
-from latens.families.expected import Moments
-from latens.families.frame import AbstractFrame, Affine
-from latens.families.gaussian import AbstractGaussian, standing_in
-from latens.families.moments import moments
-from latens.families.roles import Covariance, Location, Roles
+from latens.families.datum import Moments, Support
+from latens.families.exponential import AbstractExponentialFamily
+from latens.families.frame import AbstractFrame, Affine, moments
+from latens.families.roles import Covariance, Location
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, PositiveDefinite, Real
-from latens.numerics.factor import inverse_factor
+from latens.numerics.matrices import inverse_factor
 from latens.numerics.space import Params
 
 FLATTEST = 1e-13  # of the largest variance in any direction: what is below it is rounding of the matrix
+
+
+class AbstractGaussian(AbstractExponentialFamily):
+    """What the three kinds share; each says how it writes the quadratic part."""
+
+    d: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if not (isinstance(self.d, int) and self.d >= 1):
+            raise ModelError(f"MultivariateNormal: d must be a whole number of at least 1, got {self.d}")
+
+    @property
+    def title(self) -> str:
+        return f"MultivariateNormal (d = {self.d}, {self.kind} covariance)"
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Of covariance: full, diagonal or spherical."""
+
+    @property
+    def support(self) -> Support:
+        return Support(f"{self.d} finite numbers", lambda y: jnp.all(jnp.isfinite(y)), shape=(self.d,))
+
+    def read(self, data: Any) -> Rows:
+        return Rows(*rows_and_sets(data, self.d))
+
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        cells_of(xs).require(columns)
+
+    def features_of(self, y: Array) -> Array:
+        return y
+
+
+def standing_in(rows: np.ndarray) -> np.ndarray:
+    """Rows with a value seen elsewhere in the column in place of every NaN, as a start may use them."""
+    filled, rng = rows.copy(), np.random.default_rng(0)
+    for j in range(rows.shape[1]):
+        gone = np.isnan(rows[:, j])
+        if gone.any():
+            known = rows[~gone, j]
+            filled[gone, j] = rng.choice(known, gone.sum()) if len(known) else 0.0
+    return filled
 
 
 class FullNormal(AbstractGaussian):
@@ -31,17 +76,12 @@ class FullNormal(AbstractGaussian):
     A = ½ hᵀΣh + ½ log |2πΣ| with h = Σ⁻¹μ. Parameters `mean` (d,), `covariance` (d, d).
     """
 
-    @property
-    def kind(self) -> str:
-        return "full"
+    kind = "full"
+    roles: ClassVar = {"mean": Location(), "covariance": Covariance()}
 
     @property
     def constraints(self) -> Mapping[str, AbstractConstraint]:
         return {"mean": Real((self.d,)), "covariance": PositiveDefinite(self.d)}
-
-    @property
-    def roles(self) -> Roles:
-        return {"mean": Location(), "covariance": Covariance()}
 
     def _triangle(self) -> tuple[np.ndarray, np.ndarray]:
         return np.triu_indices(self.d)

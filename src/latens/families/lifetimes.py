@@ -1,6 +1,6 @@
 """Families of positive numbers: exponential and gamma."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -12,12 +12,12 @@ from jax.scipy.special import gammaln
 from latens.cells import cells_of
 from latens.errors import DataError
 from latens.families.base import AbstractFamily
-from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
+from latens.families.datum import ABOVE_ZERO, NOT_NEGATIVE
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
 from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
-from latens.families.support import ABOVE_ZERO, NOT_NEGATIVE
 from latens.families.within import Reexpressed
-from latens.numerics.constraints import AbstractConstraint, Positive
-from latens.numerics.integrals import gamma_mass, log1mexp
+from latens.numerics.constraints import Positive
+from latens.numerics.integrals import gamma_mass, hazard_mass
 from latens.numerics.newton import maximum
 from latens.numerics.space import Params
 from latens.numerics.special import log1pmx, positive_log, short, stirling
@@ -27,12 +27,6 @@ def _times(rate: Array, end: Array) -> Array:
     """rate · end where the end is finite, whose gradient is finite where it is not."""
     known = jnp.isfinite(end)
     return jnp.where(known, rate * jnp.where(known, end, 0.0), end)
-
-
-def hazard_mass(start: Array, end: Array) -> Array:
-    """log(e^−start − e^−end), of cumulative hazards at the ends of an interval."""
-    ends = jnp.isfinite(end)
-    return -start + jnp.where(ends, log1mexp(jnp.minimum(start - jnp.where(ends, end, 0.0), 0.0)), 0.0)
 
 
 class Exponential(AbstractExponentialFamily):
@@ -51,17 +45,11 @@ class Exponential(AbstractExponentialFamily):
     """
 
     support = NOT_NEGATIVE
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"rate": Positive()}
+    recovery = ("is", 0, 0.0)
+    constraints: ClassVar = {"rate": Positive()}
 
     def statistic(self, y: Array) -> Array:
         return y[None]
-
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
         return -params["rate"][None]
@@ -105,10 +93,8 @@ class Gamma(AbstractExponentialFamily):
     """
 
     support = ABOVE_ZERO
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"shape": Positive(), "rate": Positive()}
+    recovery: ClassVar[Recovery] = ("is", 1, 0.0)
+    constraints: ClassVar = {"shape": Positive(), "rate": Positive()}
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([jnp.log(y), y])
@@ -118,10 +104,6 @@ class Gamma(AbstractExponentialFamily):
 
     def log_partition(self, natural: Array) -> Array:
         return gammaln(natural[0]) - natural[0] * jnp.log(-natural[1])
-
-    @property
-    def recovery(self) -> tuple[str, int, float] | None:
-        return ("is", 1, 0.0)
 
     def log_base(self, y: Array) -> Array:
         return -jnp.log(y)

@@ -1,7 +1,7 @@
 """The normal and the log-normal distribution."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,11 +12,10 @@ from jax import Array
 from latens.cells import cells_of
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
+from latens.families.datum import ABOVE_ZERO, FINITE
 from latens.families.exponential import AbstractExponentialFamily
-from latens.families.frame import AbstractFrame, Affine
-from latens.families.logarithmic import Log, log_frame
+from latens.families.frame import AbstractFrame, Affine, Log, log_frame
 from latens.families.roles import Location, Roles, Variance
-from latens.families.support import ABOVE_ZERO, FINITE
 from latens.families.trials import number
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, Positive, Real
@@ -72,6 +71,7 @@ class Normal(AbstractExponentialFamily):
     """
 
     support = FINITE
+    recovery = ("is", 0, 0.0)
 
     variance: float | None = eqx.field(default=None, converter=number)
 
@@ -91,10 +91,6 @@ class Normal(AbstractExponentialFamily):
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([y, y * y]) if self.variance is None else y[None]
-
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
         return _natural(params) if self.variance is None else (params["mean"] / self.variance)[None]
@@ -176,10 +172,9 @@ class LogNormal(AbstractExponentialFamily):
     """
 
     support = ABOVE_ZERO
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"mean": Real(), "variance": Positive()}
+    recovery = ("exp", 0, 0.0)
+    roles: ClassVar = {"mean": Location(), "variance": Variance()}
+    constraints: ClassVar = {"mean": Real(), "variance": Positive()}
 
     def statistic(self, y: Array) -> Array:
         return jnp.stack([jnp.log(y), jnp.log(y) ** 2])
@@ -199,10 +194,6 @@ class LogNormal(AbstractExponentialFamily):
 
     def estimate(self, mean: Array) -> Params:
         return _estimate(mean)
-
-    @property
-    def recovery(self) -> tuple[str, int, float]:
-        return ("exp", 0, 0.0)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return jnp.exp(params["mean"] + jnp.sqrt(params["variance"]) * jax.random.normal(key))
@@ -225,7 +216,3 @@ class LogNormal(AbstractExponentialFamily):
 
     def spread(self, params: Params) -> Array:
         return params["variance"]
-
-    @property
-    def roles(self) -> Roles:
-        return {"mean": Location(), "variance": Variance()}

@@ -1,6 +1,6 @@
 """Tables of mixed types: every column its own family."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -13,8 +13,7 @@ from latens.data.reader import Rows
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
-from latens.families.frame import AbstractFrame
-from latens.families.parts import ByColumn
+from latens.families.frame import AbstractFrame, AbstractParts
 from latens.families.roles import Roles
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
@@ -198,3 +197,28 @@ class Product(AbstractFamily):
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return {f"{c}.{n}": names for c, family in self.families.items() for n, names in family.axes([c]).items()}
+
+
+class ByColumn(AbstractParts):
+    """One frame for each column of a table."""
+
+    def _pairs(self) -> Iterator[tuple[str, AbstractFrame]]:
+        return zip(self.parts, self.frames, strict=True)
+
+    def apply(self, xs: dict[str, Any]) -> dict[str, Any]:
+        return {c: frame.apply(xs[c]) for c, frame in self._pairs()}
+
+    def undo(self, xs: dict[str, Any]) -> dict[str, Any]:
+        return {c: frame.undo(xs[c]) for c, frame in self._pairs()}
+
+    def unmixed(self, xs: dict[str, Any]) -> dict[str, Any]:
+        return {c: frame.unmixed(xs[c]) for c, frame in self._pairs()}
+
+    def move(self, x: dict[str, Any]) -> dict[str, Any]:
+        return {c: frame.move(x[c]) for c, frame in self._pairs()}
+
+    def log_slope(self, x: dict[str, Any]) -> Array:
+        return jnp.stack([frame.log_slope(x[c]) for c, frame in self._pairs()]).sum()
+
+    def log_jacobian(self, xs: dict[str, Any]) -> np.ndarray | float:
+        return sum((frame.log_jacobian(xs[c]) for c, frame in self._pairs()), start=0.0)

@@ -1,7 +1,6 @@
 """Families of trials: Bernoulli and binomial; and what all families with one probability share."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -11,10 +10,10 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from latens.errors import ModelError
-from latens.families.exponential import AbstractAbout, AbstractExponentialFamily
-from latens.families.support import Support, is_whole
-from latens.numerics.constraints import EDGE, AbstractConstraint, Unit
-from latens.numerics.integrals import binomial_tail, count_mass
+from latens.families.datum import Support, is_whole
+from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
+from latens.numerics.constraints import EDGE, Unit
+from latens.numerics.integrals import beta_mass, count_mass, side
 from latens.numerics.space import Params
 from latens.numerics.special import TINY, deviance, log_factorial, log_mixed, log_ratio, logsumexp, safe_log
 
@@ -37,17 +36,13 @@ def require_positive(family: str, name: str, known: float | None) -> None:
 class Probability(AbstractExponentialFamily):
     """A family whose one parameter is a probability."""
 
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"probability": Unit()}
+    constraints: ClassVar = {"probability": Unit()}
 
 
 class _Successes(Probability):
     """Independent trials: η = logit p, A = log(1 + e^η) for each."""
 
-    @property
-    def recovery(self) -> tuple[str, int, float] | None:
-        return ("is", 0, 0.0)
+    recovery: ClassVar[Recovery] = ("is", 0, 0.0)
 
     def natural(self, params: Params) -> Array:
         p = params["probability"]
@@ -129,7 +124,10 @@ class Binomial(_Successes):
         trials = self.count(lower)
         ends = self._successes(lower), self._successes(upper)
         mean = trials * jax.nn.sigmoid(natural[0])
-        return count_mass(lambda m, above: binomial_tail(m, trials, natural[0], above), *ends, mean, trials)
+        # of m successes or more: Beta(m, trials − m + 1) below p
+        return count_mass(
+            lambda m, above: beta_mass(m, trials - m + 1.0, natural[0], *side(~above)), *ends, mean, trials
+        )
 
     @property
     def support(self) -> Support:

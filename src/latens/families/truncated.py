@@ -1,6 +1,6 @@
 """A family of which values outside a range could never have been seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -12,16 +12,15 @@ from jax import Array
 from latens.cells import Interval, Partial, cells_of
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
-from latens.families.datum import AbstractDatum
+from latens.families.datum import AbstractDatum, Support
 from latens.families.frame import AbstractFrame
-from latens.families.support import Support
 from latens.families.trials import number
-from latens.numerics.constraints import AbstractConstraint
+from latens.families.within import AbstractOver
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp
 
 
-class Truncated(AbstractDatum):
+class Truncated(AbstractOver):
     """A family cut off outside [lower, upper], where values could never have been seen.
 
         f(y | lower ≤ y ≤ upper) = f(y) / P(lower ≤ Y ≤ upper)
@@ -66,35 +65,14 @@ class Truncated(AbstractDatum):
         return f"{self.family.title} truncated to [{self.lower:g}, {self.upper:g}]"
 
     @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return self.family.constraints
-
-    @property
-    def linear(self) -> bool:
-        return self.family.linear
-
-    @property
     def proxy(self) -> AbstractFamily:
         return self.family.proxy
 
     def about(self, params: Params) -> "Truncated":
         return eqx.tree_at(lambda truncated: truncated.family, self, self.family.about(params))
 
-    @property
-    def apart(self) -> bool:
-        return self.family.apart
-
     def standard(self, params: Params) -> tuple[AbstractFrame, Params]:
         return self.family.standard(params)
-
-    def mean_totals(self, params: Params, like: Any) -> Array:
-        return self.family.mean_totals(params, like)
-
-    def potential(self, params: Params) -> Array:
-        return self.family.potential(params)
-
-    def maximise(self, totals: Array) -> Params:
-        return self.family.maximise(totals)
 
     @property
     def _range(self) -> tuple[Array, Array]:
@@ -195,9 +173,6 @@ class Truncated(AbstractDatum):
         values = np.concatenate(cells_of(xs).ends)
         if np.ptp(values[~np.isnan(values)]) == 0 and len(self.constraints) > 1:
             raise DataError(f"column '{columns[0]}': all values are equal, so a truncated family cannot be estimated")
-
-    def spread(self, params: Params) -> Array:
-        return self.family.spread(params)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         """Drawn again until inside; after 10,000 draws, the nearer end."""

@@ -1,8 +1,8 @@
 """The Weibull distribution, and that of its logarithm."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,16 +12,13 @@ from jax.scipy.special import gammaln
 
 from latens.cells import cells_of
 from latens.families.base import AbstractFamily
-from latens.families.datum import AbstractDatum
-from latens.families.frame import AbstractFrame
-from latens.families.lifetimes import hazard_mass
-from latens.families.logarithmic import Log, log_frame
+from latens.families.datum import ABOVE_ZERO, FINITE, AbstractDatum
+from latens.families.frame import AbstractFrame, Log, log_frame
 from latens.families.normal import LogNormal, Normal
-from latens.families.roles import Power, Roles, Scale
-from latens.families.support import ABOVE_ZERO, FINITE
+from latens.families.roles import Power, Scale
 from latens.families.within import AbstractInside
-from latens.numerics.constraints import AbstractConstraint, Positive
-from latens.numerics.integrals import gamma_mass, nodes
+from latens.numerics.constraints import Positive
+from latens.numerics.integrals import gamma_mass, hazard_mass, nodes
 from latens.numerics.space import Params
 from latens.numerics.special import logsumexp, positive_log
 
@@ -32,6 +29,10 @@ HIGHEST = 700.0  # z beyond which eᶻ is near the end of a double: the density 
 class AbstractWeibull(AbstractDatum):
     """What a Weibull variable and its logarithm share; `log_of` a value is where they differ."""
 
+    linear = False
+    roles: ClassVar = {"shape": Power(), "scale": Scale()}
+    constraints: ClassVar = {"shape": Positive(), "scale": Positive()}
+
     @abstractmethod
     def log_of(self, y: Array) -> Array:
         """log y of a lifetime as it is given, −inf where there is none."""
@@ -39,18 +40,6 @@ class AbstractWeibull(AbstractDatum):
     @abstractmethod
     def log_measure(self, t: Array) -> Array:
         """log |∂ log y/∂ datum| at log y = t."""
-
-    @property
-    def linear(self) -> bool:
-        return False
-
-    @property
-    def constraints(self) -> Mapping[str, AbstractConstraint]:
-        return {"shape": Positive(), "scale": Positive()}
-
-    @property
-    def roles(self) -> Roles:
-        return {"shape": Power(), "scale": Scale()}
 
     def potential(self, params: Params) -> Array:
         return jnp.stack([params["shape"], jnp.log(params["scale"])])
@@ -91,8 +80,7 @@ class AbstractWeibull(AbstractDatum):
         known = jnp.isfinite(t)
         z = potential[0] * (jnp.where(known, t, 0.0) - potential[1])
         inside = known & (z < HIGHEST)
-        value = jnp.exp(jnp.where(inside, z, 0.0))
-        return jnp.where(inside, value, jnp.where(t > potential[1], jnp.inf, 0.0))
+        return jnp.where(inside, jnp.exp(jnp.where(inside, z, 0.0)), jnp.where(t > potential[1], jnp.inf, 0.0))
 
     def maximise(self, totals: Array) -> Params:
         """From the moments of log y, a Gumbel variable: where Newton starts."""
@@ -135,16 +123,13 @@ class Weibull(AbstractWeibull):
     """
 
     support = ABOVE_ZERO
+    proxy = LogNormal()
 
     def log_of(self, y: Array) -> Array:
         return positive_log(y)
 
     def log_measure(self, t: Array) -> Array:
         return -t
-
-    @property
-    def proxy(self) -> AbstractFamily:
-        return LogNormal()
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return log_frame(self.roles, *cells_of(xs).ends_seen(weights))
@@ -170,9 +155,6 @@ class Weibull(AbstractWeibull):
         mean = moment(1.0)
         return mean, moment(2.0) - mean**2
 
-    def whole_moments(self, params: Params, y: Array) -> tuple[Array, Array]:
-        return self.set_moments(params, jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf))
-
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         return params["scale"] * jax.random.exponential(key) ** (1 / params["shape"])
 
@@ -184,13 +166,10 @@ class _LogWeibull(AbstractInside, AbstractWeibull):
     """The logarithm of a Weibull variable, in whose frame such data are fitted; `scale` is still that of y."""
 
     support = FINITE
+    proxy = Normal()
 
     def log_of(self, y: Array) -> Array:
         return y
 
     def log_measure(self, t: Array) -> Array:
         return jnp.zeros(())
-
-    @property
-    def proxy(self) -> AbstractFamily:
-        return Normal()

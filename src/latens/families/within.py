@@ -4,51 +4,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
-import jax.numpy as jnp
 from jax import Array
 
-from latens.families.datum import AbstractDatum
+from latens.families.datum import AbstractDatum, Support
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
-from latens.families.support import Support
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.space import Params
+
+
+def _asked_of_given(self: Any, *args: Any, **settings: Any) -> NoReturn:
+    raise NotImplementedError("asked of the family that users gave")
 
 
 class AbstractInside(AbstractDatum):
     """A family as computations see it. Draws, expectations and the like are asked of the one that users gave."""
 
-    def sample(self, params: Params, key: Array, like: Any = None) -> NoReturn:
-        raise NotImplementedError(GIVEN)
-
-    def set_moments(self, params: Params, lower: Array, upper: Array) -> NoReturn:
-        raise NotImplementedError(GIVEN)
-
-    def whole_moments(self, params: Params, y: Array) -> NoReturn:
-        raise NotImplementedError(GIVEN)
-
-    def read(self, data: Any) -> NoReturn:
-        raise NotImplementedError(GIVEN)
+    sample = set_moments = whole_moments = read = _asked_of_given
 
 
-GIVEN = "asked of the family that users gave"
+class AbstractOver(AbstractDatum):
+    """A family made of another one, which may have params of its own."""
 
-
-class Moved(AbstractInside):
-    """The distribution of y whose image z in some coordinates has the family's.
-
-        log f(y) = log f(z) + log |∂z/∂y|
-
-    What a component of a mixture computes with where the coordinates of all would cost it digits.
-    """
-
-    family: Any  # as it is in those coordinates
-    coordinates: AbstractFrame
+    family: Any
 
     def _enter(self, params: Params) -> Params:
+        """The params of the other one."""
         return params
 
     def _leave(self, params: Params) -> Params:
+        """The inverse."""
         return params
 
     @property
@@ -56,12 +41,39 @@ class Moved(AbstractInside):
         return self.family.constraints
 
     @property
-    def title(self) -> str:
-        return str(self.family.title)
+    def linear(self) -> bool:
+        return self.family.linear
 
     @property
-    def linear(self) -> bool:
-        return bool(self.family.linear)
+    def apart(self) -> bool:
+        return self.family.apart
+
+    def potential(self, params: Params) -> Array:
+        return self.family.potential(self._enter(params))
+
+    def maximise(self, totals: Array) -> Params:
+        return self._leave(self.family.maximise(totals))
+
+    def mean_totals(self, params: Params, like: Any) -> Array:
+        return self.family.mean_totals(self._enter(params), like)
+
+    def spread(self, params: Params) -> Array:
+        return self.family.spread(self._enter(params))
+
+
+class Moved(AbstractInside, AbstractOver):
+    """The distribution of y whose image z in some coordinates has the family's.
+
+        log f(y) = log f(z) + log |∂z/∂y|
+
+    What a component of a mixture computes with where the coordinates of all would cost it digits.
+    """
+
+    coordinates: AbstractFrame
+
+    @property
+    def title(self) -> str:
+        return self.family.title
 
     @property
     def proxy(self) -> "Moved":
@@ -79,13 +91,6 @@ class Moved(AbstractInside):
     def about(self, params: Params) -> "Moved":
         return type(self)(self.family.about(self._enter(params)), self.coordinates)
 
-    @property
-    def apart(self) -> bool:
-        return bool(self.family.apart)
-
-    def potential(self, params: Params) -> Array:
-        return jnp.asarray(self.family.potential(self._enter(params)))
-
     def log_kernel(self, potential: Array, x: Any) -> Array:
         return self.family.log_kernel(potential, self.coordinates.move(x)) + self.coordinates.log_slope(x)
 
@@ -93,12 +98,10 @@ class Moved(AbstractInside):
         return self.family.exact_kernel(potential, self.coordinates.move(y)) + self.coordinates.log_slope(y)
 
     def whole_kernel(self, potential: Array, y: Array) -> Array:
-        return jnp.asarray(self.family.whole_kernel(potential, self.coordinates.move(y)))
+        return self.family.whole_kernel(potential, self.coordinates.move(y))
 
     def set_kernel(self, potential: Array, lower: Array, upper: Array) -> Array:
-        return jnp.asarray(
-            self.family.set_kernel(potential, self.coordinates.move(lower), self.coordinates.move(upper))
-        )
+        return self.family.set_kernel(potential, self.coordinates.move(lower), self.coordinates.move(upper))
 
     def row_potential(self, params: Params, x: Any, at: Params) -> Any:
         return self.family.row_potential(self._enter(params), self.coordinates.move(x), self._enter(at))
@@ -106,17 +109,8 @@ class Moved(AbstractInside):
     def row_kernel(self, potential: Any, x: Any) -> Array:
         return self.family.row_kernel(potential, self.coordinates.move(x)) + self.coordinates.log_slope(x)
 
-    def maximise(self, totals: Array) -> Params:
-        return self._leave(self.family.maximise(totals))
-
-    def mean_totals(self, params: Params, like: Any) -> Array:
-        return jnp.asarray(self.family.mean_totals(self._enter(params), like))
-
-    def spread(self, params: Params) -> Array:
-        return jnp.asarray(self.family.spread(self._enter(params)))
-
     def features(self, x: Any) -> Array:
-        return jnp.asarray(self.family.features(self.coordinates.move(x)))
+        return self.family.features(self.coordinates.move(x))
 
     def observe(self, xs: Any) -> Any:
         return self.family.observe(xs)
@@ -128,9 +122,7 @@ class Moved(AbstractInside):
 class Within(Moved):
     """The same under params that are those of y, not of z: in coordinates of one distribution of the family."""
 
-    @property
-    def apart(self) -> bool:
-        return True
+    apart = True
 
     def _enter(self, params: Params) -> Params:
         return self.coordinates.enter(params)

@@ -4,7 +4,7 @@ from typing import Any
 
 from latens.engine.problem import Problem
 from latens.models.base import AbstractModel
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 from latens.numerics.space import Params
 
 

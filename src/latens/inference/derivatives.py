@@ -1,19 +1,22 @@
-"""Derivatives that informations are made of, each a sum over blocks, by automatic differentiation."""
+"""Second derivatives of a fit, each a sum over blocks, by automatic differentiation: of Q and of the log-likelihood."""
 
+from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from latens.engine.ascent import along
 from latens.engine.blocks import Shard
 from latens.engine.emmap import expect, log_likelihood, over_blocks, surrogate, update, weighted
+from latens.engine.problem import Problem
 from latens.families.frame import AbstractFrame
-from latens.models.base import AbstractModel, inner
-from latens.models.rows import per_row
-from latens.numerics.compiling import by_size, once
+from latens.models.base import AbstractModel, inner, per_row
+from latens.numerics.compiling import by_size, double, once
 from latens.numerics.space import Space
 
 
@@ -25,8 +28,7 @@ def _flat(model: AbstractModel, free: Array) -> Array:
 @once
 def slopes(model: AbstractModel, free: Array) -> Array:
     """(q, p) ∂φ/∂θ."""
-    found: Array = jax.jacfwd(lambda u: _flat(model, u))(free)
-    return found
+    return jax.jacfwd(lambda u: _flat(model, u))(free)
 
 
 @by_size()
@@ -82,8 +84,7 @@ def row_covariance(model: AbstractModel, free: Array, shard: Shard) -> Array:
     def block(xs: Any, w: Array) -> Array:
         return jax.hessian(lambda t: weighted(per_row(lambda x: shifted(t, x), xs), w))(jnp.zeros_like(free))
 
-    total: Array = over_blocks(block, shard)
-    return total
+    return over_blocks(block, shard)
 
 
 @by_size()
@@ -100,8 +101,7 @@ def row_cross(model: AbstractModel, free: Array, shard: Shard) -> Array:
     def block(xs: Any, w: Array) -> Array:
         return jax.jacfwd(jax.grad(surrogate, 1), 2)(model, free, free, xs, w)
 
-    total: Array = over_blocks(block, shard)
-    return total
+    return over_blocks(block, shard)
 
 
 @by_size()
@@ -128,8 +128,7 @@ def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
         each = w.reshape(-1, 1)
         return scores.T @ (each * jnp.where(each > 0, scores, 0.0))
 
-    total: Array = over_blocks(block, shard)
-    return total
+    return over_blocks(block, shard)
 
 
 @by_size(static_argnums=2)
@@ -142,13 +141,113 @@ def cluster_scores(model: AbstractModel, free: Array, number: int, labelled: Sha
         scores = each * jnp.where(each > 0, _block_scores(model, free, xs), 0.0)
         return jax.ops.segment_sum(scores, labels.ravel(), number)
 
-    total: Array = over_blocks(block, labelled)
-    return total
+    return over_blocks(block, labelled)
 
 
 @once
 def jacobian(model: AbstractModel, frame: AbstractFrame, free: Array) -> Array:
     """(P, p) of all reported scalars with respect to the free coordinates."""
     space = Space(model.constraints)
-    found: Array = jax.jacfwd(lambda u: space.flat(frame.leave(space.params(u))))(free)
-    return found
+    return jax.jacfwd(lambda u: space.flat(frame.leave(space.params(u))))(free)
+
+
+class AbstractComplete(ABC):
+    """Second derivatives at a point of the free coordinates, (p, p) each."""
+
+    def __init__(self, problem: Problem, free: np.ndarray) -> None:
+        self.problem, self.model, self.point = problem, problem.model, jnp.asarray(free)
+
+    @abstractmethod
+    def informations(self) -> tuple[np.ndarray, np.ndarray]:
+        """Complete, −∂²Q, and observed, −∂²ℓ."""
+
+    @abstractmethod
+    def louis(self) -> tuple[np.ndarray, np.ndarray]:
+        """Complete information, and the covariance of the complete score given what was seen: what is missing."""
+
+    @abstractmethod
+    def cross(self) -> np.ndarray:
+        """∂²Q(θ | θ′)/∂θ∂θ′: how the slope of Q moves with the point of the E-step."""
+
+    @abstractmethod
+    def rate(self) -> np.ndarray:
+        """∂M/∂θ, the Jacobian of the EM map at its limit."""
+
+
+class OneStatistic(AbstractComplete):
+    """All rows share their potentials: Q is <φ, s̄>, and Cov[S] is met along the slopes of φ."""
+
+    @cached_property
+    def _along(self) -> np.ndarray:
+        return np.asarray(slopes(self.model, self.point))
+
+    @double
+    def _covariance(self, directions: np.ndarray) -> tuple[Any, np.ndarray]:
+        """Σ E[S given x] as a tree, and (∂φ/∂θ)ᵀ Σ Cov[S given x] · directions: (p, m)."""
+        found = self.problem.rows.add(
+            turned, self.model, self.point, jnp.asarray(directions), width=directions.shape[1]
+        )
+        stats, covariance = found
+        if self.problem.pseudo is not None:
+            stats = jax.tree.map(jnp.add, stats, self.problem.pseudo)
+        return stats, self._along.T @ np.asarray(covariance)
+
+    @double
+    def informations(self) -> tuple[np.ndarray, np.ndarray]:
+        # along the p directions of the parameters, or in all q of the potentials if fewer
+        few = self._along.shape[1] < self._along.shape[0]
+        stats, half = self._covariance(self._along if few else np.eye(len(self._along)))
+        complete = np.asarray(curvature(self.model, self.point, stats))
+        return complete, complete - (half if few else half @ self._along)
+
+    @double
+    def louis(self) -> tuple[np.ndarray, np.ndarray]:
+        stats, half = self._covariance(np.eye(len(self._along)))
+        return np.asarray(curvature(self.model, self.point, stats)), half @ self._along
+
+    @cached_property
+    def _filled(self) -> np.ndarray:
+        """(q, p) ∂s̄/∂θ."""
+        return np.asarray(self.problem.rows.add(filled, self.model, self.point, width=len(self.point)))
+
+    @double
+    def cross(self) -> np.ndarray:
+        return self._along.T @ self._filled
+
+    @double
+    def rate(self) -> np.ndarray:
+        stats = self.problem.expected(np.asarray(self.point))[1]
+        n = jnp.asarray(self.problem.n)
+        return np.asarray(through(self.model, self.point, stats, jnp.asarray(self._filled), n))
+
+
+class OwnPotentials(AbstractComplete):
+    """Every row has its own: sums over rows of what is taken of each."""
+
+    def _sum(self, program: Any, **settings: Any) -> Any:
+        return self.problem.rows.add(program, self.model, self.point, width=len(self.point), **settings)
+
+    @double
+    def informations(self) -> tuple[np.ndarray, np.ndarray]:
+        complete, observed = self._sum(row_curvatures, forward=self.problem.care.forward)
+        return np.asarray(complete), np.asarray(observed)
+
+    @double
+    def louis(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.informations()[0], np.asarray(self._sum(row_covariance))
+
+    @double
+    def cross(self) -> np.ndarray:
+        return np.asarray(self._sum(row_cross))
+
+    def rate(self) -> np.ndarray:
+        # of the maximum of Q, to which a Newton step comes; what Q does not depend on stays
+        complete = self.informations()[0]
+        alone = np.sqrt(np.where(np.diag(complete) > 0, np.diag(complete), 1.0))
+        inverse = np.linalg.pinv(complete / np.outer(alone, alone), hermitian=True)
+        return np.asarray(inverse @ (self.cross() / alone[:, None]) / alone[:, None])
+
+
+def complete_data(problem: Problem, free: np.ndarray) -> AbstractComplete:
+    """Those of a fit."""
+    return (OneStatistic if problem.model.finite else OwnPotentials)(problem, free)

@@ -8,15 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.errors import InferenceError, ParameterError
-from latens.inference.errors import Errors
+from latens.errors import InferenceError, ParameterError, first_line
+from latens.inference.errors import LINKS, Errors, quantile, wald
 from latens.inference.estimate import Estimate
-from latens.inference.intervals import LINKS, quantile, wald
-from latens.inference.profile import Entry, Wanted, profiled
-from latens.numerics.compiling import once
+from latens.inference.profile import Scalar, Wanted, profiled
+from latens.numerics.compiling import double, once
 from latens.numerics.constraints import EDGE
 from latens.numerics.memory import Sealed
-from latens.numerics.precision import double
 from latens.numerics.space import Params
 from latens.numerics.special import TINY
 
@@ -99,10 +97,9 @@ def derive(function: Function, estimate: Estimate, errors: Errors, scale: str | 
         slope = slope_at(estimate.values)
         value = np.asarray(of(flat), dtype=float)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError) as error:
-        first = str(error).strip().splitlines()[0]
         raise InferenceError(
             "derive: the function cannot be differentiated; write it with jax.numpy, of a dict of parameters, "
-            f"returning a number or an array ({first})"
+            f"returning a number or an array ({first_line(error)})"
         ) from None
     except KeyError as error:
         raise ParameterError(f"derive: there is no parameter {error}; this model has {', '.join(shapes)}") from None
@@ -130,14 +127,14 @@ def derive(function: Function, estimate: Estimate, errors: Errors, scale: str | 
                 "derive a logarithm of it, or of what it is less than 1"
             )
         names = [f"entry {i} of the function" if value.ndim else "the function" for i in range(value.size)]
-        scalars = [Entry(estimate.problem.frame, np.asarray(i), function) for i in range(value.size)]
+        scalars = [Scalar(estimate.problem.frame, np.asarray(i), function) for i in range(value.size)]
         wanted = zip(scalars, names, value.ravel(), deviation.ravel(), scales.ravel(), strict=True)
         try:
             return profiled(estimate, [Wanted(*each) for each in wanted], level)[0]
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
             raise InferenceError(
                 "interval: along a profile the function is compiled, so it may not look at values: write jnp.where for "
-                f"if, and jax.numpy for the rest ({str(error).strip().splitlines()[0]})"
+                f"if, and jax.numpy for the rest ({first_line(error)})"
             ) from None
 
     return Derived(value, deviation, found, scales, profile)

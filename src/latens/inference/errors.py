@@ -1,24 +1,69 @@
-"""Ways to the covariance of the estimates: what they share, and those that are a few lines."""
+"""Ways to the covariance of the estimates: what they share, Wald intervals, and the ways that are a few lines."""
 
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from math import inf
-from typing import ClassVar
+from statistics import NormalDist
+from typing import Any, ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.errors import InferenceError
-from latens.inference.complete import complete_data
+from latens.errors import DataError, InferenceError, counted
+from latens.inference.derivatives import cluster_scores, complete_data, outer_product
 from latens.inference.estimate import Estimate
-from latens.inference.information import FreeInformation, Held, masked
-from latens.inference.intervals import wald
-from latens.inference.trust import check_converged
+from latens.inference.information import FreeInformation, Held, check_converged, masked
+from latens.numerics.asked import number
+from latens.numerics.compiling import double
+from latens.numerics.constraints import EDGE
 from latens.numerics.memory import Sealed
-from latens.numerics.precision import double
+from latens.numerics.special import TINY
 
+LINKS = ("identity", "log", "logit", "cloglog")
 SQUARES = 8  # matrices of p × p numbers that the informations hold at once
+
+
+def quantile(level: float) -> float:
+    """z with P(|Z| ≤ z) = level; `ParameterError` for a level outside (0, 1)."""
+    number(level, "level", "a number strictly between 0 and 1, such as 0.95", 0.0, 1.0)
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
+def wald(values: np.ndarray, errors: np.ndarray, links: np.ndarray, level: float) -> np.ndarray:
+    """(P, 2) intervals: value ± z·error on the scale of the link, mapped back, so positive stays positive.
+
+    `links` (P,): one of `LINKS` for each number.
+    """
+    free, slope = to_link(values, links)
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = quantile(level) * errors * slope
+        low, high = from_link(free - half, links), from_link(free + half, links)
+    return np.stack([np.minimum(low, values), np.maximum(high, values)], 1)  # a value at the end of its range
+
+
+def to_link(values: np.ndarray, links: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values on their links' scales, and the derivative of the link there; the ends of a range one rounding inside."""
+    free, slope = np.array(values, dtype=float), np.ones_like(values, dtype=float)
+    logs, logits, clogs = (links == link for link in LINKS[1:])
+    positive = np.maximum(values, TINY)
+    inside = np.minimum(positive, 1 - EDGE)
+    free[logs], slope[logs] = np.log(positive[logs]), 1 / positive[logs]
+    p, rest = inside[logits], np.log1p(-inside[clogs])
+    free[logits], slope[logits] = np.log(p) - np.log1p(-p), 1 / (p * (1 - p))
+    free[clogs], slope[clogs] = np.log(-rest), -1 / (np.exp(rest) * rest)
+    return free, slope
+
+
+def from_link(free: np.ndarray, links: np.ndarray) -> np.ndarray:
+    """The inverse of `to_link`."""
+    values = np.array(free, dtype=float)
+    logs, logits, clogs = (links == link for link in LINKS[1:])
+    values[logs] = np.exp(free[logs])
+    values[logits] = np.exp(-np.logaddexp(0, -free[logits]))
+    values[clogs] = -np.expm1(-np.exp(free[clogs]))
+    return values
 
 
 @dataclass(frozen=True)
@@ -58,8 +103,7 @@ class AbstractMethod(ABC):
         if self not in estimate.done:
             self.check_cost(estimate)
             estimate.done[self] = self.errors(estimate)
-        found: Errors = estimate.done[self]
-        return found
+        return estimate.done[self]
 
     def found(self, information: FreeInformation, covariance: np.ndarray, *notes: str) -> Errors:
         """From the covariance (m, m) in the directions of the information."""
@@ -165,3 +209,67 @@ def inverse(information: Array | np.ndarray, method: str) -> np.ndarray:
     except np.linalg.LinAlgError:
         raise InferenceError(f"method '{method}': the information it finds is not positive definite") from None
     return np.linalg.inv(matrix)
+
+
+@dataclass(frozen=True, eq=False)
+class OPG(AbstractMethod):
+    """Outer product of gradients: V = (Σ w s sᵀ)⁻¹ over the scores s of the rows.
+
+    **Source:** Berndt, Hall, Hall & Hausman (1974), Ann. Econ. Soc. Meas. 3, 653.
+    """
+
+    name: ClassVar[str] = "opg"
+
+    @double
+    def errors(self, estimate: Estimate) -> Errors:
+        information = estimate.information
+        return self.found(information, inverse(information.reduced(_products(estimate)), self.name))
+
+
+@dataclass(frozen=True, eq=False)
+class Sandwich(AbstractMethod):
+    """Robust covariance: right for a model that is wrong, or rows that go together in clusters.
+
+        V = A⁻¹ B A⁻¹,   A = −∇²ℓ,   B = Σ w s sᵀ,   or with clusters B = G/(G − 1) Σ_g (Σ_{i in g} w s)(...)ᵀ
+
+    **Arguments:** `clusters`: None, or a label for each row of the data (n,): any values that compare.
+    **Raises:** `DataError` for the wrong number of labels, `InferenceError` for fewer than 2 clusters.
+    **Source:** Huber (1967), Proc. 5th Berkeley Symp. 1, 221; White (1982), Econometrica 50, 1; clusters:
+    Liang & Zeger (1986), Biometrika 73, 13.
+    """
+
+    clusters: Any = field(default=None, kw_only=True)
+    name: ClassVar[str] = "sandwich"
+
+    @double
+    def errors(self, estimate: Estimate) -> Errors:
+        information = estimate.information
+        bread = inverse(information.observed, self.name)
+        if self.clusters is None:
+            return self.found(information, bread @ information.reduced(_products(estimate)) @ bread)
+        labels, number = self._labels(estimate)
+        problem, point = estimate.problem, jnp.asarray(estimate.at.free)
+        rows = problem.rows.beside(labels, problem.weights)
+        scores = np.asarray(rows.add(cluster_scores, problem.model, point, number, width=len(point)))
+        meat = information.reduced(scores.T @ scores) * number / (number - 1)
+        notes: tuple[str, ...] = (f"{number} clusters",)
+        if number <= len(bread):
+            notes += ("no more clusters than free parameters: the covariance is singular",)
+        return self.found(information, bread @ meat @ bread, *notes)
+
+    def _labels(self, estimate: Estimate) -> tuple[np.ndarray, int]:
+        given, problem = np.asarray(self.clusters), estimate.problem
+        if given.shape != (problem.rows_read,):
+            raise DataError(
+                f"clusters have shape {given.shape}, the data have {counted(problem.rows_read, 'row')}: give one label "
+                "for each"
+            )
+        kinds, labels = np.unique(given[problem.rows_used], return_inverse=True)
+        if len(kinds) < 2:
+            raise InferenceError("there is only one cluster: nothing says how clusters vary")
+        return labels, len(kinds)
+
+
+def _products(estimate: Estimate) -> np.ndarray:
+    problem, point = estimate.problem, jnp.asarray(estimate.at.free)
+    return np.asarray(problem.rows.add(outer_product, problem.model, point, width=len(point)))

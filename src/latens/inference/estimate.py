@@ -1,21 +1,24 @@
-"""The end of a run of EM, as inference looks at it."""
+"""The end of a run of EM, as inference looks at it, and information criteria."""
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import log
 from typing import Any
 
 import numpy as np
 
-from latens.data.tally import Tally, tally
+from latens.data.reader import Tally, tally
 from latens.engine.emmap import posteriors
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
-from latens.engine.status import Status
+from latens.engine.stop import Status
 from latens.errors import InferenceError
-from latens.inference.information import FreeInformation, Held, Information, held_by
-from latens.inference.trust import nothing_left, trusted
+from latens.inference.information import FreeInformation, Held, Information, held_by, nothing_left, trusted
 from latens.models.base import AbstractModel
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
+
+CRITERIA = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "CAIC", "sabic": "SABIC", "icl": "ICL"}
+"""Name → what it is called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +34,7 @@ class Estimate:
     @cached_property
     def problem(self) -> Problem:
         """The data bound to the model, reckoned from the point where that takes care."""
-        found: Problem = self.at.problem.about(self.at.free)
-        return found
+        return self.at.problem.about(self.at.free)
 
     @property
     def model(self) -> AbstractModel:
@@ -160,3 +162,24 @@ class Estimate:
     def operations(self) -> float:
         """Of one evaluation of the EM map."""
         return self.at.problem.operations
+
+
+def aic(estimate: Estimate) -> float:
+    return -2 * estimate.log_likelihood + 2 * estimate.free_parameters
+
+
+def bic(estimate: Estimate) -> float:
+    return -2 * estimate.log_likelihood + estimate.free_parameters * log(estimate.n)
+
+
+def criteria(estimate: Estimate) -> dict[str, float | None]:
+    """Name → value; None where a model has no such number."""
+    n, p = estimate.n, estimate.free_parameters
+    return {
+        "aic": aic(estimate),
+        "aicc": -2 * estimate.log_likelihood + 2 * p * n / (n - p - 1) if n > p + 1 else None,
+        "bic": bic(estimate),
+        "caic": bic(estimate) + p,
+        "sabic": -2 * estimate.log_likelihood + p * log((n + 2) / 24),
+        "icl": None if estimate.entropy is None else bic(estimate) + 2 * estimate.entropy,
+    }

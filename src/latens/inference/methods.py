@@ -4,11 +4,9 @@ import numpy as np
 
 from latens.errors import ParameterError
 from latens.inference.bootstrap import Bootstrap, ParametricBootstrap
-from latens.inference.errors import AbstractMethod, Errors, Louis, Oakes, Observed
+from latens.inference.errors import OPG, AbstractMethod, Errors, Louis, Oakes, Observed, Sandwich, quantile
 from latens.inference.estimate import Estimate
-from latens.inference.intervals import quantile
 from latens.inference.profile import Profile
-from latens.inference.sandwich import OPG, Sandwich
 from latens.inference.sem import SEM, ExactSEM
 
 USUAL = (Observed(), Louis(), Oakes(), SEM(), ExactSEM(), OPG(), Sandwich())

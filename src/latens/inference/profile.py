@@ -1,6 +1,5 @@
 """Profile-likelihood intervals: EM constrained along the profile of a scalar."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,58 +13,38 @@ from jax import Array
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
 from latens.engine.loop import run
-from latens.engine.status import UNFOUND, Status
-from latens.engine.stop import Stop
+from latens.engine.stop import UNFOUND, Status, Stop
 from latens.errors import InferenceError
 from latens.families.frame import AbstractFrame
-from latens.inference.errors import AbstractMethod, Errors
+from latens.inference.errors import LINKS, AbstractMethod, Errors, from_link, quantile, to_link
 from latens.inference.estimate import Estimate
-from latens.inference.information import Held, Information, information
-from latens.inference.intervals import LINKS, from_link, quantile, to_link
-from latens.inference.trust import CLOSE, FIXED, nothing_left
+from latens.inference.information import CLOSE, FIXED, Held, Information, information, nothing_left
 from latens.models.base import AbstractModel
-from latens.numerics.compiling import once
+from latens.numerics.compiling import double, once
 from latens.numerics.constraints import EDGE
-from latens.numerics.precision import double
 from latens.numerics.space import Constraints, Params, Space
 from latens.numerics.special import TINY
 
 PULL = 4.0  # strength of the pull, in units of the information about the parameter
 WIDE = 10.0  # standard error on a log or logit scale at most
 END = 36.0  # logit of the probability nearest to 1 that a double holds
+LONGER = 3  # times as many steps as a parabola takes, where a profile falls slowly
 FAR = 200.0  # standard errors beyond which a profile that has not fallen far enough is open
 NEAR = Stop(tolerance=1e-4, max_steps=5000)  # the deviance is flat in what is left to go: exact to 1e-8
 
 
-class AbstractScalar(eqx.Module):
-    """One number g(θ) among those that some function of the parameters gives."""
+class Scalar(eqx.Module):
+    """One number g(θ): of the scalars that a report shows, or of what a function of one's own gives."""
 
     frame: AbstractFrame
     index: Any
-
-    @abstractmethod
-    def entries(self, space: Space, params: Params) -> Array:
-        """(m,) all that the function gives, from params as users see them."""
+    function: Callable[[Params], Any] | None = eqx.field(static=True, default=None)
 
     def value(self, space: Space, params: Params) -> Array:
         """g(θ), from params in the frame."""
-        return self.entries(space, self.frame.leave(params))[self.index]
-
-
-class Reported(AbstractScalar):
-    """One of the scalars that a report shows."""
-
-    def entries(self, space: Space, params: Params) -> Array:
-        return space.flat(params)
-
-
-class Entry(AbstractScalar):
-    """An entry of what a function of one's own gives."""
-
-    function: Callable[[Params], Any] = eqx.field(static=True)
-
-    def entries(self, space: Space, params: Params) -> Array:
-        return jnp.ravel(jnp.asarray(self.function(params)))
+        given = self.frame.leave(params)
+        entries = space.flat(given) if self.function is None else jnp.ravel(jnp.asarray(self.function(given)))
+        return entries[self.index]
 
 
 class Pulled(AbstractModel):
@@ -78,7 +57,7 @@ class Pulled(AbstractModel):
     """
 
     model: AbstractModel
-    scalar: AbstractScalar
+    scalar: Scalar
     link: Any  # which of LINKS
     target: Any
     strength: Any  # κ by the total weight of the data
@@ -161,16 +140,9 @@ class Profile(AbstractMethod):
         moving = (found.jacobian != 0).any(1)
         if not moving.any():
             raise nothing_left((Held(np.zeros(len(moving)), ~moving, FIXED),), problem.names)
-        inside, directions = problem.space.interior(estimate.at.free, found.complete)
-        spreads = np.where(inside, _spreads(found.along(directions)), np.inf)  # how far a boundary is nothing says
-        links = problem.space.links
         shown = np.flatnonzero(problem.space.distinct & moving)
-        wanted = [
-            Wanted(Reported(problem.frame, np.asarray(i)), problem.names[i], estimate.values[i], spreads[i], links[i])
-            for i in shown
-        ]
         out = np.full((len(moving), 2), np.nan)
-        out[shown], unfollowed = profiled(estimate, wanted, level)
+        out[shown], unfollowed = profiled(estimate, _wanted(estimate, shown), level)
         estimate.unfollowed.update(unfollowed)
         for i in np.flatnonzero(~problem.space.distinct):
             # a scalar that is not shown repeats one that is
@@ -182,11 +154,23 @@ class Profile(AbstractMethod):
 class Wanted:
     """A scalar whose interval is wanted: its name, estimate, rough standard error, and the scale to go along."""
 
-    scalar: AbstractScalar
+    scalar: Scalar
     name: str
     value: float
     spread: float
     link: str
+
+
+def _wanted(estimate: Estimate, scalars: np.ndarray) -> list[Wanted]:
+    """Reported scalars by their indices."""
+    problem = estimate.problem
+    found = information(problem, estimate.at.free)
+    inside, directions = problem.space.interior(estimate.at.free, found.complete)
+    spreads = np.where(inside, _spreads(found.along(directions)), np.inf)  # how far a boundary is nothing says
+    names, values, links = problem.names, estimate.values, problem.space.links
+    reported = [Scalar(problem.frame, np.asarray(i)) for i in scalars]
+    pairs = zip(reported, scalars, strict=True)
+    return [Wanted(scalar, names[i], values[i], spreads[i], links[i]) for scalar, i in pairs]
 
 
 @double
@@ -224,51 +208,65 @@ def _spreads(information: Information) -> np.ndarray:
     observed = np.linalg.eigvalsh(information.observed)
     sound = np.isfinite(observed).all() and (observed > 1e-10 * observed.max(initial=0.0)).all()
     covariance = np.linalg.pinv(information.observed if sound else information.complete)
-    found: np.ndarray = np.sqrt(np.diag(information.delta(covariance)))
-    return found
+    return np.sqrt(np.diag(information.delta(covariance)))
 
 
-@double
-def _end(estimate: Estimate, wanted: Wanted, side: float, z: float) -> float:
-    """One end of the interval of one scalar."""
-    problem, links = estimate.problem, np.array([wanted.link])
-    centre, slope = to_link(np.array([wanted.value]), links)
-    bounded = wanted.link != "identity"
-    scale = float(np.clip(wanted.spread * slope[0], *((1e-12, WIDE) if bounded else (1e-150, np.inf))))
-    best = problem.log_likelihood(estimate.at.free) + problem.log_prior(estimate.at.free)
-    link, strength = np.asarray(LINKS.index(wanted.link)), np.asarray(PULL / scale**2 / problem.n)
-    free, ends = estimate.at.free, {0.0: (-z, float(centre[0]))}
+class _Side:
+    """The profile of one scalar on one side of its estimate, followed outwards."""
 
-    def excess(pull: float) -> float:
-        """√deviance − z where the target is `pull` standard errors away."""
-        nonlocal free
-        if pull in ends:
-            return ends[pull][0]
-        target = np.asarray(centre[0] + side * pull * scale)
-        pulled = Pulled(problem.base, wanted.scalar, link, target, strength)
+    def __init__(self, estimate: Estimate, wanted: Wanted, side: float) -> None:
+        self.problem, self.wanted, self.side = estimate.problem, wanted, side
+        centre, slope = to_link(np.array([wanted.value]), np.array([wanted.link]))
+        self.centre, self.bounded = float(centre[0]), wanted.link != "identity"
+        self.scale = float(np.clip(wanted.spread * slope[0], *((1e-12, WIDE) if self.bounded else (1e-150, np.inf))))
+        self.free = estimate.at.free
+        self.best = self._height()
+        self.strength = np.asarray(PULL / self.scale**2 / self.problem.n)
+
+    def _height(self) -> float:
+        return self.problem.log_likelihood(self.free) + self.problem.log_prior(self.free)
+
+    def at(self, pull: float) -> tuple[float, float]:
+        """√deviance, and the scalar on its link's scale, where the target is `pull` standard errors away."""
+        problem, wanted = self.problem, self.wanted
+        target = np.asarray(self.centre + self.side * pull * self.scale)
+        pulled = Pulled(problem.base, wanted.scalar, np.asarray(LINKS.index(wanted.link)), target, self.strength)
         # off the boundary, which EM would not leave though the profile may
-        *_, last = run(problem.modelled(pulled), problem.space.inward(free), Auto(), NEAR)
+        *_, last = run(problem.modelled(pulled), problem.space.inward(self.free), Auto(), NEAR)
         near = last.distance <= CLOSE  # rounding alone may have kept it from the end
         if last.status not in (Status.CONVERGED, Status.DEGENERATE) and not near:
             raise _Unfollowed(f"the profile of {wanted.name} cannot be followed: {last.status.sentence}")
-        free = last.free
-        deviance = 2 * (best - problem.log_likelihood(free) - problem.log_prior(free))
+        self.free = last.free
+        deviance = 2 * (self.best - self._height())
         if deviance < -1e-4:
             raise InferenceError(
                 f"the profile of {wanted.name} leads to a log-likelihood higher by {-deviance / 2:.4g}: the "
                 "fit is not the maximum; fit again with more starts (starts=20)"
             )
         if last.status is Status.DEGENERATE and not near:
-            if problem.ailment(free) or not last.reason.startswith(UNFOUND):
+            if problem.ailment(self.free) or not last.reason.startswith(UNFOUND):
                 raise _Open
             raise _Unfollowed(f"the profile of {wanted.name} cannot be followed: {last.reason}")
-        ends[pull] = (float(np.sqrt(max(deviance, 0.0))) - z, float(_linked(pulled, free)))
+        return float(np.sqrt(max(deviance, 0.0))), float(_linked(pulled, self.free))
+
+
+@double
+def _end(estimate: Estimate, wanted: Wanted, side: float, z: float) -> float:
+    """One end of the interval of one scalar."""
+    along = _Side(estimate, wanted, side)
+    ends = {0.0: (-z, along.centre)}
+
+    def excess(pull: float) -> float:
+        """√deviance − z where the target is `pull` standard errors away."""
+        if pull not in ends:
+            root, value = along.at(pull)
+            ends[pull] = (root - z, value)
         return ends[pull][0]
 
     try:
         low, high = 0.0, z * (1 + 1 / PULL)
         while excess(high) < 0:
-            if high > FAR or (bounded and high * scale > 4 * END + abs(centre[0])):
+            if high > FAR or (along.bounded and high * along.scale > 4 * END + abs(along.centre)):
                 raise _Open
             low, high = high, 1.5 * high
         from scipy.optimize import brentq  # half a second that other methods need not wait for
@@ -277,7 +275,30 @@ def _end(estimate: Estimate, wanted: Wanted, side: float, z: float) -> float:
         end = ends[min(ends, key=lambda pull: abs(pull - root))][1]
     except _Open:
         end = side * np.inf
-    return float(from_link(np.array([end]), links)[0])
+    return float(from_link(np.array([end]), np.array([wanted.link]))[0])
+
+
+@double
+def followed(estimate: Estimate, i: int, z: float, points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values of a reported scalar, and their deviance 2[ℓ(θ̂) − max over g(θ) = v of ℓ(θ)], to about z² on each side.
+
+    **Raises:** `InferenceError` if the profile cannot be followed.
+    """
+    wanted = _wanted(estimate, np.array([i]))[0]
+    links = np.array([wanted.link])
+    found = [(wanted.value, 0.0)]
+    for side in (-1.0, 1.0):
+        along = _Side(estimate, wanted, side)
+        try:
+            for step in range(1, LONGER * points + 1):
+                root, value = along.at(1.6 * z * step / points)
+                found.append((float(from_link(np.array([value]), links)[0]), root**2))
+                if root > 1.2 * z:
+                    break
+        except _Open:
+            pass
+    values, deviances = np.array(sorted(found)).T
+    return values, deviances
 
 
 class _Unfollowed(InferenceError):

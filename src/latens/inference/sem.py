@@ -9,11 +9,11 @@ from latens.engine.accelerators.base import Plain
 from latens.engine.loop import run
 from latens.engine.stop import Stop
 from latens.errors import InferenceError
-from latens.inference.complete import complete_data
+from latens.inference.derivatives import complete_data
 from latens.inference.errors import AbstractMethod, Errors
 from latens.inference.estimate import Estimate
 from latens.inference.information import FreeInformation
-from latens.numerics.precision import double
+from latens.numerics.compiling import double
 
 PATH = 60  # points of the EM path at most
 ASYMMETRY = 1e-2  # of the covariance, in units of correlation, beyond which it is not reported

@@ -1,7 +1,8 @@
 """What a model is, and everything that follows from its three functions."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -9,14 +10,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.cells import are_cells
 from latens.data.reader import AbstractReader, Numbers
 from latens.errors import ModelError
 from latens.families.frame import AbstractFrame, Identity
 from latens.families.roles import Roles, axes_by
 from latens.families.units import units_of
-from latens.models.rows import per_row
 from latens.numerics.modules import Module
 from latens.numerics.space import Constraints, Params, Space
+
+# a spread (variance where the data have 1) below which a component is a point: far above rounding
+# of the second moments, and reached within a few steps once a likelihood is unbounded
+POINT = 1e-11
+# where statistics are reckoned from the component itself, rounding begins far below; but so narrow a component of
+# fewer rows than this has found some that happen to lie close together
+POINT_ABOUT, SEVERAL = 1e-24, 10.0
+FEWEST = 1e-3  # expected rows below which a component has died
 
 
 def inner(a: Any, b: Any) -> Array:
@@ -66,8 +75,7 @@ class AbstractModel(Module):
 
     def log_evidences(self, potentials: Any, xs: Any) -> Array:
         """The same of the rows of a block, from what `potentials` gives: refine it only where that is faster."""
-        found: Array = per_row(lambda x: (self.log_evidence if self.finite else self.evidence)(potentials, x), xs)
-        return found
+        return per_row(lambda x: (self.log_evidence if self.finite else self.evidence)(potentials, x), xs)
 
     @property
     def title(self) -> str:
@@ -218,3 +226,29 @@ class AbstractModel(Module):
     def sample(self, params: Params, key: Array, like: Any = None) -> Any:
         """One observation drawn from the model."""
         raise ModelError(f"{type(self).__name__} does not say how to sample; give it a `sample` method")
+
+
+def per_row(function: Callable[[Any], Any], xs: Any, axis: int = 0) -> Any:
+    """The results with their rows from `axis` on; what the rows of a group share is done once for them."""
+
+    def shared(leaf: Any) -> bool:
+        return are_cells(leaf) and leaf.patterns is not None and leaf.value.ndim > leaf.seen.ndim
+
+    if not any(shared(leaf) for leaf in jax.tree.leaves(xs, is_leaf=are_cells)):
+        return jax.vmap(function, 0, axis)(xs)
+    axes = jax.tree.map(lambda leaf: replace(leaf, value=0, seen=None) if shared(leaf) else 0, xs, is_leaf=are_cells)
+    return jax.vmap(jax.vmap(function, (axes,), axis), 0, axis)(xs)
+
+
+def least_spread(precise: bool, rows: Array) -> Array:
+    """Below which a component that expects so many rows is a point; `precise` if no second moments are subtracted."""
+    return jnp.where(rows >= SEVERAL, POINT_ABOUT, POINT) if precise else jnp.full_like(rows, POINT)
+
+
+def collapsed(what: str, remedy: str, *, alone: bool = False) -> str:
+    """Why a likelihood without bound is no estimate, and the remedy; `alone` of a datum that is one number."""
+    where = "" if alone else ", in some direction"
+    return (
+        f"{what} has collapsed (its variance goes to zero{where}), where the likelihood is unbounded and no maximum "
+        f"exists: {remedy}"
+    )

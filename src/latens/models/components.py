@@ -1,7 +1,7 @@
-"""The components of a mixture: what any are, and k copies of one family."""
+"""The components of a mixture: k copies of one family, or a family for each."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.data.reader import AbstractReader
-from latens.errors import ModelError
+from latens.cells import cells_of
+from latens.data.reader import AbstractReader, Rows
+from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
-from latens.families.frame import AbstractFrame
+from latens.families.frame import AbstractFrame, ByComponent, Identity
 from latens.families.roles import Roles, squared
+from latens.families.within import Moved
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.modules import same_kind
 from latens.numerics.space import Params, Space
@@ -24,8 +26,7 @@ from latens.numerics.stacked import Stacked
 class AbstractComponents(eqx.Module):
     """Distributions a hidden label chooses from. One datum is compared with all of them at once.
 
-    To write your own: `k`, `constraints`, `potentials`, `log_kernels`, `maximise`, `closed`, and what a
-    family says of its data (`lead`, `reader`, `frame`), a draw (`sample`) and degeneration (`spread`).
+    `each` does something under every component; what follows from that is written once.
     """
 
     @property
@@ -40,8 +41,8 @@ class AbstractComponents(eqx.Module):
 
     @property
     @abstractmethod
-    def lead(self) -> AbstractFamily:
-        """The family that stands for all where the data alone matter."""
+    def kinds(self) -> tuple[AbstractFamily, ...]:
+        """The families that there are; the first stands for all where the data alone matter."""
 
     @property
     @abstractmethod
@@ -58,27 +59,19 @@ class AbstractComponents(eqx.Module):
         """The components with what users' data say of them filled in; see `AbstractFamily.suited`."""
 
     @property
-    @abstractmethod
-    def closed(self) -> bool:
-        """Whether `maximise` is the exact M-step."""
-
-    @property
-    @abstractmethod
     def linear(self) -> bool:
         """Whether every family is linear in its potentials."""
+        return all(family.linear for family in self.kinds)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `maximise` is the exact M-step."""
+        return self.linear
 
     @property
     @abstractmethod
     def proxy(self) -> "AbstractComponents":
         """The same with the families whose totals `maximise` takes."""
-
-    @abstractmethod
-    def potentials(self, params: Params) -> Any:
-        """params → potentials of all components."""
-
-    @abstractmethod
-    def mean_totals(self, params: Params, shares: Array, like: Any) -> Any:
-        """Expected totals of `shares` (k,) complete data like this one, of each component; as the potentials are."""
 
     @abstractmethod
     def about(self, params: Params) -> "AbstractComponents":
@@ -90,29 +83,16 @@ class AbstractComponents(eqx.Module):
         """Whether it is that already."""
 
     @abstractmethod
-    def sizes(self, potentials: Any, stats: Any) -> Array:
-        """(k,) Σ |φ S̄| of each component: how large the terms are that its log-density is the sum of."""
+    def each(self, function: Callable[..., Any], params: Sequence[Params], *along: Any) -> Any:
+        """A function of (family, its own of the params ..., its own of what is `along` the components ...), of each."""
 
-    @abstractmethod
-    def log_kernels(self, potentials: Any, x: Any) -> Array:
-        """(k,) log-densities of one datum."""
-
-    @abstractmethod
-    def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
-        """Potentials for one datum, of all components; see `AbstractFamily.row_potential`."""
-
-    @abstractmethod
-    def row_kernels(self, potentials: Any, x: Any) -> Array:
-        """(k,) log-densities from those."""
+    def stacked(self, each: Any) -> Any:
+        """What `each` gave, with the component as first axis."""
+        return each
 
     @abstractmethod
     def maximise(self, stats: Any) -> Params:
         """Expected totals, shaped like the potentials → params."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What users should know before they read the estimates."""
-        return ()
 
     @property
     @abstractmethod
@@ -120,13 +100,14 @@ class AbstractComponents(eqx.Module):
         """(p,) of each free coordinate the component whose it is, or 0 for all where some are shared."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What users should know before they read the estimates."""
+        return ()
+
+    @property
     def exchangeable(self) -> tuple[str, ...]:
         """Parameters that go with a component when components change places."""
         return ()
-
-    @abstractmethod
-    def spread(self, params: Params) -> Array:
-        """(k,) the families' spreads."""
 
     @abstractmethod
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
@@ -136,18 +117,6 @@ class AbstractComponents(eqx.Module):
     def framed(self, frame: AbstractFrame) -> "AbstractComponents":
         """The components as they are for data in the frame."""
 
-    @abstractmethod
-    def expected(self, params: Params, x: Any) -> Any:
-        """What one datum is expected to be under every component, stacked."""
-
-    @abstractmethod
-    def fill(self, params: Params, key: Array, x: Any) -> Any:
-        """One datum with its unseen parts drawn from every component, stacked."""
-
-    @abstractmethod
-    def sample(self, params: Params, key: Array, like: Any) -> Any:
-        """One draw from every component, stacked."""
-
     @property
     @abstractmethod
     def roles(self) -> Roles:
@@ -156,6 +125,50 @@ class AbstractComponents(eqx.Module):
     @abstractmethod
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         """Names of the entries of the parameters' trailing axes."""
+
+    # -- derived ------------------------------------------------------------------------------------
+
+    def potentials(self, params: Params) -> Any:
+        """params → potentials of all components."""
+        return self.each(lambda family, own: family.potential(own), [params])
+
+    def log_kernels(self, potentials: Any, x: Any) -> Array:
+        """(k,) log-densities of one datum."""
+        return self.stacked(self.each(lambda family, own: family.log_kernel(own, x), [], potentials))
+
+    def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
+        """Potentials for one datum, of all components; see `AbstractFamily.row_potential`."""
+        return self.each(lambda family, own, there: family.row_potential(own, x, there), [params, at])
+
+    def row_kernels(self, potentials: Any, x: Any) -> Array:
+        """(k,) log-densities from those."""
+        return self.stacked(self.each(lambda family, own: family.row_kernel(own, x), [], potentials))
+
+    def mean_totals(self, params: Params, shares: Array, like: Any) -> Any:
+        """Expected totals of `shares` (k,) complete data like this one, of each component; as the potentials are."""
+        return self.each(lambda family, own, share: share * family.mean_totals(own, like), [params], shares)
+
+    def sizes(self, potentials: Any, stats: Any) -> Array:
+        """(k,) Σ |φ S̄| of each component: how large the terms are that its log-density is the sum of."""
+        return self.stacked(self.each(lambda _, phi, totals: jnp.abs(phi * totals).sum(), [], potentials, stats))
+
+    def spread(self, params: Params) -> Array:
+        """(k,) the families' spreads."""
+        return self.stacked(self.each(lambda family, own: family.spread(own), [params]))
+
+    def expected(self, params: Params, x: Any) -> Any:
+        """What one datum is expected to be under every component, stacked."""
+        return self.stacked(self.each(lambda family, own: family.expected(own, x), [params]))
+
+    def fill(self, params: Params, key: Array, x: Any) -> Any:
+        """One datum with its unseen parts drawn from every component, stacked."""
+        keys = jax.random.split(key, self.k)
+        return self.stacked(self.each(lambda family, own, key: family.fill(own, key, x), [params], keys))
+
+    def sample(self, params: Params, key: Array, like: Any) -> Any:
+        """One draw from every component, stacked."""
+        keys = jax.random.split(key, self.k)
+        return self.stacked(self.each(lambda family, own, key: family.sample(own, key, like), [params], keys))
 
 
 class Alike(AbstractComponents):
@@ -202,16 +215,12 @@ class Alike(AbstractComponents):
         return f"{self.k} × {self.family.title}{shared}"
 
     @property
-    def lead(self) -> AbstractFamily:
-        return self.family
+    def kinds(self) -> tuple[AbstractFamily, ...]:
+        return (self.family,)
 
     @property
     def closed(self) -> bool:
         return self.linear and set(self.shared) <= squared(self.family.roles)
-
-    @property
-    def linear(self) -> bool:
-        return self.family.linear
 
     @property
     def proxy(self) -> "Alike":
@@ -224,57 +233,30 @@ class Alike(AbstractComponents):
     def suited(self, data: Any) -> "Alike":
         return Alike(self.family.suited(data), self.number, self.shared)
 
-    def _over(self, params: Mapping[str, Any]) -> dict[str, int | None]:
-        return {n: None if n in self.shared else 0 for n in params}
-
     def about(self, params: Params) -> "Alike":
-        own = {n: params[n] for n in self.family.constraints}
-        members = jax.vmap(self.family.about, (self._over(own),), axis_size=self.k)(own)
-        if same_kind(members, self.family):
-            return self
-        return Alike(self.family, self.number, self.shared, members)
+        plain = Alike(self.family, self.number, self.shared)
+        members = plain.each(lambda family, own: family.about(own), [params])
+        return self if same_kind(members, self.family) else Alike(self.family, self.number, self.shared, members)
 
     @property
     def apart(self) -> bool:
         return self.members is not None and bool(self.members.apart)
 
-    def sizes(self, potentials: Array, stats: Array) -> Array:
-        return jnp.abs(potentials * stats).sum(1)
-
-    def _members(self, function: Callable[..., Any], axes: tuple[Any, ...], *arguments: Any) -> Any:
-        """A function of (family, arguments ...) under every component."""
-        if self.members is None:
-            return jax.vmap(lambda *given: function(self.family, *given), axes, axis_size=self.k)(*arguments)
-        return jax.vmap(function, (0, *axes), axis_size=self.k)(self.members, *arguments)
-
-    def potentials(self, params: Params) -> Array:
-        own = {n: params[n] for n in self.family.constraints}
-        return self._members(lambda family, p: family.potential(p), (self._over(own),), own)
-
-    def mean_totals(self, params: Params, shares: Array, like: Any) -> Array:
-        own = {n: params[n] for n in self.family.constraints}
-        each = self._members(lambda family, p: family.mean_totals(p, like), (self._over(own),), own)
-        return shares[:, None] * each
-
-    def log_kernels(self, potentials: Array, x: Any) -> Array:
-        return self._members(lambda family, p: family.log_kernel(p, x), (0,), potentials)
-
-    def row_potentials(self, params: Params, x: Any, at: Params) -> Any:
-        here, there = ({n: p[n] for n in self.family.constraints} for p in (params, at))
-        over = self._over(here)
-        return self._members(lambda family, p, q: family.row_potential(p, x, q), (over, over), here, there)
-
-    def row_kernels(self, potentials: Any, x: Any) -> Array:
-        return self._members(lambda family, p: family.row_kernel(p, x), (0,), potentials)
+    def each(self, function: Callable[..., Any], params: Sequence[Params], *along: Any) -> Any:
+        names = self.family.constraints
+        own = [{n: given[n] for n in names} for given in params]
+        over = [{n: None if n in self.shared else 0 for n in names} for _ in params]
+        family, axis = (self.family, None) if self.members is None else (self.members, 0)
+        return jax.vmap(function, (axis, *over, *(0 for _ in along)), axis_size=self.k)(family, *own, *along)
 
     def maximise(self, stats: Array) -> Params:
-        separate = self._members(lambda family, totals: family.maximise(totals), (0,), stats)
+        separate = self.each(lambda family, totals: family.maximise(totals), [], stats)
         share = stats[:, 0] / stats[:, 0].sum()
         return {n: jnp.tensordot(share, v, 1) if n in self.shared else v for n, v in separate.items()}
 
     def spread(self, params: Params) -> Array:
-        own = {n: params[n] for n in self.family.constraints}
-        return jax.vmap(self.family.spread, (self._over(own),))(own)
+        # in the units of the data, whatever the components are reckoned from
+        return AbstractComponents.spread(Alike(self.family, self.number, self.shared), params)
 
     def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
         return self.family.frame(xs, weights, columns).sharing(self.shared)
@@ -282,23 +264,126 @@ class Alike(AbstractComponents):
     def framed(self, frame: AbstractFrame) -> "Alike":
         return Alike(self.family.framed(frame), self.number, self.shared)
 
-    def _each(self, function: Callable[..., Any], params: Params, x: Any, *keys: Array) -> Any:
-        """A function of (params, keys ..., x) under every component."""
-        own = {n: params[n] for n in self.family.constraints}
-        return jax.vmap(function, (self._over(own), *[0] * len(keys), None))(own, *keys, x)
-
-    def expected(self, params: Params, x: Any) -> Any:
-        return self._each(self.family.expected, params, x)
-
-    def fill(self, params: Params, key: Array, x: Any) -> Any:
-        return self._each(self.family.fill, params, x, jax.random.split(key, self.k))
-
-    def sample(self, params: Params, key: Array, like: Any) -> Any:
-        return self._each(self.family.sample, params, like, jax.random.split(key, self.k))
-
     @property
     def roles(self) -> Roles:
         return self.family.roles
 
     def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
         return self.family.axes(columns)
+
+
+class Different(AbstractComponents):
+    """A list of families over the same kind of datum; parameters are called "0.name", "1.name", ..."""
+
+    families: tuple[AbstractFamily, ...]
+
+    @property
+    def apart(self) -> bool:
+        return any(family.apart for family in self.families)
+
+    @property
+    def k(self) -> int:
+        return len(self.families)
+
+    @property
+    def constraints(self) -> dict[str, AbstractConstraint]:
+        return {f"{j}.{n}": c for j, f in enumerate(self.families) for n, c in f.constraints.items()}
+
+    @property
+    def title(self) -> str:
+        return " + ".join(family.title for family in self.families)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        whole = [str(j) for j, family in enumerate(self.families) if family.whole]
+        others = [str(j) for j in range(self.k) if str(j) not in whole]
+        if not (whole and others):
+            return ()
+        return (
+            f"component {' and '.join(whole)} gives whole numbers probabilities, {' and '.join(others)} densities: the "
+            "weights and the log-likelihood depend on the unit of the data",
+        )
+
+    @property
+    def kinds(self) -> tuple[AbstractFamily, ...]:
+        return self.families
+
+    @property
+    def reader(self) -> AbstractReader:
+        return Common(self.families)
+
+    def suited(self, data: Any) -> "Different":
+        return Different(tuple(family.suited(data) for family in self.families))
+
+    @property
+    def blocks(self) -> np.ndarray:
+        return np.repeat(np.arange(self.k), [Space(family.constraints).size for family in self.families])
+
+    @property
+    def proxy(self) -> "Different":
+        return Different(tuple(family.proxy for family in self.families))
+
+    def about(self, params: Params) -> "Different":
+        return Different(self.each(lambda family, own: family.about(own), [params]))
+
+    def each(self, function: Callable[..., Any], params: Sequence[Params], *along: Any) -> tuple[Any, ...]:
+        def of(j: int, family: AbstractFamily) -> Any:
+            own = ({n: given[f"{j}.{n}"] for n in family.constraints} for given in params)
+            return function(family, *own, *(given[j] for given in along))
+
+        return tuple(of(j, family) for j, family in enumerate(self.families))
+
+    def stacked(self, each: Any) -> Any:
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+    def maximise(self, stats: tuple[Array, ...]) -> Params:
+        separate = self.each(lambda family, totals: family.maximise(totals), [], stats)
+        return {f"{j}.{n}": v for j, own in enumerate(separate) for n, v in own.items()}
+
+    def frame(self, xs: Any, weights: np.ndarray, columns: Sequence[str]) -> AbstractFrame:
+        parts = tuple(str(j) for j in range(self.k))
+        names = tuple(tuple(family.constraints) for family in self.families)
+        frames = tuple(family.frame(xs, weights, columns) for family in self.families)
+        alike = all(bool(eqx.tree_equal(frames[0], frame)) for frame in frames)
+        return ByComponent(parts, names, frames, frames[0] if alike else Identity())
+
+    def framed(self, frame: AbstractFrame) -> "Different":
+        assert isinstance(frame, ByComponent)
+        inside = [family.framed(own) for family, own in zip(self.families, frame.frames, strict=True)]
+        if isinstance(frame.data, Identity):
+            inside = [f if isinstance(w, Identity) else Moved(f, w) for f, w in zip(inside, frame.frames, strict=True)]
+        return Different(tuple(inside))
+
+    @property
+    def roles(self) -> Roles:
+        return {f"{j}.{n}": role for j, f in enumerate(self.families) for n, role in f.roles.items()}
+
+    def axes(self, columns: Sequence[str]) -> dict[str, tuple[Sequence[str], ...]]:
+        return {f"{j}.{n}": a for j, f in enumerate(self.families) for n, a in f.axes(columns).items()}
+
+
+class Common(AbstractReader):
+    """Reads rows that each of several families can take."""
+
+    families: tuple[AbstractFamily, ...]
+
+    def read(self, data: Any) -> Rows:
+        try:
+            read = [(family.whole, family.read(data)) for family in self.families]
+            # ends of intervals as they are given, of which counts take the whole numbers, and sets if none takes ends
+            return min(read, key=lambda each: (not cells_of(each[1].xs).ordered, each[0]))[1]
+        except DataError as error:
+            raise DataError(f"every component must be able to take every row: {error}") from None
+
+    @property
+    def whole(self) -> bool:
+        return any(family.whole for family in self.families)
+
+    def labels(self, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        return self.families[0].labels(columns)
+
+    def require(self, xs: Any, columns: Sequence[str]) -> None:
+        self.families[0].require(xs, columns)
+
+    def observe(self, xs: Any) -> Any:
+        return self.families[0].observe(xs)

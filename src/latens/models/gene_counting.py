@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import combinations_with_replacement
 from typing import Any
 
 import equinox as eqx
@@ -10,20 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells.column import numbers
+from latens.cells.base import numbers
 from latens.data.reader import AbstractReader, Rows
 from latens.data.table import columns_of
 from latens.errors import DataError, ModelError, listed
 from latens.models.base import AbstractModel
-from latens.models.expressions import parse
-from latens.models.forms import AbstractForm, form_of, names_of
-from latens.numerics.compiling import once
+from latens.models.forms import AbstractForm, form_of, names_of, parse
+from latens.numerics.compiling import double, once
 from latens.numerics.constraints import Unit
 from latens.numerics.memory import own, sealed
-from latens.numerics.precision import double
-from latens.numerics.simplex import Probabilities
 from latens.numerics.space import Constraints, Key, Params, Space, unstacked
 from latens.numerics.special import logsumexp, segment_logsumexp
+from latens.numerics.stacked import Probabilities
 
 NEVER = -600.0  # a log-probability that is that of 0
 POINTS = 5  # at which cells are checked
@@ -153,8 +152,7 @@ class Cells(AbstractModel):
 
     def mean_statistics(self, params: Params, like: Any) -> Array:
         # the E-step of an individual that may be in any cell
-        expected: Array = jax.grad(lambda phi: logsumexp(self.form.logs(phi)))(self.potentials(params))
-        return expected
+        return jax.grad(lambda phi: logsumexp(self.form.logs(phi)))(self.potentials(params))
 
     def log_evidence(self, potentials: Array, x: Array) -> Array:
         return self._log_sum(self.form.logs(potentials), x)
@@ -173,7 +171,7 @@ class Cells(AbstractModel):
 
     @double
     def require(self, xs: Any, columns: Sequence[str]) -> None:
-        centre = Space(self.constraints).params(jnp.zeros(Space(self.constraints).size))
+        centre = Space(self.constraints).centre
         logs = np.asarray(jax.vmap(lambda x: self.log_evidence(self.potentials(centre), x))(jnp.asarray(xs)))
         if (logs < NEVER).any():
             group = self.seen[int(xs[np.argmax(logs < NEVER)])][0]
@@ -181,8 +179,7 @@ class Cells(AbstractModel):
 
     def posterior(self, potentials: Any, x: Any) -> Array:
         """(cells,) probability of each cell, given the group."""
-        given: Array = jax.grad(self._log_sum)(self.form.logs(potentials), x)
-        return given
+        return jax.grad(self._log_sum)(self.form.logs(potentials), x)
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Array:
         where = [cell for _, group in self.seen for cell in set(group)]
@@ -237,3 +234,63 @@ class Cells(AbstractModel):
 @once
 def _probabilities(form: AbstractForm, values: Array) -> Array:
     return form.probabilities(values)
+
+
+def HardyWeinberg(alleles: str | Sequence[str], phenotypes: Mapping[str, str | Sequence[str]] | None = None) -> Cells:
+    """Gene counting: genotypes in Hardy–Weinberg proportions, seen as phenotypes.
+
+        P(aa) = p_a²,   P(ab) = 2 p_a p_b
+
+    **Arguments:** `alleles`: names, or their order of dominance: "C > I > T"; "A = B > O" makes A and B
+    codominant. `phenotypes`: name → what it may have come from: an allele or several codominant ones
+    that show ("C", "AB"), a genotype ("CI"), or a list of these ("insularia or typica": ["I", "T"]).
+    Left out, each appearance is a phenotype of its own.
+    **Parameters:** the frequency of each allele, by its name.
+    **Raises:** `ModelError` for fewer than two alleles or an unknown phenotype.
+    **Example:** the peppered moths:
+        >>> import latens as lt
+        >>> moths = lt.HardyWeinberg("C > I > T", {"carbonaria": "C", "insularia": "I", "typica": "T"})
+        >>> fit = lt.fit(moths, {"carbonaria": 85, "insularia": 196, "typica": 341})
+        >>> {allele: round(float(p), 6) for allele, p in fit.params.items()}
+        {'C': 0.070837, 'I': 0.188737, 'T': 0.740427}
+
+    **Source:** Givens & Hoeting (2013), Computational Statistics, ex. 4.2.
+    """
+    if not isinstance(alleles, str | Sequence):
+        raise ModelError(
+            f"HardyWeinberg: alleles must be a text such as 'C > I > T' or a list of names, got {alleles!r}"
+        )
+    ranks = _ranks(alleles)
+    names = list(ranks)
+    if len(names) < 2 or len(set(names)) < len(names) or not all(n.isidentifier() for n in names):
+        raise ModelError(f"HardyWeinberg: give at least two alleles, different names like C or A1; got {alleles!r}")
+    join = "" if all(len(n) == 1 for n in names) else "/"
+    cells: dict[str, str] = {}
+    looks: dict[str, list[str]] = {}  # what shows → the genotypes that may be behind it
+    for a, b in combinations_with_replacement(names, 2):
+        genotype = join.join((a, b))
+        cells[genotype] = f"{a}*{a}" if a == b else f"2*{a}*{b}"
+        top = min(ranks[a], ranks[b])
+        looks.setdefault(join.join(dict.fromkeys(n for n in (a, b) if ranks[n] == top)), []).append(genotype)
+    order = {genotype: i for i, genotype in enumerate(cells)}
+    phenotypes = {look: look for look in looks} if phenotypes is None else phenotypes
+    seen = {}
+    for phenotype, given in phenotypes.items():
+        wanted = [given] if isinstance(given, str) else list(given)
+        for w in wanted:
+            if w not in looks and w not in cells:
+                raise ModelError(
+                    f"phenotype '{phenotype}': '{w}' is neither what a genotype shows ({listed(list(looks))}) "
+                    f"nor a genotype ({listed(list(cells))})"
+                )
+        behind = {g for w in wanted for g in (*looks.get(w, ()), *([w] if w in cells else ()))}
+        seen[phenotype] = sorted(behind, key=order.__getitem__)
+    return Cells(cells, seen=seen, parameters=[tuple(names)])
+
+
+def _ranks(alleles: str | Sequence[str]) -> dict[str, int]:
+    """allele → rank of dominance; without any order all are codominant."""
+    if not isinstance(alleles, str):
+        return dict.fromkeys(map(str, alleles), 0)
+    levels = [[name.strip() for name in level.split("=")] for level in alleles.split(">")]
+    return {name: rank for rank, level in enumerate(levels) for name in level}

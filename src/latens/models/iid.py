@@ -12,11 +12,10 @@ from latens.data.reader import AbstractReader
 from latens.families.base import AbstractFamily, no_family
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
-from latens.models.base import AbstractModel
-from latens.models.degeneration import collapsed, least_spread
-from latens.models.totals import anywhere, totals
+from latens.models.base import AbstractModel, collapsed, least_spread
+from latens.models.seeding import totals
 from latens.numerics.compiling import by_size
-from latens.numerics.space import Constraints, Params
+from latens.numerics.space import Constraints, Params, Space
 
 
 class IID(AbstractModel):
@@ -34,6 +33,8 @@ class IID(AbstractModel):
 
     **Source:** Givens & Hoeting (2013), Computational Statistics, ex. 4.1 (two lifetimes, one missing).
     """
+
+    usual_starts = 1
 
     family: AbstractFamily
 
@@ -84,10 +85,6 @@ class IID(AbstractModel):
     def start(self, xs: Any, weights: Array, frame: AbstractFrame, rng: np.random.Generator) -> Params:
         return _begin(self.family, xs, weights)
 
-    @property
-    def usual_starts(self) -> int:
-        return 1
-
     def about(self, params: Params) -> "IID":
         return IID(self.family.about(params))
 
@@ -129,5 +126,5 @@ class IID(AbstractModel):
 def _begin(family: AbstractFamily, xs: Any, weights: Array) -> Params:
     """The M-step from what the rows are expected to be at some params."""
     proxy = family.proxy
-    potential = proxy.potential(anywhere(dict(proxy.constraints)))
+    potential = proxy.potential(Space(proxy.constraints).centre)
     return family.maximise(totals(proxy.log_kernel, potential, complete_cells(xs), weights))

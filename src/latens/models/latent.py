@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from latens.cells import labelled, ruled_out, without_labels
-from latens.errors import ModelError
+from latens.errors import ModelError, first_line
 from latens.models.base import AbstractModel
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
@@ -141,10 +141,9 @@ class Latent(AbstractModel):
         try:
             found = jax.tree.map(jnp.asarray, self.sampler(params, key, row))
         except Exception as error:
-            first = (str(error).strip().splitlines() or [""])[0]
             raise ModelError(
-                f"sample fails: {type(error).__name__}: {first}; it is a function of (params, key, like), written with "
-                "jax.numpy and jax.random"
+                f"sample fails: {type(error).__name__}: {first_line(error)}; it is a function of (params, key, like), "
+                "written with jax.numpy and jax.random"
             ) from error
         if jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, row):
             raise ModelError(f"sample must return one row like the data's, {_told(row)}; it returns {_told(found)}")

@@ -13,23 +13,19 @@ from latens.cells import labelled, labels_of, ruled_out, without_labels
 from latens.data.reader import AbstractReader
 from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily, no_family
-from latens.families.expected import Chances, Moments
+from latens.families.datum import is_expected
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
-from latens.models.base import AbstractModel
-from latens.models.components import AbstractComponents, Alike
-from latens.models.degeneration import FEWEST, collapsed, least_spread
-from latens.models.different import Different
-from latens.models.rows import per_row
-from latens.models.seeding import distinct_rows, guided, partition
-from latens.models.totals import from_groups
+from latens.models.base import FEWEST, AbstractModel, collapsed, least_spread, per_row
+from latens.models.components import AbstractComponents, Alike, Different
+from latens.models.seeding import distinct_rows, from_groups, guided, partition
 from latens.numerics.asked import whole
 from latens.numerics.compiling import by_size
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
-from latens.numerics.simplex import Composition
 from latens.numerics.space import Constraints, Params
 from latens.numerics.special import logsumexp, safe_log
+from latens.numerics.stacked import Composition
 
 
 class Mixture(AbstractModel):
@@ -104,10 +100,10 @@ class Mixture(AbstractModel):
 
     def _shared(self, params: Params) -> dict[str, Any]:
         """Potentials that say what all rows are evidence of, exactly."""
-        return {"weights": self._log_weights(params), "components": self.components.potentials(params)}
+        return {"weights": safe_log(self._weights(params)), "components": self.components.potentials(params)}
 
-    def _log_weights(self, params: Params) -> Array:
-        return safe_log(params["weights"] if self.known is None else jnp.asarray(self.known))
+    def _weights(self, params: Params) -> Array:
+        return params["weights"] if self.known is None else jnp.asarray(self.known)
 
     def log_evidence(self, potentials: dict[str, Any], x: Any) -> Array:
         if self.finite:
@@ -141,7 +137,7 @@ class Mixture(AbstractModel):
         if self.finite:
             return self._shared(params)
         own = self.components.row_potentials(params, without_labels(x), at)
-        return {"weights": self._log_weights(params), "components": own}
+        return {"weights": safe_log(self._weights(params)), "components": own}
 
     def maximise(self, stats: dict[str, Any]) -> Params:
         """The M-step, exact if the components' is."""
@@ -162,8 +158,7 @@ class Mixture(AbstractModel):
 
     def posterior(self, potentials: dict[str, Any], x: Any) -> Array:
         """(k,) probability of each component."""
-        given: Array = super().posterior(potentials, x)["weights"]
-        return given
+        return super().posterior(potentials, x)["weights"]
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -220,7 +215,7 @@ class Mixture(AbstractModel):
         return jnp.where(rows > FEWEST, sizes / jnp.maximum(rows, FEWEST), 0.0).max()
 
     def mean_statistics(self, params: Params, like: Any) -> dict[str, Any]:
-        shares = params["weights"] if self.known is None else jnp.asarray(self.known)
+        shares = self._weights(params)
         return {"weights": shares, "components": self.components.mean_totals(params, shares, without_labels(like))}
 
     def pooled(self, xs: Any, weights: Array) -> Params:
@@ -244,7 +239,7 @@ class Mixture(AbstractModel):
         return 1 if self.components.k == 1 else 30
 
     def health(self, params: Params, n: Array) -> Array:
-        rows = n * (params["weights"] if self.known is None else jnp.asarray(self.known))
+        rows = n * self._weights(params)
         alive = rows / FEWEST if self.known is None else jnp.full(self.components.k, jnp.inf)
         spread = self.components.spread(params) / least_spread(self.components.apart or not self.finite, rows)
         return jnp.concatenate([alive, spread])
@@ -270,10 +265,6 @@ class Mixture(AbstractModel):
 
     def expected(self, params: Params, given: Array, x: Any) -> Any:
         """The components' expectations, mixed by the responsibilities."""
-
-        def is_expected(leaf: Any) -> bool:
-            return isinstance(leaf, Moments | Chances)
-
         each = self.components.expected(params, x)
         return jax.tree.map(lambda leaf: leaf.mixed(given), each, is_leaf=is_expected)
 
@@ -284,11 +275,10 @@ class Mixture(AbstractModel):
 
     def sample(self, params: Params, key: Array, like: Any = None) -> Any:
         first, second = jax.random.split(key)
-        weights = params["weights"] if self.known is None else jnp.asarray(self.known)
-        label = jax.random.categorical(first, jnp.log(weights))
+        label = jax.random.categorical(first, jnp.log(self._weights(params)))
         return jax.tree.map(lambda v: v[label], self.components.sample(params, second, without_labels(like)))
 
 
 @by_size()
 def _features(model: Mixture, frame: AbstractFrame, xs: Any) -> Array:
-    return jax.vmap(model.components.lead.features)(frame.unmixed(xs))
+    return jax.vmap(model.components.kinds[0].features)(frame.unmixed(xs))

@@ -1,11 +1,16 @@
-"""Starts for mixtures: k-means++ seeds and soft groups around them."""
+"""Starts for mixtures: k-means++ seeds, soft groups around them, and the M-step from known labels."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 
-from latens.numerics.matching import matching
+from latens.cells import complete_cells
+from latens.numerics.compiling import by_size
+from latens.numerics.matrices import matching
+from latens.numerics.space import Params, Space
 
 SHRINK = 0.1  # share of each group that is the whole sample: keeps every group's estimate inside
 
@@ -61,3 +66,21 @@ def distinct_rows(xs: Any, enough: int) -> int:
         if count >= enough or reach >= n:
             return min(count, enough)
         reach *= 8
+
+
+def totals(kernel: Callable[[Any, Any], Array], potentials: Any, xs: Any, weights: Array) -> Any:
+    """Σ w S(x) for known labels: kernels are linear in φ, so it is a gradient, wherever it is taken.
+
+    `kernel(φ, x)` is a scalar and `weights` (n,), or it is (k,) and `weights` (n, k).
+    """
+    return jax.grad(lambda phi: (weights * jax.vmap(kernel, (None, 0))(phi, xs)).sum())(potentials)
+
+
+@by_size()
+def from_groups(model: Any, xs: Any, memberships: Array) -> Params:
+    """The M-step from (n, k) memberships."""
+    parts = model.components.proxy
+    stats = totals(
+        parts.log_kernels, parts.potentials(Space(parts.constraints).centre), complete_cells(xs), memberships
+    )
+    return model.maximise({"weights": memberships.sum(0), "components": stats})

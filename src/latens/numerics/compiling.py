@@ -1,11 +1,16 @@
-"""How programs are compiled: quickly where little is computed, well where much is."""
+"""How programs are compiled and run: in double precision, on how many threads; and how much they compute."""
 
-from collections.abc import Callable
-from functools import partial, update_wrapper
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache, partial, update_wrapper, wraps
+from math import prod
+from threading import Lock
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import jax
 import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from threadpoolctl import ThreadpoolController
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -18,6 +23,7 @@ once = partial(jax.jit, compiler_options=QUICKLY | {"xla_backend_optimization_le
 
 # where our own threads fill the cores, one of XLA's more for half a block costs more than it saves
 ALONE = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
+ROUNDS = 10  # of a loop whose length is not known before
 
 
 class BySize(Generic[P, R]):
@@ -30,8 +36,7 @@ class BySize(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         much = any(np.size(leaf) > MUCH for leaf in jax.tree.leaves(args))
-        found: R = (self._well if much else self._quickly)(*args, **kwargs)
-        return found
+        return (self._well if much else self._quickly)(*args, **kwargs)
 
     @property
     def programs(self) -> int:
@@ -45,3 +50,79 @@ def by_size(options: dict[str, Any] | None = None, **settings: Any) -> Callable[
 
 
 beside = partial(by_size, ALONE)
+
+
+def operations(function: jax.stages.Wrapped, *args: Any) -> float:
+    """How many numbers it computes on the way; of arguments only the shapes matter, and it is traced once for each."""
+    return _of(function.trace(*args).jaxpr.jaxpr)
+
+
+@lru_cache(maxsize=256)
+def _of(program: Jaxpr) -> float:
+    return sum(_times(each) * sum(map(_of, inner)) if (inner := _inner(each)) else _own(each) for each in program.eqns)
+
+
+def _inner(each: JaxprEqn) -> list[Jaxpr]:
+    """The programs that an operation runs: the body of a loop, both branches."""
+    parts = jax.tree.leaves(list(each.params.values()))
+    return [p.jaxpr if isinstance(p, ClosedJaxpr) else p for p in parts if isinstance(p, ClosedJaxpr | Jaxpr)]
+
+
+def _times(each: JaxprEqn) -> int:
+    return int(each.params.get("length", ROUNDS if each.primitive.name == "while" else 1))
+
+
+def _own(each: JaxprEqn) -> float:
+    computed = sum(prod(_shape(out)) for out in each.outvars)
+    if each.primitive.name != "dot_general":
+        return computed
+    summed = each.params["dimension_numbers"][0][0]
+    return computed * prod(_shape(each.invars[0])[axis] for axis in summed)
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return getattr(variable.aval, "shape", ())
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()  # finding them takes 10 ms
+
+
+class _Limit:
+    """One thread of LAPACK for each of ours: its idle ones spin for a while, on the cores our own ones work on.
+
+    Who came first limits, who goes last restores: fits may run side by side in threads of the caller.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.within = Lock(), 0
+        self.limiter: Any = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self.lock:
+            if not self.within:
+                self.limiter = _libraries().limit(limits=1, user_api="blas")
+            self.within += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.within -= 1
+                if not self.within:
+                    self.limiter.restore_original_limits()
+
+
+one_thread_each = _Limit()
+
+
+def double(function: Callable[P, R]) -> Callable[P, R]:
+    """Run `function` with 64-bit JAX. The switch is per thread and undone on return."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with jax.enable_x64(True):
+            return function(*args, **kwargs)
+
+    return run

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -143,13 +143,22 @@ def shape_of(given: Any) -> tuple[int, ...]:
 class _Elementwise(AbstractConstraint):
     shape: tuple[int, ...] = eqx.field(static=True, default=(), converter=shape_of)
 
+    scale: ClassVar[str]  # that of every entry
+
     @property
     def size(self) -> int:
         return prod(self.shape)
 
+    @property
+    def link(self) -> np.ndarray:
+        return np.full(self.shape, self.scale)
+
 
 class Real(_Elementwise):
     """Any real number; `shape` gives an array of them."""
+
+    words = "finite"
+    scale = "identity"
 
     def free(self, value: Array) -> Array:
         return value.reshape(-1)
@@ -160,17 +169,12 @@ class Real(_Elementwise):
     def holds(self, value: np.ndarray) -> bool:
         return bool(np.isfinite(value).all())
 
-    @property
-    def words(self) -> str:
-        return "finite"
-
-    @property
-    def link(self) -> np.ndarray:
-        return np.full(self.shape, "identity")
-
 
 class Positive(_Elementwise):
     """A number above zero, estimated as its logarithm."""
+
+    words = "positive and finite"
+    scale = "log"
 
     def free(self, value: Array) -> Array:
         return safe_log(jnp.maximum(value, LEAST)).reshape(-1)
@@ -188,17 +192,12 @@ class Positive(_Elementwise):
     def holds(self, value: np.ndarray) -> bool:
         return bool(((value > 0) & np.isfinite(value)).all())
 
-    @property
-    def words(self) -> str:
-        return "positive and finite"
-
-    @property
-    def link(self) -> np.ndarray:
-        return np.full(self.shape, "log")
-
 
 class Unit(_Elementwise):
     """A number strictly between 0 and 1, estimated as its logit."""
+
+    words = "strictly between 0 and 1"
+    scale = "logit"
 
     def free(self, value: Array) -> Array:
         inside = jnp.clip(value, EDGE, 1.0 - EDGE)
@@ -220,17 +219,11 @@ class Unit(_Elementwise):
     def inward(self, free: np.ndarray) -> np.ndarray:
         return np.clip(free, -AWAY, AWAY)
 
-    @property
-    def words(self) -> str:
-        return "strictly between 0 and 1"
-
-    @property
-    def link(self) -> np.ndarray:
-        return np.full(self.shape, "logit")
-
 
 class PositiveDefinite(AbstractConstraint):
     """A (d, d) covariance, estimated as its Cholesky factor with logarithms on the diagonal."""
+
+    words = "symmetric and positive definite"
 
     d: int
 
@@ -266,10 +259,6 @@ class PositiveDefinite(AbstractConstraint):
         except np.linalg.LinAlgError:
             return False
         return True
-
-    @property
-    def words(self) -> str:
-        return "symmetric and positive definite"
 
     @property
     def link(self) -> np.ndarray:

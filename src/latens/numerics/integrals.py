@@ -66,6 +66,12 @@ def log_difference(large: Array, small: Array) -> Array:
     return large + jnp.where(known, log1mexp(jnp.where(known, gap, -1.0)), 0.0)
 
 
+def hazard_mass(start: Array, end: Array) -> Array:
+    """log(e^−start − e^−end), of cumulative hazards at the ends of an interval."""
+    ends = jnp.isfinite(end)
+    return -start + jnp.where(ends, log1mexp(jnp.minimum(start - jnp.where(ends, end, 0.0), 0.0)), 0.0)
+
+
 def normal_mass(lower: Array, upper: Array) -> Array:
     """log P(lower < Z < upper) of a standard normal; either end may be infinite.
 
@@ -168,30 +174,15 @@ def beta_mass(a: Array, b: Array, shift: Array, lower: Array, upper: Array) -> A
     return log_integral(log_f, roughly, (a + b, a / (a + b), top, constant), lower, upper, top)
 
 
-def _side(right: Array) -> tuple[Array, Array]:
-    """The half-line left of 0, or right of it."""
+def side(right: Array) -> tuple[Array, Array]:
+    """The half-line left of 0, or right of it: on these scales, what is below and above a probability or a mean."""
     return jnp.where(right, 0.0, -jnp.inf), jnp.where(right, jnp.inf, 0.0)
-
-
-def poisson_tail(m: Array, mean: Array, upper: Array) -> Array:
-    """log P(Y ≥ m) if `upper`, else log P(Y < m), m ≥ 1: the gamma distribution with shape m below or above 1."""
-    return gamma_mass(m, mean, *_side(~upper))
-
-
-def binomial_tail(m: Array, trials: Array, logit: Array, upper: Array) -> Array:
-    """log P(Y ≥ m) if `upper`, else log P(Y < m), 1 ≤ m ≤ trials: Beta(m, trials − m + 1) below or above p."""
-    return beta_mass(m, trials - m + 1.0, logit, *_side(~upper))
-
-
-def negative_binomial_tail(m: Array, size: Array, logit: Array, upper: Array) -> Array:
-    """log P(Y ≥ m) if `upper`, else log P(Y < m), m ≥ 1: Beta(size, m) above or below p."""
-    return beta_mass(size, m, logit, *_side(upper))
 
 
 def count_mass(
     tail: Callable[[Array, Array], Array], lower: Array, upper: Array, mean: Array, most: Array | float = jnp.inf
 ) -> Array:
-    """log P(lower ≤ Y ≤ upper) of a count from 0 to `most`, from `tail(m, upper)`.
+    """log P(lower ≤ Y ≤ upper) of a count from 0 to `most`, from `tail(m, upper)`: log P(Y ≥ m), or log P(Y < m).
 
     Each end is taken from the tail on its side of the mean, so that nothing cancels in either.
     """

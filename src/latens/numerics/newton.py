@@ -7,25 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+STEPS = 60
 ROUNDING = 4 * 2.0**-52  # of an objective's slope, by its size
 RIDGE = 1e-13  # of each coordinate's own curvature, so that what the objective does not depend on stays
-
-
-class Derivatives(NamedTuple):
-    """Of a function (p,) → scalar."""
-
-    gradient: Callable[[Array], Array]  # (p,)
-    both: Callable[[Array], tuple[Array, Array]]  # gradient (p,) and Hessian (p, p)
-
-
-def derived_from(gradient: Callable[[Array], Array]) -> Derivatives:
-    """The gradient, and with it the Hessian, which is its derivative taken forward."""
-
-    def both(u: Array) -> tuple[Array, Array]:
-        hessian, g = jax.jacfwd(lambda at: (gradient(at),) * 2, has_aux=True)(u)
-        return g, hessian
-
-    return Derivatives(gradient, both)
 
 
 class _State(NamedTuple):
@@ -51,30 +35,23 @@ def maximum(objective: Callable[[Array], Array], start: Array) -> Array:
     return jnp.where(found.arrived, found.point, jnp.nan)
 
 
-def maximise(
-    objective: Callable[[Array], Array],
-    start: Array,
-    *,
-    derivatives: Derivatives | None = None,
-    bounded: Any = False,
-    max_steps: int = 60,
-) -> Maximum:
+def maximise(objective: Callable[[Array], Array], start: Array, *, bounded: Any = False) -> Maximum:
     """A local maximum of a smooth function, never below its value at `start`.
 
     Each step solves (−H + λ·diag|H|) δ = g (Levenberg–Marquardt damping) and is taken only if the
     objective does not fall; λ shrinks after success and grows after failure.
 
-    **Arguments:** `objective` (p,) → scalar, `start` (p,), `derivatives`: its own, by automatic
-    differentiation if not given; `bounded` (p,): which coordinates are logarithms or logits, whose slope by rounding is
-    no slope.
+    **Arguments:** `objective` (p,) → scalar, `start` (p,), `bounded` (p,): which coordinates are logarithms or logits,
+    whose slope by rounding is no slope.
     **Returns:** a `Maximum`, which has arrived if the squared Newton decrement gᵀδ fell below 1e-13, or 1e-16 of the
     objective's size; it is looked for until that is below 1e-22. A NaN among the derivatives ends the search.
     **Source:** Marquardt (1963), SIAM J. Appl. Math. 11, 431; Nocedal & Wright (2006), ch. 10.
     """
-    derivatives = derivatives or derived_from(jax.grad(objective))
+    gradient = jax.grad(objective)
+    both = jax.jacfwd(lambda at: (gradient(at),) * 2, has_aux=True)  # the Hessian, and the gradient with it
 
     def step(state: _State) -> _State:
-        g, hessian = derivatives.both(state.point)
+        hessian, g = both(state.point)
         # beside a boundary, where there is no curvature to hold it, rounding in the slope would lead far away
         g = jnp.where(bounded & (jnp.abs(g) <= ROUNDING * (1.0 + jnp.abs(state.value))), 0.0, g)
         scale = jnp.maximum(jnp.abs(jnp.diag(hessian)), 1e-12)
@@ -102,10 +79,10 @@ def maximise(
 
     none, unknown = jnp.zeros((len(start), len(start))), jnp.asarray(jnp.inf)
     first = _State(start, objective(start), none, jnp.asarray(1e-4), unknown, jnp.asarray(False), jnp.asarray(0))
-    end = jax.lax.while_loop(lambda s: ~s.done & (s.steps < max_steps), step, first)
+    end = jax.lax.while_loop(lambda s: ~s.done & (s.steps < STEPS), step, first)
     arrived = jnp.abs(end.left) <= jnp.maximum(1e-13, 1e-16 * (1.0 + jnp.abs(end.value)))
     point, hessian = jax.lax.stop_gradient((end.point, end.hessian))
-    return Maximum(_differentiable(point, derivatives.gradient(point), hessian), arrived)
+    return Maximum(_differentiable(point, gradient(point), hessian), arrived)
 
 
 def _differentiable(end: Array, g: Array, hessian: Array) -> Array:

@@ -62,9 +62,8 @@ class Space(eqx.Module):
 
     def free(self, params: Mapping[str, Any]) -> Array:
         """params → (size,) free coordinates."""
-        parts = [jnp.zeros(0)]
-        parts += [c.free(self._gather(key, params)) for key, c in self.constraints.items()]
-        return jnp.concatenate(parts)
+        parts = [c.free(self._gather(key, params)) for key, c in self.constraints.items()]
+        return jnp.concatenate([jnp.zeros(0), *parts])
 
     def params(self, free: Array) -> Params:
         """(size,) free coordinates → params."""
@@ -75,6 +74,11 @@ class Space(eqx.Module):
             at += c.size
             params |= {key: value} if isinstance(key, str) else dict(zip(key, unstacked(value), strict=True))
         return params
+
+    @property
+    def centre(self) -> Params:
+        """Some params inside the constraints: those at the origin of the free coordinates."""
+        return self.params(jnp.zeros(self.size))
 
     def flat(self, params: Mapping[str, Any]) -> Array:
         """params → every scalar in one vector, in the order of `names` and `links`."""
@@ -89,24 +93,22 @@ class Space(eqx.Module):
     @property
     def links(self) -> np.ndarray:
         """Per scalar: the scale its interval is formed on."""
-        return np.concatenate([np.empty(0, "<U8")] + [c.link.reshape(-1) for c in self.constraints.values()])
+        return np.concatenate([np.empty(0, "<U8"), *(c.link.reshape(-1) for c in self.kinds)])
 
     @property
     def distinct(self) -> np.ndarray:
         """Per scalar: whether a report should show it."""
-        kept = [c.distinct.reshape(-1) for c in self.constraints.values()]
-        return np.concatenate([np.empty(0, bool), *kept])
+        return np.concatenate([np.empty(0, bool), *(c.distinct.reshape(-1) for c in self.kinds)])
 
     @property
     def independent(self) -> np.ndarray:
         """Per scalar: `size` of them that determine all."""
-        kept = [c.independent.reshape(-1) for c in self.constraints.values()]
-        return np.concatenate([np.empty(0, bool), *kept])
+        return np.concatenate([np.empty(0, bool), *(c.independent.reshape(-1) for c in self.kinds)])
 
     @property
     def scales(self) -> np.ndarray:
         """Per free coordinate: "identity", "log" or "logit"."""
-        return np.concatenate([np.empty(0, "<U8"), *(c.scales for c in self.constraints.values())])
+        return np.concatenate([np.empty(0, "<U8"), *(c.scales for c in self.kinds)])
 
     def inward(self, free: np.ndarray) -> np.ndarray:
         """The same point, no nearer to a boundary than EM comes away from within some steps."""
@@ -124,10 +126,9 @@ class Space(eqx.Module):
         """Per scalar: of which parameter it is which entry; `axes` names entries of the trailing axes."""
         labels = []
         for name, shape in self.shapes.items():
-            trailing = list(axes.get(name, ()))
             for index in np.ndindex(shape):
                 words = [str(i) for i in index]
-                for back, entries in enumerate(reversed(trailing), 1):
+                for back, entries in enumerate(reversed(axes.get(name, ())), 1):
                     words[-back] = entries[index[-back]]
                 labels.append(Label(name, tuple(words)))
         return labels

@@ -9,9 +9,8 @@ import numpy as np
 
 from latens.engine.starts import Met
 from latens.errors import InferenceError
-from latens.inference.criteria import aic, bic
 from latens.inference.errors import AbstractMethod
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import Estimate, aic, bic
 from latens.inference.methods import errors_by, intervals_by, method_for
 
 

@@ -1,8 +1,9 @@
-"""The printed report: what `print(fit)` shows."""
+"""The printed report: what `print(fit)` shows; and the table of several fits side by side."""
 
 import textwrap
 from contextlib import suppress
 from io import StringIO
+from math import floor, inf, isfinite, log10
 
 import numpy as np
 from rich import box
@@ -13,22 +14,58 @@ from rich.text import Text
 from latens.engine.optima import Optimum
 from latens.engine.prior import Prior
 from latens.engine.starts import Met
+from latens.engine.stop import Status
 from latens.errors import InferenceError, counted
 from latens.families.roles import squared
-from latens.inference.criteria import aic, bic
 from latens.inference.errors import AbstractMethod
-from latens.inference.estimate import Estimate
+from latens.inference.estimate import CRITERIA, Estimate, aic, bic
 from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.numerics.space import Label
-from latens.report.numbers import alone, between, with_error
 
 Uncertainty = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
+Row = dict[str, float | None]  # column → number
 
+MOST_PLACES, MOST_DIGITS = 12, 15  # after the point, and in all, before powers of ten are written
 MOST_ROWS = 60
 MOST_COLUMNS = 12
 MOST_OPTIMA = 6
 WIDTH = 96
 TABLE_WIDTH = 160  # a row of a table is never broken
+
+
+def with_error(value: float, error: float) -> tuple[str, str]:
+    """Estimate and standard error to the same decimal place: five significant digits of the error."""
+    if not (isfinite(error) and error > 0 and isfinite(value)):
+        return alone(value), alone(error)
+    places = 4 - floor(log10(error))
+    return _placed(value, places, max(abs(value), error)), _placed(error, places, max(abs(value), error))
+
+
+def alone(value: float) -> str:
+    """A number without an error: seven significant digits, more of a large one; 0 for what is 0 but for rounding."""
+    return "0" if abs(value) < 2e-16 else f"{value:.{7 if abs(value) < 1e7 else 12}g}"
+
+
+def between(low: float, high: float) -> str:
+    """An interval, to two digits fewer than its standard error; an end without bound is none."""
+    if high == inf:
+        return "not bounded" if low in (0.0, -inf) else f"at least {alone(low)}"
+    if low == -inf:
+        return f"at most {alone(high)}"
+    if not 0 < high - low < inf:
+        return f"{alone(low)} .. {alone(high)}"
+    places, largest = 2 - floor(log10((high - low) / 4)), max(abs(low), abs(high))
+    return f"{_placed(low, places, largest)} .. {_placed(high, places, largest)}"
+
+
+def _placed(value: float, places: int, largest: float) -> str:
+    """A number to so many decimal places, by a power of ten if it or its neighbour has too many digits."""
+    digits = floor(log10(largest)) + places
+    if places > MOST_PLACES or digits - min(places, 0) > MOST_DIGITS:
+        own = digits - floor(log10(largest)) + floor(log10(abs(value))) if value else 0
+        return f"{value:.{min(max(own, 0), MOST_DIGITS)}e}"
+    kept = max(places, 0)
+    return f"{round(value, kept) + 0.0:.{kept}f}"  # + 0.0: no "-0.000"
 
 
 def render(
@@ -50,19 +87,24 @@ def render(
     if intervals is not None:
         with suppress(InferenceError):  # a bootstrap or a profile may serve where the informations do not
             missing = estimate.scalar_information().fractions
+    held = _held(estimate, intervals if errors is None else errors)
+    table = _table(estimate, (errors, intervals, missing), held, published)
+    lines = [*facts(estimate, starts), *_reasons(held)]
+    if len(estimate.shown) > MOST_ROWS:
+        lines.insert(0, f"... and {len(estimate.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n")
+    if intervals is None:
+        lines.append(_wrapped("Standard errors", f"not given: {reason}."))
+    else:
+        lines.append(_wrapped("Intervals" if errors is None else "Standard errors", _by(estimate, method)))
+    return _printed(wrapped(f"{estimate.model.title}    {counted(estimate.n, 'observation')}"), table, *lines)
+
+
+def _printed(*parts: str | Table) -> str:
+    """Texts and tables one below the other, as plain text."""
     out = StringIO()
     console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
-    console.print(Text(wrapped(f"{estimate.model.title}    {counted(estimate.n, 'observation')}")))
-    held = _held(estimate, intervals if errors is None else errors)
-    console.print(_table(estimate, (errors, intervals, missing), held, published))
-    if len(estimate.shown) > MOST_ROWS:
-        console.print(Text(f"... and {len(estimate.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n"))
-    for line in [*_facts(estimate, starts), *_reasons(held)]:
-        console.print(Text(line))
-    if intervals is None:
-        console.print(Text(_wrapped("Standard errors", f"not given: {reason}.")))
-    else:
-        console.print(Text(_wrapped("Intervals" if errors is None else "Standard errors", _by(estimate, method))))
+    for part in parts:
+        console.print(Text(part) if isinstance(part, str) else part)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
@@ -134,7 +176,8 @@ def _by(estimate: Estimate, method: str | AbstractMethod) -> str:
     return "; ".join([f"by the method '{chosen.name}'", *notes]) + "."
 
 
-def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
+def facts(estimate: Estimate, starts: Met | None) -> list[str]:
+    """Lines about the fit, each with its head."""
     free = counted(estimate.free_parameters, "free parameter")
     spent = counted(estimate.at.evaluations, "evaluation") + " of the EM map"
     criteria = f"AIC {aic(estimate):.3f}    BIC {bic(estimate):.3f}"
@@ -205,3 +248,35 @@ def wrapped(text: str) -> str:
 
 def _wrapped(head: str, text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=f"{head:<16}", subsequent_indent=" " * 16)
+
+
+BEST = "* best of the converged fits; smaller is better, but for the log-likelihood"
+
+
+def compared(rows: dict[str, Row], best: dict[str, str], ends: dict[str, Status]) -> list[list[str]]:
+    """A head, and one line per fit, by name; `*` marks the `best` by each criterion."""
+    heads = list(next(iter(rows.values())))
+    lines = [["model", *(CRITERIA.get(head, head.replace("_", " ")) for head in heads)]]
+    for name, row in rows.items():
+        ended = "" if ends[name] is Status.CONVERGED else f" ({ends[name].value})"
+        lines.append([name + ended, *(_cell(row[head], best=best.get(head) == name) for head in heads)])
+    return lines
+
+
+def render_comparison(lines: list[list[str]]) -> str:
+    """What `compared` gives, as text."""
+    (first, *heads), *rows = lines
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first)
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, *cells in rows:
+        table.add_row(Text(name), *cells)
+    return _printed(table, BEST)
+
+
+def _cell(value: float | None, *, best: bool) -> str:
+    if value is None:
+        return ""
+    number = str(value) if isinstance(value, int) else f"{value:.3f}"
+    return number + ("*" if best else " ")

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latens.engine.accelerators.base import AbstractAccelerator, at_least
-from latens.engine.secants import Secants
+from latens.engine.accelerators.base import AbstractAccelerator, Secants, at_least
 
 KAPPA, ALPHA, HALVINGS = 25.0, 1.2, 60  # of the published damping schedule
 
@@ -98,5 +97,4 @@ def ridge(matrix: np.ndarray, target: np.ndarray, share: float) -> np.ndarray:
     for _ in range(HALVINGS if share < 1 else 0):
         middle = (max(low, float(d[-1] ** 2) * 1e-12) * high) ** 0.5
         low, high = (middle, high) if ((b / (d**2 + middle)) ** 2).sum() > wanted else (low, middle)
-    found: np.ndarray = vt.T @ (b / (d**2 + high))
-    return found
+    return vt.T @ (b / (d**2 + high))

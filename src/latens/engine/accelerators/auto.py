@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latens.engine.accelerators.base import AbstractAccelerator, at_least
+from latens.engine.accelerators.base import AbstractAccelerator, Secants, at_least
 from latens.engine.accelerators.squarem import Memory as Cycle
 from latens.engine.accelerators.squarem import Squarem
-from latens.engine.secants import Secants
 
 SQUAREM, SQUARED = Squarem(), 2  # how many squared extrapolations follow a Newton step that was dropped
 REACH, CHANGE = 16.0, 4.0  # how far one may go, in steps of EM: at first; how much farther or less far the next one may

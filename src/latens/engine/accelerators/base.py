@@ -1,8 +1,8 @@
-"""What an accelerator is, and the one that does nothing."""
+"""What an accelerator is, the one that does nothing, and what the quasi-Newton ones learn from."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class AbstractAccelerator(ABC):
     safe as EM.
     """
 
+    leaps = True  # whether a long run may look, at a few evaluations, if the way it drifts leads to an edge
+
     @abstractmethod
     def init(self) -> Any:
         """The memory to begin with: any tree of arrays and numbers."""
@@ -32,11 +34,6 @@ class AbstractAccelerator(ABC):
     @abstractmethod
     def rejected(self, memory: Any) -> Any:
         """The memory after a proposed point was dropped: EM goes on from the image of the best point."""
-
-    @property
-    def leaps(self) -> bool:
-        """Whether a long run may look, at a few evaluations, if the way it drifts leads to an edge."""
-        return True
 
     @property
     def forgiven(self) -> float:
@@ -61,9 +58,7 @@ class Plain(AbstractAccelerator):
     **Source:** Dempster, Laird & Rubin (1977), JRSS B 39, 1.
     """
 
-    @property
-    def leaps(self) -> bool:
-        return False  # EM as it is
+    leaps = False  # EM as it is
 
     def init(self) -> None:
         return None
@@ -79,3 +74,39 @@ def at_least(what: str, value: float, least: float) -> None:
     """Raise `ParameterError` for a setting that is too small or no number."""
     if not value >= least:
         raise ParameterError(f"{what} must be at least {least:g}, got {value!r}")
+
+
+class Secants(NamedTuple):
+    """The latest differences, and where the last of them ended."""
+
+    moves: tuple[np.ndarray, ...] = ()  # of points
+    turns: tuple[np.ndarray, ...] = ()  # of residuals, image − point
+    point: np.ndarray | None = None
+    residual: np.ndarray | None = None
+
+    def with_pair(self, point: np.ndarray, image: np.ndarray, most: int) -> "Secants":
+        """One more pair; only the last `most` are kept."""
+        residual = image - point
+        if self.point is None or self.residual is None:
+            return self._replace(point=point, residual=residual)
+        move, turn = point - self.point, residual - self.residual
+        size = float(np.linalg.norm(move))
+        if not (0 < size < np.inf and np.linalg.norm(turn) > 0):
+            return self._replace(point=point, residual=residual)
+        moves, turns = (*self.moves, move / size), (*self.turns, turn / size)
+        return Secants(moves[-most:], turns[-most:], point, residual)
+
+    def matrices(self) -> tuple[np.ndarray, np.ndarray]:
+        """(p, m) moves and turns."""
+        return np.array(self.moves).T, np.array(self.turns).T
+
+    def span(self, least: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(U, V, A): an orthonormal basis (p, k) of the moves, the turns along it, and A = −UᵀV (k, k), I − R there.
+
+        Directions whose singular value is at most `least` of the largest are left out: the moves say nothing of them.
+        """
+        moves, turns = self.matrices()
+        basis, sizes, mixing = np.linalg.svd(moves, full_matrices=False)
+        kept = sizes > least * sizes[0]
+        basis, turned = basis[:, kept], turns @ (mixing[kept].T / sizes[kept])
+        return basis, turned, -basis.T @ turned

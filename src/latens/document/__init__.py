@@ -1,0 +1,177 @@
+"""A fit as one page to send: what was fitted, estimates, diagnostics in sentences, pictures, how to repeat it."""
+
+import json
+import platform
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import version
+from io import StringIO
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from latens.engine.loop import Passed
+from latens.engine.starts import Met
+from latens.errors import DataError, InferenceError, LatensError, counted, listed
+from latens.inference.errors import AbstractMethod
+from latens.inference.estimate import Estimate, aic, bic
+from latens.inference.methods import errors_by, method_for
+from latens.markup import html_table
+from latens.plots import Plots
+from latens.plots.canvas import pyplot
+
+TEMPLATE = Path(__file__).with_name("page.html")
+MOST_ROWS, MOST_LETTERS = 200, 60_000  # of the table of estimates, and of the params to begin at again
+POSSIBLE = 1e9  # operations of a profile that a page may wait for
+CAPTIONS = {
+    "density": "The data and the fitted density.",
+    "fit": "Does the model fit? Observed against expected.",
+    "profiles": "What tells the components apart.",
+    "posterior": "How well the rows are told apart: posterior probabilities of each hidden value, on a root scale.",
+    "estimates": "Estimates with their intervals.",
+    "information": "How much of the complete information was observed.",
+    "trace": "The log-likelihood on the way; it never falls.",
+    "rate": "The distance to the limit on the way.",
+}
+STYLE = {"svg.fonttype": "none", "figure.max_open_warning": 0}
+PARTS = ("latens", "jax", "equinox", "numpy", "scipy")
+
+
+def write(
+    path: str | PathLike[str],
+    estimate: Estimate,
+    way: tuple[Passed, ...],
+    starts: Met | None,
+    method: str | AbstractMethod = "observed",
+    command: str = "",
+) -> None:
+    """Write the page of a fit; see `Fit.report`."""
+    if not isinstance(path, str | PathLike):
+        raise DataError(f"report takes the path of a file, got {path!r}")
+    text = page(estimate, way, starts, method, command)
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{str(path)!r} cannot be written: {getattr(error, 'strerror', error)}") from None
+
+
+def page(
+    estimate: Estimate, way: tuple[Passed, ...], starts: Met | None, method: str | AbstractMethod, command: str
+) -> str:
+    """The page as HTML."""
+    try:
+        from jinja2 import Environment, StrictUndefined
+        from markupsafe import Markup
+    except ImportError:
+        raise LatensError('a report needs Jinja2 and matplotlib: pip install "latens[report]"') from None
+    from latens.report.html import HEAD, told  # rich is slow to load
+
+    (rows, reasons), half_seen = told(estimate, method), _half_seen(estimate)
+    pictures = [(Markup(svg), caption) for svg, caption in _pictures(Plots(estimate, way, starts))]
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found: str = template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        title=estimate.model.title,
+        summary=_summary(estimate),
+        converged=estimate.converged,
+        facts=_facts(estimate),
+        half_seen=Markup(html_table(("column", "not seen exactly"), half_seen)) if half_seen else "",
+        estimates=Markup(html_table(HEAD, rows[:MOST_ROWS])),
+        more=max(len(rows) - MOST_ROWS, 0),
+        reasons=reasons,
+        sentences=list(_sentences(estimate, starts, method)),
+        pictures=pictures,
+        command=command,
+        start=_start(estimate),
+        versions=[*((name, version(name)) for name in PARTS), ("Python", platform.python_version())],
+    )
+    return found
+
+
+def _summary(estimate: Estimate) -> str:
+    columns = estimate.problem.columns
+    how = "maximum likelihood" if estimate.problem.prior is None else "maximum a posteriori"
+    of = f" of {counted(len(columns), 'column')} ({listed(list(columns))})" if columns and columns != ("0",) else ""
+    return f"Fitted by {how} with the EM algorithm to {counted(estimate.n, 'observation')}{of}."
+
+
+def _facts(estimate: Estimate) -> list[tuple[str, str]]:
+    return [
+        ("Observations", f"{estimate.n:g}"),
+        ("Log-likelihood", f"{estimate.log_likelihood:.6f}"),
+        ("Free parameters", str(estimate.free_parameters)),
+        ("AIC", f"{aic(estimate):.3f}"),
+        ("BIC", f"{bic(estimate):.3f}"),
+    ]
+
+
+def _half_seen(estimate: Estimate) -> list[tuple[str, str]]:
+    n = estimate.problem.n
+    return [
+        (column, ", ".join(f"{number:g} {kind} ({number / n:.0%})" for kind, number in kinds.items()))
+        for column, kinds in estimate.half_seen.items()
+    ]
+
+
+def _sentences(estimate: Estimate, starts: Met | None, method: str | AbstractMethod) -> Iterator[str]:
+    """What there is to say of how the fit went, and of what to rely on."""
+    problem = estimate.problem
+    yield f"{estimate.message} The last run took {counted(estimate.at.evaluations, 'evaluation')} of the EM map."
+    yield f"The M-step is made {problem.m_step}." if problem.closed else f"M-step: {problem.m_step}."
+    if starts is not None:
+        best = f", the highest reached {counted(starts.optima[0].reached, 'time')}" if starts.optima else ""
+        lost = f"; {starts.degenerate} degenerated" if starts.degenerate else ""
+        optima = counted(len(starts.optima), "distinct optimum", "distinct optima")
+        yield f"Of {counted(starts.tried, 'start')}, {starts.settled} settled, on {optima}{best}{lost}."
+    try:
+        share = estimate.scalar_information().fraction_missing
+        yield (
+            f"At most {share:.1%} of the information about any direction of the parameters was missing. Plain EM "
+            f"leaves that share of the distance to the limit in every step."
+        )
+    except InferenceError as error:
+        yield f"The information is not given: {error}."
+    try:
+        notes = errors_by(method, estimate).notes if method_for(method).name != "profile" else ()
+        yield "; ".join([f"Standard errors and intervals are by the method '{method_for(method).name}'", *notes]) + "."
+    except InferenceError as error:
+        yield f"Standard errors are not given: {error}."
+    if estimate.entropy is not None and len(estimate.model.hidden or ()) > 1:
+        given = np.asarray(estimate.posterior())
+        weights = problem.weights / problem.weights.sum()
+        yield (
+            f"On average a row is assigned to its most probable hidden value with probability "
+            f"{float(weights @ given.max(1)):.3f} (entropy {estimate.entropy:.4g})."
+        )
+    if estimate.unseen:
+        yield f"Nothing was seen of {counted(estimate.unseen, 'row')}, which count for nothing."
+    yield from (f"{note[0].upper()}{note[1:]}." for note in estimate.notes)
+
+
+def _pictures(plots: Plots) -> Iterator[tuple[str, str]]:
+    """Pictures that suit the fit, as SVG, with their captions."""
+    plt = pyplot()
+    suited = plots.suited
+    for name in (name for name in CAPTIONS if name in suited):
+        with plt.rc_context(STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph")  # a browser has other fonts
+            figure = None
+            try:
+                figure = getattr(plots, name)().figure
+                out = StringIO()
+                figure.savefig(
+                    out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+                )
+            except LatensError:
+                continue
+            finally:
+                if figure is not None:
+                    plt.close(figure)
+        svg = out.getvalue()
+        yield svg[svg.index("<svg") :], CAPTIONS[name]
+
+
+def _start(estimate: Estimate) -> str:
+    """Params from which the same call ends in the same place."""
+    text = json.dumps({name: value.tolist() for name, value in estimate.at.params.items()})
+    return text if len(text) <= MOST_LETTERS else ""

@@ -1,0 +1,146 @@
+"""An explanation: headings, sentences, formulas with their numbers, tables; as text, Markdown and LaTeX."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+
+from latens.errors import ParameterError
+from latens.explaining.formulas import escaped, latex, line, shown
+
+WIDTH = 96
+CLOSE = 0.01
+FORMATS = ("text", "markdown", "latex")
+LETTERS = {"θ": r"$\theta$", "ℓ": r"$\ell$", "Σ": r"$\Sigma$", "γ": r"$\gamma$", "φ": r"$\varphi$", "η": r"$\eta$",
+           "−": "$-$", "→": r"$\to$", "≤": r"$\le$", "λ": r"$\lambda$", "μ": r"$\mu$", "σ²": r"$\sigma^2$",
+           "×": r"$\times$", "⁻¹": "$^{-1}$", "ρ": r"$\rho$"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Heading:
+    text: str
+
+
+@dataclass(frozen=True)
+class Words:
+    text: str
+
+
+@dataclass(frozen=True)
+class Equation:
+    """`left` = `right` = the same with numbers = `value`; of the last two what is given."""
+
+    left: Any
+    right: Any
+    at: Mapping[Any, float] | None = None
+    value: float | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether the numbers shown come to the value shown, to a hundredth."""
+        if self.at is None or self.value is None:
+            return True
+        told = {letter: float(shown(number)) for letter, number in self.at.items()}
+        found = complex(sp.sympify(self.right).subs(told))
+        return abs(found - self.value) <= CLOSE * abs(self.value)
+
+    def parts(self, write: Any) -> list[str]:
+        found = [write(self.left), write(self.right)]
+        if self.at is not None:
+            found.append(write(self.right, self.at))
+        if self.value is not None:
+            found.append(shown(self.value))
+        return [part for i, part in enumerate(found) if i == 0 or part != found[i - 1]]
+
+
+@dataclass(frozen=True)
+class Rows:
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+Block = Heading | Words | Equation | Rows
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `lt.explain` tells, as text: `print` it; `markdown()` and `latex()` are the same for others to read."""
+
+    blocks: tuple[Block, ...] = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.written("text")
+
+    def markdown(self) -> str:
+        """As Markdown, with formulas in dollars."""
+        return self.written("markdown")
+
+    def latex(self) -> str:
+        """As LaTeX, to put into a document."""
+        return self.written("latex")
+
+    def written(self, form: str) -> str:
+        """As "text", "markdown" or "latex"."""
+        if form not in FORMATS:
+            raise ParameterError(f"unknown format {form!r}; there are {', '.join(FORMATS)}")
+        write = {"text": _text, "markdown": _markdown, "latex": _latex}[form]
+        return "\n".join(part for block in self.blocks for part in write(block)).strip() + "\n"
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+
+def _text(block: Block) -> list[str]:
+    match block:
+        case Heading(text):
+            return ["", text, "─" * len(text)]
+        case Words(text):
+            return [textwrap.fill(text, WIDTH)]
+        case Equation():
+            return ["    " + " = ".join(block.parts(line))]
+        case Rows(head, rows):
+            widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+            return ["    " + "  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)) for row in (head, *rows)]
+
+
+def _markdown(block: Block) -> list[str]:
+    match block:
+        case Heading(text):
+            return ["", f"## {_marked(text)}", ""]
+        case Words(text):
+            return [_marked(text), ""]
+        case Equation():
+            return [f"$${' = '.join(block.parts(latex))}$$", ""]
+        case Rows(head, rows):
+            lines = (head, ["--:"] * len(head), *rows)
+            return ["| " + " | ".join(_marked(cell) for cell in row) + " |" for row in lines] + [""]
+
+
+def _marked(text: str) -> str:
+    """A text as Markdown reads it: no part of it is a tag, a formula or a column."""
+    for sign, instead in (("&", "&amp;"), ("<", "&lt;"), ("$", r"\$"), ("|", r"\|"), ("*", r"\*")):
+        text = text.replace(sign, instead)
+    return text
+
+
+def _latex(block: Block) -> list[str]:
+    match block:
+        case Heading(text):
+            return ["", rf"\section*{{{_plain(text)}}}"]
+        case Words(text):
+            return [_plain(text), ""]
+        case Equation():
+            return [r"\[", "  " + " = ".join(block.parts(latex)), r"\]"]
+        case Rows(head, rows):
+            lines = ["  " + " & ".join(map(_plain, row)) + r" \\" for row in (head, *rows)]
+            return [rf"\begin{{tabular}}{{{'r' * len(head)}}}", *lines, r"\end{tabular}", ""]
+
+
+def _plain(text: str) -> str:
+    """A sentence as LaTeX reads it."""
+    found = escaped(text)
+    for letter, sign in LETTERS.items():
+        found = found.replace(letter, sign)
+    return found
