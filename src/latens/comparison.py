@@ -20,9 +20,6 @@ from latens.inference.estimate import CRITERIA, Estimate, criteria
 from latens.markup import html_table
 from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
-from latens.plots.canvas import axes
-from latens.plots.comparison import compare as drawn
-from latens.plots.comparison import compare_table
 from latens.report.tidy import framed, glance
 from latens.result import Fit
 
@@ -74,6 +71,10 @@ class Comparison:
         **Returns:** the matplotlib `Axes`.
         **Raises:** `ParameterError` for an unknown criterion.
         """
+        from latens.plots.canvas import axes  # loaded when a picture is asked for
+        from latens.plots.comparison import compare as drawn
+        from latens.plots.comparison import compare_table
+
         sound = [name for name, each in self.fits.items() if each.converged]
         return drawn(compare_table(self.table, sound, criteria), axes(ax))
 

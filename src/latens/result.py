@@ -5,12 +5,11 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latens.data.reader import Tally
-from latens.document import write
 from latens.engine.emmap import evidences
 from latens.engine.loop import Iterate, Passed
 from latens.engine.prior import Prior
@@ -32,9 +31,11 @@ from latens.numerics.asked import whole
 from latens.numerics.compiling import double
 from latens.numerics.memory import Sealed, frozen, sealed
 from latens.numerics.space import Label, Params
-from latens.plots import Plots
 from latens.report.record import record
 from latens.report.tidy import augmented, framed, glance, tidy
+
+if TYPE_CHECKING:
+    from latens.plots import Plots
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -449,8 +450,10 @@ class Fit(Sealed):
         return simulate(problem, self.params, rows, seed)
 
     @property
-    def plot(self) -> Plots:
+    def plot(self) -> "Plots":
         """Pictures: `fit.plot.trace()`, `fit.plot.density()`, ...; `fit.plot.suited` names those that suit the fit."""
+        from latens.plots import Plots  # loaded when a picture is asked for
+
         return Plots(self._estimate, self.path, self.starts)
 
     def tidy(self, level: float = 0.95, method: str | AbstractMethod = "observed") -> Any:
@@ -506,6 +509,8 @@ class Fit(Sealed):
         shown as it is.
         **Raises:** `DataError` for a file that cannot be written; `LatensError` without what it needs.
         """
+        from latens.document import write  # loaded when a page is asked for
+
         write(path, self._estimate, self.path, self.starts, method, command)
 
     def summary(self, method: str | AbstractMethod = "observed") -> str:
