@@ -135,7 +135,7 @@ def test_a_model_of_ones_own_explains_itself():
 
 @pytest.mark.parametrize("name", ["exponential", "moths", "moths-unknown", "known-variance", "coins"])
 def test_from_the_command_line(name, capsys):
-    for form in ("text", "latex"):
+    for form in ("text", "latex") if name == "coins" else ("text",):
         with pytest.raises(SystemExit) as ended:
             main(["explain", name, "--steps", "1", "--format", form])
         assert ended.value.code == 0
