@@ -107,3 +107,15 @@ def test_notebooks_show_tables(page):
     choice = lt.choose(lambda k: lt.Mixture(lt.Poisson(), k), TABLE["a & b"], (1, 2))
     assert "Chosen by BIC" in choice._repr_html_()
     assert f"{choice.fits[1].bic:.3f}*" in choice._repr_html_()
+
+
+def test_pictures_of_the_page_have_the_method_of_its_table(tmp_path, monkeypatch):
+    from latens.plots import Plots
+
+    asked = []
+    monkeypatch.setattr(
+        Plots, "estimates", lambda self, methods="observed", **rest: asked.append(methods) or self.trace()
+    )
+    fit = lt.fit(lt.IID(lt.Poisson()), TABLE["a & b"])
+    fit.report(tmp_path / "page.html", method="sandwich")
+    assert asked == ["sandwich"]

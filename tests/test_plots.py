@@ -444,3 +444,24 @@ def test_options_are_checked():
     assert len(fit.plot.data("density", hanging=True))
     huge = lt.fit(lt.IID(lt.Poisson()), [10**9, 10**9 + 5, 3 * 10**9])
     assert len(huge.plot.data("density")) < 2_000
+
+
+def test_names_with_commas_and_brackets_stay_whole():
+    table = {"a, b": ITEMS["A"], "c[0]": ITEMS["B"], "d.e": ITEMS["C"]}
+    fit = lt.fit(lt.Mixture(lt.Product({name: lt.Bernoulli() for name in table}), 2), table, starts=2)
+    assert set(fit.plot.data("profiles")["item"]) == set(table)
+    assert "a, b.probability" in fit.tidy()["term"].to_list()
+
+
+def test_a_method_that_gives_no_interval_is_named():
+    start = {"weights": [0.5, 0.5], "rate": [1.0, 2.0]}
+    fit = lt.fit(lt.Mixture(lt.Poisson(), 2), TABLE["number"], start=start, stop=lt.Stop(max_steps=1))
+    assert "none by observed" in fit.plot.estimates().get_title(loc="left")
+    assert "has not converged" in fit.plot.data("estimates")["reason"][0]
+
+
+def test_an_interval_without_an_end_is_an_arrow():
+    fit = lt.fit(lt.IID(lt.Bernoulli()), [1.0, 1.0, 1.0, 1.0])
+    data = fit.plot.data("estimates", methods="profile")
+    assert data["low"][0] < 1
+    assert fit.plot.estimates("profile").child_axes[0].has_data()

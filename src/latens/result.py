@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latens.data.reader import Tally
-from latens.engine.emmap import evidences
 from latens.engine.loop import Iterate, Passed
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
@@ -394,11 +393,9 @@ class Fit(Sealed):
             raise ModelError(f"{type(self.model).__name__} has no hidden label to predict; see posterior()")
         return np.asarray(self.posterior(data).argmax(-1))
 
-    @double
     def log_density(self, data: Any = None) -> np.ndarray:
         """(n,) log-likelihood of each row."""
-        rows, free = self._estimate.rows(data)
-        return np.asarray(rows.each(evidences, free) + rows.row_jacobian)
+        return self._estimate.log_density(data)
 
     def impute(self, data: Any, draws: int = 0, seed: int = 0) -> Imputation:
         """Every unseen part of the data filled in by its conditional expectation, or by draws.

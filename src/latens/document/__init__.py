@@ -23,7 +23,6 @@ from latens.plots.canvas import pyplot
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MOST_ROWS, MOST_LETTERS = 200, 60_000  # of the table of estimates, and of the params to begin at again
-POSSIBLE = 1e9  # operations of a profile that a page may wait for
 CAPTIONS = {
     "density": "The data and the fitted density.",
     "fit": "Does the model fit? Observed against expected.",
@@ -68,7 +67,7 @@ def page(
     from latens.report.html import HEAD, told  # rich is slow to load
 
     (rows, reasons), half_seen = told(estimate, method), _half_seen(estimate)
-    pictures = [(Markup(svg), caption) for svg, caption in _pictures(Plots(estimate, way, starts))]
+    pictures = [(Markup(svg), caption) for svg, caption in _pictures(Plots(estimate, way, starts), method)]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found: str = template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         title=estimate.model.title,
@@ -148,16 +147,16 @@ def _sentences(estimate: Estimate, starts: Met | None, method: str | AbstractMet
     yield from (f"{note[0].upper()}{note[1:]}." for note in estimate.notes)
 
 
-def _pictures(plots: Plots) -> Iterator[tuple[str, str]]:
-    """Pictures that suit the fit, as SVG, with their captions."""
-    plt = pyplot()
+def _pictures(plots: Plots, method: str | AbstractMethod) -> Iterator[tuple[str, str]]:
+    """Pictures that suit the fit, as SVG, with their captions; intervals by the method of the table."""
+    plt, by = pyplot(), {"estimates": {"methods": method}, "profiles": {"method": method}}
     suited = plots.suited
     for name in (name for name in CAPTIONS if name in suited):
         with plt.rc_context(STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph")  # a browser has other fonts
             figure = None
             try:
-                figure = getattr(plots, name)().figure
+                figure = getattr(plots, name)(**by.get(name, {})).figure
                 out = StringIO()
                 figure.savefig(
                     out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}

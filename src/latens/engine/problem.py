@@ -260,6 +260,12 @@ class Problem(AbstractEvaluation):
         return self.but(base=model, model=model, pseudo=pseudo, spare=0)  # nothing has been compiled for it
 
     @property
+    @double
+    def as_given(self) -> Any:
+        """Rows in the units of the data, without labels."""
+        return self.frame.undo(without_labels(self.xs))
+
+    @property
     def observations(self) -> float:
         """The total weight of rows of which something was seen."""
         return float(self.weights @ (self.informative if self.lengths is None else self.informative * self.lengths))

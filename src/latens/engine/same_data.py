@@ -6,7 +6,7 @@ from zlib import crc32
 import jax
 import numpy as np
 
-from latens.cells import Subset, are_cells, as_read, labels_of, without_labels
+from latens.cells import Subset, are_cells, as_read, labels_of
 from latens.engine.problem import Problem
 from latens.models.gene_counting import Cells
 from latens.numerics.compiling import double
@@ -81,7 +81,7 @@ def _sums(columns: list[Column], problem: Problem, at: np.ndarray, kinds: np.nda
 
 def _columns(problem: Problem) -> list[Column]:
     """In the units of the data; known labels are one more column, groups of cells are known by their names."""
-    rows = problem.frame.undo(without_labels(problem.xs))
+    rows = problem.as_given
     if isinstance(problem.given, Cells):
         rows = np.array([crc32(group.encode()) / 2**32 for group in problem.columns])[np.asarray(rows)]
     leaves, labels = jax.tree.leaves(rows, is_leaf=are_cells), labels_of(problem.xs)

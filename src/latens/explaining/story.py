@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from latens.cells import labels_of, taken, without_labels
+from latens.cells import labels_of, taken
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.errors import DataError, InferenceError, counted
@@ -33,7 +33,6 @@ SHOWN, SCALARS = 5, 12  # rows, and scalars, that are told one by one
 BLOCK = 4096  # rows looked at together
 NOTHING = 1e-9  # what is left of larger numbers, and may be their rounding
 FAR = 1e-5  # standard errors from the limit, where steps are no rounding yet
-Y, I = sp.Symbol("y"), sp.Symbol("i")
 
 
 @jax.jit
@@ -49,9 +48,8 @@ class Story:
     def __init__(self, problem: Problem, path: Sequence[Iterate], steps: int, end: Estimate) -> None:
         self.problem, self.path, self.steps, self.end = problem, path, steps, end
         self.model = problem.given
-        rows = problem.frame.undo(without_labels(problem.rows.take(slice(None))))
-        self.rows = rows
-        self.xs = jax.tree.map(jnp.asarray, self.model.labelled(rows, labels_of(problem.xs)))
+        self.rows = problem.as_given
+        self.xs = jax.tree.map(jnp.asarray, self.model.labelled(self.rows, labels_of(problem.xs)))
         self.weights = problem.weights
 
     # -- what models tell in their own way ------------------------------------------------------------

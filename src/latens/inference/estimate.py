@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from latens.data.reader import Tally, tally
-from latens.engine.emmap import posteriors
+from latens.engine.emmap import evidences, posteriors
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.engine.stop import Status
@@ -96,6 +96,12 @@ class Estimate:
         """The rows asked about (None: those of the fit), and the point in free coordinates there."""
         rows = self.at.problem if data is None else self.at.problem.elsewhere(data)
         return rows, self.at.problem.carried(self.at.free, rows)
+
+    @double
+    def log_density(self, data: Any = None) -> np.ndarray:
+        """(n,) log-likelihood of each row."""
+        rows, free = self.rows(data)
+        return np.asarray(rows.each(evidences, free) + rows.row_jacobian)
 
     @double
     def posterior(self, data: Any = None) -> Any:

@@ -45,7 +45,7 @@ PICTURES = {
     "posterior": _Picture(groups.posterior_table, groups.posterior, groups.no_hidden, groups.posterior_size),
     "uncertainty": _Picture(groups.uncertainty_table, groups.uncertainty, groups.no_hidden),
     "profiles": _Picture(groups.profiles_table, groups.profiles, groups.no_profiles, groups.profiles_size),
-    "estimates": _Picture(estimates.estimates_table, estimates.estimates, _no_information, estimates.estimates_size),
+    "estimates": _Picture(estimates.estimates_table, estimates.estimates, size=estimates.estimates_size),
     "information": _Picture(
         estimates.information_table, estimates.information, _no_information, estimates.information_size
     ),
@@ -147,7 +147,7 @@ class Plots:
         """1 − the largest posterior probability of every row, the surest first."""
         return self._drawn("uncertainty", ax, {})
 
-    def profiles(self, level: float = 0.95, method: str = "observed", *, ax: Any = None) -> Any:
+    def profiles(self, level: float = 0.95, method: str | AbstractMethod = "observed", *, ax: Any = None) -> Any:
         """The parameters of every component beside each other, with their intervals: what tells them apart."""
         return self._drawn("profiles", ax, {"level": level, "method": method})
 
@@ -158,7 +158,10 @@ class Plots:
         *,
         ax: Any = None,
     ) -> Any:
-        """Estimates with their intervals, by one or several methods side by side; arguments as `fit.intervals`."""
+        """Estimates with their intervals, by one or several methods side by side; arguments as `fit.intervals`.
+
+        A method that gives none is named; why it does not says `fit.plot.data("estimates", ...)` in `reason`.
+        """
         return self._drawn("estimates", ax, {"methods": methods, "level": level})
 
     def information(self, ax: Any = None) -> Any:

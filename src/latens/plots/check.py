@@ -50,7 +50,7 @@ def _groups(subject: Subject) -> dict[str, Any]:
     which = np.asarray(problem.xs).astype(int)
     names = list(problem.columns)
     observed = np.bincount(which, problem.weights, minlength=len(names))
-    chances = subject.seen.chances_of_groups(np.arange(len(names)))
+    chances = subject.seen.chances_of_groups()
     return _counted(np.array(names, dtype=object), observed, chances, float(problem.weights.sum()))
 
 

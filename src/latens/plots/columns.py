@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import Interval, are_cells, as_read, without_labels
+from latens.cells import Interval, are_cells, as_read
 from latens.data.reader import AbstractReader
-from latens.engine.emmap import evidences, posteriors
 from latens.engine.loop import Passed
 from latens.engine.starts import Met
 from latens.families.base import AbstractFamily
@@ -174,10 +173,8 @@ class Seen:
         return () if family is None or isinstance(self.reader, Product) else columns[1 : len(family.support.fields)]
 
     @cached_property
-    @double
     def _rows(self) -> Any:
-        """In the units of the data."""
-        return self.problem.frame.undo(without_labels(self.problem.rows.take(slice(None))))
+        return self.problem.as_given
 
     @cached_property
     @double
@@ -219,9 +216,9 @@ class Seen:
                 told = np.array([*names[column], None], dtype=object)
                 values = told[np.where(np.isnan(values), len(told) - 1, values).astype(int)]
             data[column] = values
-        rows, free = self.estimate.rows(data if self._named else data[self.problem.columns[0]])
-        total = np.exp(rows.each(evidences, free) + rows.row_jacobian)
-        given = np.ones((1, most)) if self.problem.given.hidden is None else rows.each(posteriors, free).T
+        asked = data if self._named else data[self.problem.columns[0]]
+        total = np.exp(self.estimate.log_density(asked))
+        given = np.ones((1, most)) if self.problem.given.hidden is None else self.estimate.posterior(asked).T
         cuts = np.cumsum(lengths)
         wholes, parts = np.split(total, cuts)[:-1], np.split(total * given, cuts, axis=1)[:-1]
         return [Densities(*each) for each in zip(wholes, parts, strict=True)]
@@ -264,17 +261,13 @@ class Seen:
         sets = Interval(np.full(some.sum(), -np.inf), values[some])
         gone = np.full(some.sum(), np.nan)
         data = {name: sets if name == column else gone for name in self.problem.columns}
-        rows, free = self.estimate.rows(data if isinstance(self.problem.xs, dict) else sets)
         found = np.zeros(len(values))
-        found[some] = np.exp(rows.each(evidences, free) + rows.row_jacobian)
+        found[some] = np.exp(self.estimate.log_density(data if isinstance(self.problem.xs, dict) else sets))
         return found
 
-    @double
-    def chances_of_groups(self, groups: np.ndarray) -> np.ndarray:
-        """(m,) of cells seen as groups, the probability of each group."""
-        counts = dict.fromkeys(self.problem.columns, 1.0)
-        rows, free = self.estimate.rows(counts)
-        return np.asarray(np.exp(rows.each(evidences, free) + rows.row_jacobian))[groups]
+    def chances_of_groups(self) -> np.ndarray:
+        """(groups,) of cells seen as groups, the probability of each group."""
+        return np.exp(self.estimate.log_density(dict.fromkeys(self.problem.columns, 1.0)))
 
     def _able(self, values: np.ndarray, size: np.ndarray) -> np.ndarray:
         family = self.family(self.problem.columns[0])

@@ -31,16 +31,15 @@ def estimates_table(
     terms = [parted(estimate.model, labels[i]) for i in shown]
     parts = []
     for each in asked:
+        reason = ""
         try:
             ends = intervals_by(each, estimate, level)
-        except InferenceError:
-            if len(asked) == 1:
-                raise
-            ends = np.full((len(estimate.values), 2), np.nan)
+        except InferenceError as error:
+            ends, reason = np.full((len(estimate.values), 2), np.nan), str(error)
         parts.append(
             {
                 "label": [str(labels[i]) for i in shown],
-                "term": [term for term, _ in terms],
+                "term": [str(term) for term, _ in terms],
                 "component": [component for _, component in terms],
                 "scale": links[shown],
                 "method": method_for(each).name,
@@ -48,6 +47,7 @@ def estimates_table(
                 "low": ends[shown, 0],
                 "high": ends[shown, 1],
                 "level": level,
+                "reason": reason,
             }
         )
     return stacked(*parts)
@@ -82,9 +82,15 @@ def estimates(subject: Subject, table: Table, ax: Any) -> Any:
             part = {n: column[np.isin(table["label"], labels)] for n, column in table.items()}
             part = only(part, method=method)
             at = np.array([labels.index(label) for label in part["label"]]) + 0.22 * (m - (len(methods) - 1) / 2)
-            low, high = (np.where(np.isfinite(part[n]), part[n], part["estimate"]) for n in ("low", "high"))
-            axes.hlines(at, low, high, color=colour(m), lw=1.8)
             axes.plot(part["estimate"], at, "o", color=colour(m), ms=4.5, label=method)
+            known = ~np.isnan(part["low"] + part["high"])
+            finite = [np.where(np.isfinite(part[n]), part[n], part["estimate"]) for n in ("low", "high")]
+            reach = 0.25 * (np.ptp([*finite, part["estimate"]]) or 1.0)  # of a line towards an end that is open
+            for end, way, arrow in (("low", -1, "<"), ("high", 1, ">")):
+                open_end = np.isinf(part[end])
+                ends = np.where(open_end, part["estimate"] + way * reach, part[end])
+                axes.hlines(at[known], part["estimate"][known], ends[known], color=colour(m), lw=1.8)
+                axes.plot(ends[open_end], at[open_end], arrow, color=colour(m), ms=5)
         axes.set_yticks(range(len(labels)), [_short(label) for label in labels], fontsize="small")
         axes.set_ylim(len(labels) - 0.4, -0.6)
         axes.tick_params(axis="x", labelsize="x-small", pad=1, length=2)
@@ -94,8 +100,9 @@ def estimates(subject: Subject, table: Table, ax: Any) -> Any:
         if len(methods) > 1 and place == 0:
             axes.legend(frameon=False, fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=len(methods))
     more = len(subject.estimate.shown) - MOST
-    told = f"{table['level'][0]:.0%} intervals" + (f"; {more} more are not shown" if more > 0 else "")
-    ax.set_title(told, loc="left", fontsize="small", color=GREY)
+    lacking = [f"none by {m}" for m in methods if (only(table, method=m)["reason"] != "").any()]
+    told = [f"{table['level'][0]:.0%} intervals", *lacking, *([f"{more} more are not shown"] if more > 0 else [])]
+    ax.set_title("; ".join(told), loc="left", fontsize="small", color=GREY)
     return ax
 
 

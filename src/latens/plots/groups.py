@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from latens.errors import InferenceError
+from latens.inference.errors import AbstractMethod
 from latens.inference.methods import intervals_by
 from latens.plots.canvas import GREY, INK, colour, legend, panels, plain, remark, thinned, tidied
 from latens.plots.columns import Subject, Table, only, stacked
@@ -113,7 +114,7 @@ def no_profiles(subject: Subject) -> str:
     return "" if len(found.get("term", ())) else "no parameter belongs to one component each"
 
 
-def profiles_table(subject: Subject, level: float = 0.95, method: str = "observed") -> Table:
+def profiles_table(subject: Subject, level: float = 0.95, method: str | AbstractMethod = "observed") -> Table:
     """Per component and parameter: `estimate`, `low` and `high`.
 
     `panel` is "probability" for what lies between 0 and 1, else the name of the parameter.
@@ -127,14 +128,13 @@ def profiles_table(subject: Subject, level: float = 0.95, method: str = "observe
     rows: list[dict[str, Any]] = []
     for i in estimate.shown:
         term, component = parted(model, estimate.problem.labels[i])
-        if component and term != "weights" and "," not in term:
-            name, _, kind = term.partition("[")[0].rpartition(".")
-            entry = term.partition("[")[2].rstrip("]")
+        if component and term.name != "weights" and len(term.entry) < 2:  # matrices have no place in a profile
+            column, _, kind = term.name.rpartition(".")
             panel = "probability" if links[i] == "logit" else kind
-            item = " ".join(part for part in (name, entry) if part) or term
+            item = " ".join(part for part in (column, *term.entry) if part) or kind
             low, high = ends[i]
             values = {"estimate": estimate.values[i], "low": low, "high": high, "level": level}
-            rows.append({"panel": panel, "term": term, "item": item, "component": component} | values)
+            rows.append({"panel": panel, "term": str(term), "item": item, "component": component} | values)
     return stacked(*rows) if rows else {}
 
 

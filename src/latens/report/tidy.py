@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from latens.data.table import columns_of, frame_of, is_frame
-from latens.engine.emmap import evidences
 from latens.errors import DataError, InferenceError
 from latens.inference.errors import AbstractMethod
 from latens.inference.estimate import Estimate, aic, bic, criteria
@@ -15,7 +14,6 @@ from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.models.base import AbstractModel
 from latens.models.components import Different
 from latens.models.mixture import Mixture
-from latens.numerics.compiling import double
 from latens.numerics.space import Label
 
 ASIDE = "fitted_"  # before the names of new columns where the data have one of them already
@@ -35,15 +33,15 @@ def _listed(column: Any) -> Any:
     return array.tolist() if array.dtype == object else array
 
 
-def parted(model: AbstractModel, label: Label) -> tuple[str, str]:
-    """A scalar as a term and the component that it belongs to, or ""."""
+def parted(model: AbstractModel, label: Label) -> tuple[Label, str]:
+    """A scalar without the component that it belongs to, and that component, or ""."""
     if isinstance(model, Mixture) and isinstance(model.components, Different) and label.name != "weights":
         component, _, name = label.name.partition(".")
-        return str(Label(name, label.entry)), component
+        return Label(name, label.entry), component
     names = model.exchangeable if not isinstance(model, Mixture) else ("weights", *model.components.exchangeable)
     if label.name in names and label.entry:
-        return str(Label(label.name, label.entry[1:])), label.entry[0]
-    return str(label), ""
+        return Label(label.name, label.entry[1:]), label.entry[0]
+    return label, ""
 
 
 def tidy(estimate: Estimate, level: float, method: str | AbstractMethod) -> dict[str, Any]:
@@ -62,7 +60,7 @@ def tidy(estimate: Estimate, level: float, method: str | AbstractMethod) -> dict
         missing = estimate.scalar_information().fractions
     parts = [parted(estimate.model, problem.labels[i]) for i in shown]
     return {
-        "term": [term for term, _ in parts],
+        "term": [str(term) for term, _ in parts],
         "component": [component for _, component in parts],
         "estimate": estimate.values[shown],
         "std_error": errors[shown],
@@ -92,10 +90,8 @@ def glance(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-@double
 def of_rows(estimate: Estimate, data: Any) -> dict[str, Any]:
     """What the fit says of each row: density, and of hidden values their probabilities."""
-    rows, free = estimate.rows(data)
     out: dict[str, Any] = {}
     hidden = estimate.model.hidden
     if hidden is not None:
@@ -107,7 +103,7 @@ def of_rows(estimate: Estimate, data: Any) -> dict[str, Any]:
         out["class"] = best if numbered else np.array(hidden, dtype=object)[best]
         out |= {f"probability_{name}": given[:, j] for j, name in enumerate(hidden)}
         out["uncertainty"] = 1 - given.max(1)
-    out["density"] = np.exp(rows.each(evidences, free) + rows.row_jacobian)
+    out["density"] = np.exp(estimate.log_density(data))
     return out
 
 
