@@ -11,7 +11,7 @@ import sympy as sp
 from latens.explaining.blocks import Block, Equation, Words
 from latens.explaining.formulas import At, symbol
 from latens.explaining.reading import read
-from latens.explaining.story import Story, each_tidied, product, several
+from latens.explaining.story import Story, product, several
 from latens.models.gene_counting import Cells
 
 
@@ -98,8 +98,7 @@ class OfCells(Story):
             stats = jax.grad(lambda potentials: counts @ self.model.form.logs(potentials))(phi)
             return self.model.estimate(stats)
 
-        found = read(estimated, n, at=at)
-        return {name: each_tidied(formula, at) for name, formula in found.items()}, at
+        return read(estimated, n, at=at), at
 
     def meaning(self, names: Any) -> Iterator[Block]:
         yield Words("n[cell] are the expected numbers, added up over the groups.")

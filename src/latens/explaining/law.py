@@ -1,6 +1,7 @@
 """The density of one family, read off its code."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -16,8 +17,6 @@ from latens.families.full_normal import FullNormal
 from latens.families.truncated import Truncated
 
 LONG = 60  # operations in a formula that can still be taken in
-
-
 SQUARE = sp.Symbol("D²")
 
 
@@ -65,7 +64,7 @@ class Law:
             return None
         return [tidied(each, self.at) for each in found]
 
-    @property
+    @cached_property
     def density(self) -> Any:
         """log f(y)."""
         if isinstance(self.family, FullNormal):  # whose code goes through a factor of the matrix
@@ -74,13 +73,13 @@ class Law:
         found = self.read(lambda p, y: self.family.log_kernel(self.family.potential(p), y), self.params, self.datum)
         return found and found[0]
 
-    @property
+    @cached_property
     def base(self) -> Any:
         """log h(y), what no parameter stands in, if that is all there is at potentials of 0."""
         found = self.statistics and self.read(lambda y: self.family.log_kernel(jnp.zeros(self.size), y), self.datum)
         return found and found[0]
 
-    @property
+    @cached_property
     def statistics(self) -> list[Any] | None:
         """c(y) and T(y): what the potentials are multiplied by, where log f is linear in them."""
         phi = symbols("φ", np.zeros(self.size), self.at)
@@ -101,7 +100,13 @@ class Law:
     def _values(self, letters: np.ndarray) -> np.ndarray:
         return np.vectorize(lambda letter: self.at[letter], otypes=[float])(letters)
 
-    @property
+    @cached_property
     def mean(self) -> list[Any] | None:
         """E[c(Y)] and E[T(Y)] of a datum of which nothing was seen."""
         return self.read(lambda p, y: self.family.mean_totals(p, y), self.params, self.datum)
+
+    def letters(self, size: int) -> list[str]:
+        """Of so many sums of statistics: n of what is 1 for every row, c of other counts, s of the rest."""
+        known = self.statistics if self.statistics is not None and len(self.statistics) == size else [0] * size
+        rest = ["s"] if size == 2 else [f"s{m}" for m in range(1, size)]
+        return ["n" if formula == 1 else letter for formula, letter in zip(known, ["c", *rest], strict=True)]

@@ -51,6 +51,7 @@ class Story:
         self.rows = problem.as_given
         self.xs = jax.tree.map(jnp.asarray, self.model.labelled(self.rows, labels_of(problem.xs)))
         self.weights = problem.weights
+        self._read: dict[int, tuple[dict[str, np.ndarray], At]] = {}
 
     # -- what models tell in their own way ------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class Story:
         yield from self._maximisation()
         for number, (here, there) in enumerate(pairwise(self.path[: self.steps + 1]), 1):
             yield Heading(f"3. Step {number} of EM")
-            yield from self._step(here, there)
+            yield from self._step(number - 1, here, there)
         yield Heading("4. The end, and how much was missing")
         yield from self._end()
 
@@ -127,9 +128,15 @@ class Story:
     def mapped(self, params: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], At]:
         """The M-step after these params as formulas of the sums; and what these are."""
         at: At = {}
-        stats = self.totals(params)
-        found = read(self.model.estimate, self.names(stats, at), at=at)
-        return jax.tree.map(lambda leaf: each_tidied(leaf, at), found), at
+        names = self.names(self.totals(params), at)
+        return read(self.model.estimate, names, at=at), at
+
+    def step(self, number: int) -> tuple[dict[str, np.ndarray], At]:
+        """The same after a point of the path, read once, each formula as short as it gets."""
+        if number not in self._read:
+            found, at = self.mapped(self.path[number].params)
+            self._read[number] = {name: each_tidied(formulas, at) for name, formulas in found.items()}, at
+        return self._read[number]
 
     @cached_property
     def formulas(self) -> bool:
@@ -137,7 +144,7 @@ class Story:
         if not self.problem.closed:
             return False
         try:
-            self.mapped(self.path[0].params)
+            self.step(0)
         except NoFormula:
             return False
         return True
@@ -150,7 +157,7 @@ class Story:
         yield Words("The M-step maximises Q, for which it needs the sums of expected statistics only:")
         at: At = {}
         yield from self.meaning(self.names(self.totals(self.path[0].params), at))
-        found, _ = self.mapped(self.path[0].params)
+        found, _ = self.step(0)
         for label, formula, _ in self._scalars(found):
             yield Equation(self.label(label), formula)
         yield from self._more()
@@ -167,7 +174,7 @@ class Story:
         if left > 0:
             yield Words(f"and so on for {counted(left, 'more scalar')}.")
 
-    def _step(self, here: Iterate, there: Iterate) -> Iterator[Block]:
+    def _step(self, number: int, here: Iterate, there: Iterate) -> Iterator[Block]:
         at = ", ".join(f"{self.label(label)} = {shown(value)}" for label, value, _ in self._scalars(here.params))
         dots = ", ..." if len(self.end.shown) > SCALARS else ""
         yield Words(f"At {at}{dots}, where ℓ = {here.log_likelihood:.6f}.")
@@ -175,7 +182,7 @@ class Story:
         yield from self.worked(here.params)
         new = {label: value for label, value, _ in self._scalars(there.params)}
         if self.formulas:
-            found, values = self.mapped(here.params)
+            found, values = self.step(number)
             yield Words("M-step:")
             vague = False
             for label, formula, _ in self._scalars(found):

@@ -7,7 +7,8 @@ from latens.engine.problem import Problem
 from latens.explaining.blocks import Explanation
 from latens.explaining.cells import OfCells
 from latens.explaining.latent import OfLatent
-from latens.explaining.rows import OfIID, OfMixture
+from latens.explaining.mixtures import OfMixture
+from latens.explaining.rows import OfIID
 from latens.explaining.story import Story
 from latens.inference.estimate import Estimate
 from latens.models.gene_counting import Cells
