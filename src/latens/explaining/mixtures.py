@@ -19,6 +19,7 @@ from latens.explaining.rows import I, N, OfRows, Y, density_of, lettered, over_r
 from latens.explaining.story import AWAY, FEW, SHOWN, product, several
 from latens.families.base import AbstractFamily
 from latens.models.components import Alike
+from latens.models.different import Different
 from latens.models.mixture import Mixture
 
 J, Z = sp.Symbol("j"), sp.Symbol("z")
@@ -41,14 +42,15 @@ class OfMixture(OfRows):
 
     def family(self, j: int) -> AbstractFamily:
         parts = self.model.components
-        return parts.family if isinstance(parts, Alike) else parts.families[j]  # type: ignore[attr-defined]
+        if isinstance(parts, Alike):
+            return parts.family
+        assert isinstance(parts, Different)
+        return parts.families[j]
 
     def own(self, params: dict[str, Any], j: int) -> dict[str, Any]:
         """The params of component j."""
-        parts = self.model.components
-        if isinstance(parts, Alike):
-            return {n: params[n] if n in parts.shared else params[n][j] for n in parts.family.constraints}
-        return {n: params[f"{j}.{n}"] for n in self.family(j).constraints}
+        each = self.model.components.each(lambda _, own: own, [params])
+        return each[j] if isinstance(each, tuple) else {name: value[j] for name, value in each.items()}
 
     def laws(self, params: dict[str, np.ndarray]) -> list[Law]:
         like, columns = self.like(), self.problem.columns

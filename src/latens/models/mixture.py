@@ -17,7 +17,8 @@ from latens.families.datum import is_expected
 from latens.families.frame import AbstractFrame
 from latens.families.roles import Roles
 from latens.models.base import FEWEST, AbstractModel, collapsed, least_spread, per_row
-from latens.models.components import AbstractComponents, Alike, Different
+from latens.models.components import AbstractComponents, Alike
+from latens.models.different import Different
 from latens.models.seeding import distinct_rows, from_groups, guided, partition
 from latens.numerics.asked import whole
 from latens.numerics.compiling import by_size

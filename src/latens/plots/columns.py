@@ -19,7 +19,7 @@ from latens.families.datum import AbstractDatum
 from latens.families.product import Product
 from latens.families.trials import Bernoulli
 from latens.inference.estimate import Estimate
-from latens.models.components import Common
+from latens.models.different import Common
 from latens.numerics.compiling import double
 
 Table = dict[str, np.ndarray]

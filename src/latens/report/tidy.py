@@ -12,7 +12,7 @@ from latens.inference.errors import AbstractMethod
 from latens.inference.estimate import Estimate, aic, bic, criteria
 from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.models.base import AbstractModel
-from latens.models.components import Different
+from latens.models.different import Different
 from latens.models.mixture import Mixture
 from latens.numerics.space import Label
 
