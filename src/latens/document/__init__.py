@@ -16,7 +16,6 @@ from latens.engine.starts import Met
 from latens.errors import DataError, InferenceError, LatensError, counted, listed
 from latens.inference.errors import AbstractMethod
 from latens.inference.estimate import Estimate, aic, bic
-from latens.inference.methods import errors_by, method_for
 from latens.markup import html_table
 from latens.plots import Plots
 from latens.plots.canvas import pyplot
@@ -64,27 +63,26 @@ def page(
         from markupsafe import Markup
     except ImportError:
         raise LatensError('a report needs Jinja2 and matplotlib: pip install "latens[report]"') from None
-    from latens.report.html import HEAD, told  # rich is slow to load
+    from latens.report.text import told  # rich is slow to load
 
-    (rows, reasons), half_seen = told(estimate, method), _half_seen(estimate)
+    found, half_seen = told(estimate, starts, method, most=MOST_ROWS), _half_seen(estimate)
     pictures = [(Markup(svg), caption) for svg, caption in _pictures(Plots(estimate, way, starts), method)]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    found: str = template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    text: str = template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         title=estimate.model.title,
         summary=_summary(estimate),
         converged=estimate.converged,
         facts=_facts(estimate),
         half_seen=Markup(html_table(("column", "not seen exactly"), half_seen)) if half_seen else "",
-        estimates=Markup(html_table(HEAD, rows[:MOST_ROWS])),
-        more=max(len(rows) - MOST_ROWS, 0),
-        reasons=reasons,
-        sentences=list(_sentences(estimate, starts, method)),
+        estimates=Markup(html_table(found.head, found.rows)),
+        lines=found.lines,
+        sentences=list(_sentences(estimate)),
         pictures=pictures,
         command=command,
         start=_start(estimate),
         versions=[*((name, version(name)) for name in PARTS), ("Python", platform.python_version())],
     )
-    return found
+    return text
 
 
 def _summary(estimate: Estimate) -> str:
@@ -112,16 +110,8 @@ def _half_seen(estimate: Estimate) -> list[tuple[str, str]]:
     ]
 
 
-def _sentences(estimate: Estimate, starts: Met | None, method: str | AbstractMethod) -> Iterator[str]:
-    """What there is to say of how the fit went, and of what to rely on."""
-    problem = estimate.problem
-    yield f"{estimate.message} The last run took {counted(estimate.at.evaluations, 'evaluation')} of the EM map."
-    yield f"The M-step is made {problem.m_step}." if problem.closed else f"M-step: {problem.m_step}."
-    if starts is not None:
-        best = f", the highest reached {counted(starts.optima[0].reached, 'time')}" if starts.optima else ""
-        lost = f"; {starts.degenerate} degenerated" if starts.degenerate else ""
-        optima = counted(len(starts.optima), "distinct optimum", "distinct optima")
-        yield f"Of {counted(starts.tried, 'start')}, {starts.settled} settled, on {optima}{best}{lost}."
+def _sentences(estimate: Estimate) -> Iterator[str]:
+    """What the report leaves to its reader to know."""
     try:
         share = estimate.scalar_information().fraction_missing
         yield (
@@ -130,21 +120,13 @@ def _sentences(estimate: Estimate, starts: Met | None, method: str | AbstractMet
         )
     except InferenceError as error:
         yield f"The information is not given: {error}."
-    try:
-        notes = errors_by(method, estimate).notes if method_for(method).name != "profile" else ()
-        yield "; ".join([f"Standard errors and intervals are by the method '{method_for(method).name}'", *notes]) + "."
-    except InferenceError as error:
-        yield f"Standard errors are not given: {error}."
     if estimate.entropy is not None and len(estimate.model.hidden or ()) > 1:
         given = np.asarray(estimate.posterior())
-        weights = problem.weights / problem.weights.sum()
+        weights = estimate.problem.weights / estimate.problem.weights.sum()
         yield (
             f"On average a row is assigned to its most probable hidden value with probability "
             f"{float(weights @ given.max(1)):.3f} (entropy {estimate.entropy:.4g})."
         )
-    if estimate.unseen:
-        yield f"Nothing was seen of {counted(estimate.unseen, 'row')}, which count for nothing."
-    yield from (f"{note[0].upper()}{note[1:]}." for note in estimate.notes)
 
 
 def _pictures(plots: Plots, method: str | AbstractMethod) -> Iterator[tuple[str, str]]:

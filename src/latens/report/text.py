@@ -4,6 +4,7 @@ import textwrap
 from contextlib import suppress
 from io import StringIO
 from math import floor, inf, isfinite, log10
+from typing import NamedTuple
 
 import numpy as np
 from rich import box
@@ -68,14 +69,23 @@ def _placed(value: float, places: int, largest: float) -> str:
     return f"{round(value, kept) + 0.0:.{kept}f}"  # + 0.0: no "-0.000"
 
 
-def render(
+class Told(NamedTuple):
+    """The table of estimates, a head and rows of texts, and the lines below it."""
+
+    head: list[str]
+    rows: list[list[str]]
+    lines: list[str]
+
+
+def told(
     estimate: Estimate,
     starts: Met | None,
     method: str | AbstractMethod = "observed",
     *,
     published: dict[str, str] | None = None,
-) -> str:
-    """The report as plain text; `published` adds a column of numbers to compare with, by label."""
+    most: int = MOST_ROWS,
+) -> Told:
+    """What a report says below its title; `published` adds a column of numbers to compare with, by label."""
     errors = intervals = missing = None
     reason = ""
     try:
@@ -88,15 +98,43 @@ def render(
         with suppress(InferenceError):  # a bootstrap or a profile may serve where the informations do not
             missing = estimate.scalar_information().fractions
     held = _held(estimate, intervals if errors is None else errors)
-    table = _table(estimate, (errors, intervals, missing), held, published)
-    lines = [*facts(estimate, starts), *_reasons(held)]
-    if len(estimate.shown) > MOST_ROWS:
-        lines.insert(0, f"... and {len(estimate.shown) - MOST_ROWS} more: fit.params, fit.standard_errors()\n")
+    head, rows = _table(estimate, (errors, intervals, missing), held, published, most)
+    lines = [*_facts(estimate, starts), *_reasons(held)]
+    if len(estimate.shown) > most:
+        lines.insert(0, f"... and {len(estimate.shown) - most} more: fit.params, fit.standard_errors()\n")
     if intervals is None:
         lines.append(_wrapped("Standard errors", f"not given: {reason}."))
     else:
         lines.append(_wrapped("Intervals" if errors is None else "Standard errors", _by(estimate, method)))
-    return _printed(wrapped(f"{estimate.model.title}    {counted(estimate.n, 'observation')}"), table, *lines)
+    return Told(head, rows, lines)
+
+
+def title(estimate: Estimate) -> str:
+    """What was fitted, to how much."""
+    return f"{estimate.model.title}    {counted(estimate.n, 'observation')}"
+
+
+def render(
+    estimate: Estimate,
+    starts: Met | None,
+    method: str | AbstractMethod = "observed",
+    *,
+    published: dict[str, str] | None = None,
+) -> str:
+    """The report as plain text."""
+    head, rows, lines = told(estimate, starts, method, published=published)
+    return _printed(wrapped(title(estimate)), _ruled(head, rows), *lines)
+
+
+def _ruled(head: list[str], rows: list[list[str]]) -> Table:
+    """A table, its first column to the left."""
+    (first, *heads), table = head, Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first)
+    for each in heads:
+        table.add_column(each, justify="right", no_wrap=True)
+    for name, *cells in rows:
+        table.add_row(Text(name), *cells)
+    return table
 
 
 def _printed(*parts: str | Table) -> str:
@@ -122,32 +160,28 @@ def _reasons(held: dict[int, str]) -> list[str]:
 
 
 def _table(
-    estimate: Estimate, uncertainty: Uncertainty, held: dict[int, str], published: dict[str, str] | None
-) -> Table:
+    estimate: Estimate, uncertainty: Uncertainty, held: dict[int, str], published: dict[str, str] | None, most: int
+) -> tuple[list[str], list[list[str]]]:
     errors, intervals, missing = uncertainty
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("parameter")
-    heads = ["estimate"]
-    heads += ["std. error"] if errors is not None else []
-    heads += ["95 % interval"] if intervals is not None else []
-    heads += ["missing"] if missing is not None else []
-    heads += ["published"] if published is not None else []
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+    head = ["parameter", "estimate"]
+    head += ["std. error"] if errors is not None else []
+    head += ["95 % interval"] if intervals is not None else []
+    head += ["missing"] if missing is not None else []
+    head += ["published"] if published is not None else []
     values, numbers = estimate.values, {reason: n for n, reason in enumerate(dict.fromkeys(held.values()), 1)}
-    roots = _deviations(estimate)
-    for i in estimate.shown[:MOST_ROWS]:
+    roots, rows = _deviations(estimate), []
+    for i in estimate.shown[:most]:
         mark = f"held ({numbers[held[i]]})" if i in held else ""
         error = None if errors is None else float(errors[i])
         interval = None if intervals is None else intervals[i]
         share = [] if missing is None else ["" if np.isnan(missing[i]) else f"{max(missing[i], 0.0):.1%}"]
-        told = [] if published is None else [published.get(estimate.problem.names[i], "")]
-        table.add_row(Text(estimate.problem.names[i]), *_numbers(values[i], error, interval, mark), *share, *told)
+        theirs = [] if published is None else [published.get(estimate.problem.names[i], "")]
+        rows.append([estimate.problem.names[i], *_numbers(values[i], error, interval, mark), *share, *theirs])
         if i in roots:
             root = values[i] ** 0.5  # by the delta method
             row = _numbers(root, error and error / (2 * root), interval if interval is None else interval**0.5, mark)
-            table.add_row(Text(roots[i]), *row, *["" for _ in share], *["" for _ in told])
-    return table
+            rows.append([roots[i], *row, *["" for _ in share], *["" for _ in theirs]])
+    return head, rows
 
 
 def _numbers(value: float, error: float | None, interval: np.ndarray | None, mark: str) -> list[str]:
@@ -176,7 +210,7 @@ def _by(estimate: Estimate, method: str | AbstractMethod) -> str:
     return "; ".join([f"by the method '{chosen.name}'", *notes]) + "."
 
 
-def facts(estimate: Estimate, starts: Met | None) -> list[str]:
+def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
     """Lines about the fit, each with its head."""
     free = counted(estimate.free_parameters, "free parameter")
     spent = counted(estimate.at.evaluations, "evaluation") + " of the EM map"
@@ -265,14 +299,8 @@ def compared(rows: dict[str, Row], best: dict[str, str], ends: dict[str, Status]
 
 def render_comparison(lines: list[list[str]]) -> str:
     """What `compared` gives, as text."""
-    (first, *heads), *rows = lines
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first)
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
-    for name, *cells in rows:
-        table.add_row(Text(name), *cells)
-    return _printed(table, BEST)
+    head, *rows = lines
+    return _printed(_ruled(head, rows), BEST)
 
 
 def _cell(value: float | None, *, best: bool) -> str:
