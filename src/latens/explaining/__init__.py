@@ -65,5 +65,5 @@ def explain(
     else:
         free = beginning(problem, start, None, seed).reach(problem)[0]
     path = list(islice(run(problem, free, Plain(), Stop(max_steps=max(FOLLOWED, steps))), FOLLOWED + 1))
-    end = Estimate(solve(problem, start=path[0].params).last)
+    end = Estimate(solve(problem, start=path[-1].params).last)  # of the same run: another rule may lead elsewhere
     return told(problem, path, min(steps, MOST), end)
