@@ -465,3 +465,16 @@ def test_an_interval_without_an_end_is_an_arrow():
     data = fit.plot.data("estimates", methods="profile")
     assert data["low"][0] < 1
     assert fit.plot.estimates("profile").child_axes[0].has_data()
+
+
+def test_profiles_of_numbers_and_of_their_logarithms_stand_apart():
+    table = {"a": PLANE[:, 0], "b": PLANE[:, 1], "c": np.exp(PLANE[:, 0])}
+    families = {"a": lt.Normal(), "b": lt.Normal(), "c": lt.LogNormal()}
+    fit = lt.fit(lt.Mixture(lt.Product(families), 2), table, starts=2)
+    data = fit.plot.data("profiles")
+    assert set(data["panel"]) == {"mean", "variance", "mean of the logarithm"}
+    labels = [axes.get_ylabel() for axes in fit.plot.profiles().child_axes]
+    assert labels == ["mean (in sd from the data's mean)", "variance", "mean of the logarithm"]
+    sets = {name: lt.interval(np.floor(table[name]), np.floor(table[name]) + 1) for name in "ab"}
+    grouped = lt.fit(lt.Mixture(lt.Product({name: lt.Normal() for name in "ab"}), 2), sets, starts=2)
+    assert grouped.plot.profiles().child_axes[0].get_ylabel() == "mean"

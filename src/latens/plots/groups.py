@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 from latens.errors import InferenceError
+from latens.families.normal import LogNormal
+from latens.families.roles import Location
 from latens.inference.errors import AbstractMethod
 from latens.inference.methods import intervals_by
 from latens.plots.canvas import GREY, INK, colour, legend, panels, plain, remark, thinned, tidied
@@ -117,7 +119,8 @@ def no_profiles(subject: Subject) -> str:
 def profiles_table(subject: Subject, level: float = 0.95, method: str | AbstractMethod = "observed") -> Table:
     """Per component and parameter: `estimate`, `low` and `high`.
 
-    `panel` is "probability" for what lies between 0 and 1, else the name of the parameter.
+    `panel` is "probability" for what lies between 0 and 1, else the name of the parameter; `location` 1 for what is a
+    value that its column may have.
     """
     estimate = subject.estimate
     try:
@@ -131,9 +134,13 @@ def profiles_table(subject: Subject, level: float = 0.95, method: str | Abstract
         if component and term.name != "weights" and len(term.entry) < 2:  # matrices have no place in a profile
             column, _, kind = term.name.rpartition(".")
             panel = "probability" if links[i] == "logit" else kind
+            place = isinstance(model.roles.get(estimate.problem.labels[i].name), Location)
+            if place and isinstance(subject.seen.family(column or estimate.problem.columns[0]), LogNormal):
+                place, panel = False, f"{kind} of the logarithm"
             item = " ".join(part for part in (column, *term.entry) if part) or kind
             low, high = ends[i]
             values = {"estimate": estimate.values[i], "low": low, "high": high, "level": level}
+            values["location"] = float(place)
             rows.append({"panel": panel, "term": str(term), "item": item, "component": component} | values)
     return stacked(*rows) if rows else {}
 
@@ -150,7 +157,7 @@ def profiles(subject: Subject, table: Table, ax: Any) -> Any:
     for (axes,), name in zip(grid, names, strict=True):
         own = only(table, panel=name)
         items = list(dict.fromkeys(own["item"]))
-        scales = _scales(subject, items) if name == "mean" else None
+        scales = _scales(subject, items) if own["location"].all() else None
         for j, component in enumerate(components):
             part = only(own, component=component)
             at = np.array([items.index(item) for item in part["item"]]) + 0.12 * (j - (len(components) - 1) / 2)
@@ -180,7 +187,7 @@ def _component(name: str) -> str:
 def _scales(subject: Subject, items: list[str]) -> dict[str, tuple[float, float]] | None:
     """Item → mean and standard deviation of its column, where items are columns of different units."""
     columns = subject.seen.columns
-    if len(items) < 2 or not set(items) <= set(columns):
+    if len(items) < 2 or not set(items) <= set(columns) or not all(columns[item].exact.any() for item in items):
         return None
     seen = {
         item: (columns[item].lower[columns[item].exact], columns[item].weights[columns[item].exact]) for item in items
