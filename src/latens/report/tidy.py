@@ -123,9 +123,6 @@ def augmented(estimate: Estimate, data: Any) -> Any:
 
     frame = frame_of(data)
     series = [nw.new_series(name, _listed(column), backend=frame.implementation) for name, column in new.items()]
-    if frame.implementation is nw.Implementation.PANDAS:  # rows belong together by place, not by the index
-        index = frame.to_native().index
-        series = [nw.from_native(each.to_native().set_axis(index), series_only=True) for each in series]
     return frame.with_columns(*series).to_native()
 
 
