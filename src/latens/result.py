@@ -13,6 +13,7 @@ from latens.data.reader import Tally
 from latens.engine.loop import Iterate, Passed
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
+from latens.engine.solve import Beginning
 from latens.engine.starts import Met
 from latens.engine.stop import Status
 from latens.engine.symmetry import in_order
@@ -44,7 +45,8 @@ class Fit(Sealed):
     `model`; `params`: name → array; `log_likelihood`: at exactly those params; `status`: how it ended
     (`status.sentence` in words) and `reason`: why, if degenerate; `evaluations`: of the EM map, over the
     final run; `trace`, `accelerated`, `rejected`: (steps,) of its points; `n`: the total weight of the rows of which
-    something was seen; `names`: a label for every scalar; `starts`: what many starts met, or None. Uncertainty:
+    something was seen; `names`: a label for every scalar; `starts`: what many starts met, or None; `begun`: where it
+    was asked to begin. Uncertainty:
     `information`, `errors`, `standard_errors`, `covariance`, `confidence_intervals`, `derive`, `wald_test`,
     `likelihood_ratio`.
 
@@ -58,6 +60,7 @@ class Fit(Sealed):
     last: Iterate
     path: tuple[Passed, ...]
     starts: Met | None
+    begun: Beginning
 
     @property
     def _problem(self) -> Problem:
@@ -500,7 +503,9 @@ class Fit(Sealed):
         """One page to send, in one HTML file that asks for nothing from anywhere.
 
         What was fitted, what was half seen, estimates with what is unknown of them, what to rely on in sentences, the
-        pictures that suit the fit, and how to repeat it. Needs Jinja2 and matplotlib: `pip install "latens[report]"`.
+        pictures that suit the fit, the model in formulas, how to repeat it; and plain EM step by step, under a slider,
+        with its numbers: of cells, of rows with one or two columns, and of models with one or two parameters. Needs
+        `pip install "latens[report]"`.
 
         **Arguments:** `path`: of the file; `method` as in `errors`; `command`: the command line or code to repeat it,
         shown as it is.
@@ -508,7 +513,7 @@ class Fit(Sealed):
         """
         from latens.document import write  # loaded when a page is asked for
 
-        write(path, self._estimate, self.path, self.starts, method, command)
+        write(path, self._estimate, self.path, self.starts, self.begun, method, command)
 
     def summary(self, method: str | AbstractMethod = "observed") -> str:
         """The report as plain text: what `print(fit)` shows, with standard errors by `method`."""

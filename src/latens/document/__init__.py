@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from latens.engine.loop import Passed
+from latens.engine.solve import Beginning
 from latens.engine.starts import Met
 from latens.errors import DataError, InferenceError, LatensError, counted, listed
 from latens.inference.errors import AbstractMethod
@@ -41,13 +42,14 @@ def write(
     estimate: Estimate,
     way: tuple[Passed, ...],
     starts: Met | None,
+    begun: Beginning,
     method: str | AbstractMethod = "observed",
     command: str = "",
 ) -> None:
     """Write the page of a fit; see `Fit.report`."""
     if not isinstance(path, str | PathLike):
         raise DataError(f"report takes the path of a file, got {path!r}")
-    text = page(estimate, way, starts, method, command)
+    text = page(estimate, way, starts, begun, method, command)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -55,16 +57,24 @@ def write(
 
 
 def page(
-    estimate: Estimate, way: tuple[Passed, ...], starts: Met | None, method: str | AbstractMethod, command: str
+    estimate: Estimate,
+    way: tuple[Passed, ...],
+    starts: Met | None,
+    begun: Beginning,
+    method: str | AbstractMethod,
+    command: str,
 ) -> str:
     """The page as HTML."""
     try:
         from jinja2 import Environment, StrictUndefined
         from markupsafe import Markup
-    except ImportError:
-        raise LatensError('a report needs Jinja2 and matplotlib: pip install "latens[report]"') from None
+
+        from latens.document.stepping import stepping
+    except ImportError as error:
+        raise LatensError(f'a report needs {error.name}: pip install "latens[report]"') from None
     from latens.report.text import told  # rich is slow to load
 
+    steps = stepping(estimate, begun)
     found, half_seen = told(estimate, starts, method, most=MOST_ROWS), _half_seen(estimate)
     pictures = [(Markup(svg), caption) for svg, caption in _pictures(Plots(estimate, way, starts), method)]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -78,6 +88,12 @@ def page(
         lines=found.lines,
         sentences=list(_sentences(estimate)),
         pictures=pictures,
+        theory=Markup(steps.theory),
+        walk=steps.summary,
+        panels=[(panel.heading, panel.words) for panel in steps.panels],
+        formulas={number: Markup(text) for number, text in steps.formulas.items()},
+        scripts=[Markup(script) for script in steps.scripts],
+        policy=Markup(steps.policy),
         command=command,
         start=_start(estimate),
         versions=[*((name, version(name)) for name in PARTS), ("Python", platform.python_version())],

@@ -1,5 +1,6 @@
 """The EM map of rows under a model: with as much care as its points turn out to take."""
 
+from collections.abc import Callable
 from copy import copy
 from functools import cached_property
 from typing import Any, Self
@@ -294,6 +295,11 @@ class AbstractEvaluation(AbstractMap):
     def surrogate(self, free: np.ndarray, at: np.ndarray) -> float:
         """Σ w Q(free | at), up to a term that `free` does not enter."""
         return float(self.rows.add(expected_value, self.about(at).model, jnp.asarray(free), jnp.asarray(at)))
+
+    def bound(self, at: np.ndarray, level: float) -> Callable[[np.ndarray], float]:
+        """Jensen's lower bound of the objective, which touches it where it is `level`: `at`."""
+        below = level - self.surrogate(at, at) - self.log_prior(at)
+        return lambda free: below + self.surrogate(free, at) + self.log_prior(free)
 
     def each(self, program: Program, free: np.ndarray) -> Any:
         """What a program of (model, free, shard) gives for every row, in their order, as NumPy arrays."""

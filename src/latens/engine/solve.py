@@ -24,14 +24,6 @@ Watch = Callable[[Iterator[Iterate], Stop], Iterator[Iterate]]
 """Iterations → the same iterations, shown to somebody on the way."""
 
 
-class Solution(NamedTuple):
-    """Where a run ended, the points it went on from, and what its starts met."""
-
-    last: Iterate
-    path: tuple[Passed, ...]
-    starts: Met | None
-
-
 @dataclass(frozen=True)
 class Beginning:
     """Where a run begins: at params, at the best of several, or at the best of those drawn."""
@@ -52,6 +44,15 @@ class Beginning:
     def plain(self) -> dict[str, Any]:
         """The same as JSON gives it back."""
         return json.loads(json.dumps(asdict(self), default=lambda value: value.tolist()))
+
+
+class Solution(NamedTuple):
+    """Where a run ended, the points it went on from, what its starts met, and where it was asked to begin."""
+
+    last: Iterate
+    path: tuple[Passed, ...]
+    starts: Met | None
+    begun: Beginning
 
 
 def beginning(
@@ -111,4 +112,4 @@ def solve(
     assert isfinite(last.log_likelihood)
     if problem.single:  # what is reported is summed in double precision
         last = replace(last, log_likelihood=problem.log_likelihood(last.free) + problem.log_prior(last.free))
-    return Solution(last, tuple(under_way.path), met)
+    return Solution(last, tuple(under_way.path), met, begun)

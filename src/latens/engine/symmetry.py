@@ -46,13 +46,15 @@ class Symmetry:
         """
         if sum(np.vdot(here[name], there[name]) for name in self.signs) < 0:
             there = there | {name: -there[name] for name in self.signs}
-        if not self.axes:
-            return there
+        return self.permuted(there, self.order(here, there, spread)) if self.axes else there
+
+    def order(self, here: Params, there: Params, spread: np.ndarray | None = None) -> np.ndarray:
+        """Which labels of `there` go with those of `here`, one after the other; of a model that has some."""
         a, b = self.of_labels(here), self.of_labels(there)
         if spread is None:
             spread = np.ptp([a, b], axis=(0, 1)) + 1e-12 * np.abs(a).max(0) + 1e-300
         apart = np.abs(a[:, None] - b[None]) / np.broadcast_to(spread, a.shape)[:, None]
-        return self.permuted(there, matching(apart.sum(-1)))
+        return matching(apart.sum(-1))
 
 
 def symmetry_of(model: AbstractModel) -> Symmetry:

@@ -1,16 +1,20 @@
-"""An explanation: headings, sentences, formulas with their numbers, tables; as text, Markdown and LaTeX."""
+"""An explanation: headings, sentences, formulas with their numbers, tables; as text, Markdown, LaTeX and HTML."""
 
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import sympy as sp
 
-from latens.errors import ParameterError
+from latens.errors import LatensError, ParameterError
 from latens.explaining.formulas import escaped, latex, line, shown
+from latens.markup import html_table
 
 WIDTH = 96
+TENS = re.compile(r"(\d)e([+-]\d+)")
 CLOSE = 0.01
 FORMATS = ("text", "markdown", "latex")
 LETTERS = {"θ": r"$\theta$", "ℓ": r"$\ell$", "Σ": r"$\Sigma$", "γ": r"$\gamma$", "φ": r"$\varphi$", "η": r"$\eta$",
@@ -54,6 +58,11 @@ class Equation:
             found.append(shown(self.value))
         return [part for i, part in enumerate(found) if i == 0 or part != found[i - 1]]
 
+    @property
+    def tex(self) -> str:
+        """In LaTeX."""
+        return TENS.sub(lambda found: rf"{found[1]}\cdot 10^{{{int(found[2])}}}", " = ".join(self.parts(latex)))
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -81,6 +90,10 @@ class Explanation:
         """As LaTeX, to put into a document."""
         return self.written("latex")
 
+    def html(self) -> str:
+        """As HTML, with formulas in MathML; needs latex2mathml."""
+        return html(self.blocks)
+
     def written(self, form: str) -> str:
         """As "text", "markdown" or "latex"."""
         if form not in FORMATS:
@@ -88,8 +101,8 @@ class Explanation:
         write = {"text": _text, "markdown": _markdown, "latex": _latex}[form]
         return "\n".join(part for block in self.blocks for part in write(block)).strip() + "\n"
 
-    def _repr_markdown_(self) -> str:
-        return self.markdown()
+    def _repr_html_(self) -> str:
+        return self.html()
 
 
 def _text(block: Block) -> list[str]:
@@ -112,10 +125,31 @@ def _markdown(block: Block) -> list[str]:
         case Words(text):
             return [_marked(text), ""]
         case Equation():
-            return [f"$${' = '.join(block.parts(latex))}$$", ""]
+            return [f"$${block.tex}$$", ""]
         case Rows(head, rows):
             lines = (head, ["--:"] * len(head), *rows)
             return ["| " + " | ".join(_marked(cell) for cell in row) + " |" for row in lines] + [""]
+
+
+def html(blocks: Iterable[Block]) -> str:
+    """Blocks as HTML: every text is escaped, formulas are MathML."""
+    try:
+        from latex2mathml.converter import convert
+    except ImportError:
+        raise LatensError('formulas in HTML need latex2mathml: pip install "latens[explain]"') from None
+
+    def each(block: Block) -> str:
+        match block:
+            case Heading(text):
+                return f"<h3>{escape(text)}</h3>"
+            case Words(text):
+                return f"<p>{escape(text)}</p>"
+            case Equation():
+                return f'<div class="formula">{convert(block.tex, display="block")}</div>'
+            case Rows(head, rows):
+                return f'<div class="wide">{html_table(head, rows)}</div>'
+
+    return "\n".join(map(each, blocks))
 
 
 def _marked(text: str) -> str:
@@ -132,7 +166,7 @@ def _latex(block: Block) -> list[str]:
         case Words(text):
             return [_plain(text), ""]
         case Equation():
-            return [r"\[", "  " + " = ".join(block.parts(latex)), r"\]"]
+            return [r"\[", "  " + block.tex, r"\]"]
         case Rows(head, rows):
             lines = ["  " + " & ".join(map(_plain, row)) + r" \\" for row in (head, *rows)]
             return [rf"\begin{{tabular}}{{{'r' * len(head)}}}", *lines, r"\end{tabular}", ""]

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
+from latens.engine.loop import Iterate
 from latens.explaining.blocks import Block, Equation, Words
 from latens.explaining.formulas import At, symbol
 from latens.explaining.reading import read
-from latens.explaining.story import Story, product, several
+from latens.explaining.story import Expected, Story, product, several
 from latens.models.gene_counting import Cells
 
 
@@ -82,6 +83,13 @@ class OfCells(Story):
             yield Equation(sp.Symbol(f"P[{name}]"), formula, at, float(formula.subs(at)))
         for group, c, formula, value in self._expected(params, at)[:24]:
             yield Equation(sp.Symbol(f"n[{self.model.hidden[c]}|{group}]"), formula, at, value)
+
+    def expected(self, here: Iterate) -> Expected:
+        values = np.zeros((len(self.model.seen), len(self.model.hidden)))
+        groups = [group for group, _ in self.model.seen]
+        for group, c, _, value in self._expected(here.params, {}):
+            values[groups.index(group), c] += value
+        return Expected("expected number", groups, list(self.model.hidden), values)
 
     def mapped(self, params: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], At]:
         at: At = {}

@@ -10,11 +10,12 @@ import numpy as np
 import sympy as sp
 
 from latens.cells import as_read, complete_like, taken
+from latens.engine.loop import Iterate
 from latens.errors import counted
 from latens.explaining.blocks import Block, Equation, Rows, Words
 from latens.explaining.formulas import At, line, shown, symbol
 from latens.explaining.law import SQUARE, Law, square_of
-from latens.explaining.story import SHOWN, Story
+from latens.explaining.story import PICTURED, SHOWN, Expected, Story
 from latens.families.base import AbstractFamily
 from latens.families.full_normal import FullNormal
 from latens.families.product import Product
@@ -158,6 +159,19 @@ class OfIID(OfRows):
         head = ["row", "seen", *(f"E[{line(formulas[m])}]" for m in told)]
         table = zip(hidden, stats[:, told], strict=True)
         yield Rows(head, [[str(r), self.told(r), *map(shown, own)] for r, own in table])
+
+    def expected(self, here: Iterate) -> Expected | None:
+        hidden = np.flatnonzero(~self.seen)[:PICTURED]
+        if not len(hidden) or not self.problem.base.finite:
+            return None
+        stats = np.asarray(self.statistics(here.params, hidden))
+        formulas = self.first.statistics or [sp.Symbol(f"T{m}") for m in range(stats.shape[1])]
+        moving = [m for m in range(1, len(formulas)) if not sp.sympify(formulas[m]).is_number]
+        if not moving:
+            return None
+        m = moving[0]
+        told = [f"{i}: {self.told(int(i))}" for i in hidden]
+        return Expected("expectation", told, [f"E[{line(formulas[m])}]"], stats[:, [m]])
 
 
 def lettered(law: Law, stats: np.ndarray, place: str, at: At) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import numpy as np
 import sympy as sp
 
 from latens.cells import labels_of, taken
+from latens.engine.emmap import posteriors
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.errors import DataError, InferenceError, counted
@@ -30,9 +31,19 @@ AWAY = (
 FEW = 4  # components, hidden values, cells that are written out; of more the first, and dots
 DOTS = sp.Symbol("...")
 SHOWN, SCALARS = 5, 12  # rows, and scalars, that are told one by one
+PICTURED = 8  # rows of which the E-step is drawn
 BLOCK = 4096  # rows looked at together
 NOTHING = 1e-9  # what is left of larger numbers, and may be their rounding
 FAR = 1e-5  # standard errors from the limit, where steps are no rounding yet
+
+
+class Expected(NamedTuple):
+    """What the E-step gives for some rows: numbers (rows, series), and what they are called."""
+
+    what: str
+    rows: list[str]
+    series: list[str]
+    values: np.ndarray
 
 
 @jax.jit
@@ -70,6 +81,19 @@ class Story:
         """The E-step at these params, with numbers."""
         return iter(())
 
+    def expected(self, here: Iterate) -> Expected | None:
+        """The E-step at a point, for the first rows; None where nothing in it can be shown."""
+        if self.model.hidden is None:
+            return None
+        rows = range(min(PICTURED, len(self.weights)))
+        given = np.asarray(self.problem.each(posteriors, here.free))[: len(rows)]
+        told = [f"{i}: {self.told(i)}".removesuffix(": ") for i in rows]
+        return Expected("posterior probability", told, list(self.model.hidden), given)
+
+    def told(self, row: int) -> str:
+        """What was seen of a row."""
+        return ""
+
     def names(self, stats: Any, at: At) -> Any:
         """Symbols of the expected statistics, shaped like them."""
         leaves, tree = jax.tree.flatten(stats)
@@ -88,6 +112,15 @@ class Story:
         return tuple(self._all())
 
     def _all(self) -> Iterator[Block]:
+        yield from self.theory()
+        for number in range(min(self.steps, len(self.path) - 1)):
+            yield Heading(f"3. Step {number + 1} of EM")
+            yield from self.iteration(number)
+        yield Heading("4. The end, and how much was missing")
+        yield from self._end()
+
+    def theory(self) -> Iterator[Block]:
+        """The model, and EM for it, in formulas."""
         rows = counted(float(self.weights.sum()), "observation")
         yield Heading(f"1. The model: {self.model.title}, {rows}")
         if not (self.weights == 1).all():
@@ -100,11 +133,6 @@ class Story:
         )
         yield from self.expectation()
         yield from self._maximisation()
-        for number, (here, there) in enumerate(pairwise(self.path[: self.steps + 1]), 1):
-            yield Heading(f"3. Step {number} of EM")
-            yield from self._step(number - 1, here, there)
-        yield Heading("4. The end, and how much was missing")
-        yield from self._end()
 
     def label(self, label: Label, value: float | None = None) -> Any:
         """A scalar as a symbol: the letter of its parameter, and its place."""
@@ -141,7 +169,7 @@ class Story:
     @cached_property
     def formulas(self) -> bool:
         """Whether the M-step has formulas."""
-        if not self.problem.closed:
+        if not self.problem.closed or self.problem.prior is not None:
             return False
         try:
             self.step(0)
@@ -152,7 +180,10 @@ class Story:
     def _maximisation(self) -> Iterator[Block]:
         if not self.formulas:
             how = self.problem.m_step if not self.problem.closed else "a search for the params that fit the sums"
-            yield Words(f"The M-step has no formula: {how}.")
+            if self.problem.prior is not None:
+                yield Words("The M-step maximises Q and the logarithm of the prior's density together.")
+            else:
+                yield Words(f"The M-step has no formula: {how}.")
             return
         yield Words("The M-step maximises Q, for which it needs the sums of expected statistics only:")
         at: At = {}
@@ -174,10 +205,13 @@ class Story:
         if left > 0:
             yield Words(f"and so on for {counted(left, 'more scalar')}.")
 
-    def _step(self, number: int, here: Iterate, there: Iterate) -> Iterator[Block]:
+    def iteration(self, number: int) -> Iterator[Block]:
+        """A step of the path, with its numbers."""
+        here, there = self.path[number : number + 2]
+        ell = "ℓ" if self.problem.prior is None else "ℓ and the prior's part"
         at = ", ".join(f"{self.label(label)} = {shown(value)}" for label, value, _ in self._scalars(here.params))
         dots = ", ..." if len(self.end.shown) > SCALARS else ""
-        yield Words(f"At {at}{dots}, where ℓ = {here.log_likelihood:.6f}.")
+        yield Words(f"At {at}{dots}, where {ell} = {here.log_likelihood:.6f}.")
         self.here = here
         yield from self.worked(here.params)
         new = {label: value for label, value, _ in self._scalars(there.params)}
@@ -200,11 +234,10 @@ class Story:
             yield Words("The M-step leads to")
             for label, value in new.items():
                 yield Equation(self.label(label), sp.Float(value))
-        bound = here.log_likelihood + self.problem.surrogate(there.free, here.free)
-        bound -= self.problem.surrogate(here.free, here.free)
+        bound = self.problem.bound(here.free, here.log_likelihood)(there.free)
         yield Words(
-            f"ℓ rises from {here.log_likelihood:.6f} to {there.log_likelihood:.6f}. Jensen's bound, which touched ℓ "
-            f"where the step began, is {bound:.6f} here, {there.log_likelihood - bound:.3g} below it."
+            f"{ell} rises from {here.log_likelihood:.6f} to {there.log_likelihood:.6f}. Jensen's bound, which touched "
+            f"ℓ where the step began, is {bound:.6f} here, {there.log_likelihood - bound:.3g} below it."
         )
 
     def _end(self) -> Iterator[Block]:

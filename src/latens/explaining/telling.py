@@ -20,6 +20,11 @@ STORIES: dict[type, type[Story]] = {Mixture: OfMixture, IID: OfIID, Cells: OfCel
 
 
 def told(problem: Problem, path: Sequence[Iterate], steps: int, end: Estimate) -> Explanation:
-    """Of a model, of the first `steps` of a run and of where it ends; one that is not known by its methods alone."""
+    """Of a model, of the first `steps` of a run and of where it ends."""
+    return Explanation(story_of(problem, path, steps, end).blocks())
+
+
+def story_of(problem: Problem, path: Sequence[Iterate], steps: int, end: Estimate) -> Story:
+    """The same before it is told; of a model that is not known, by its methods alone."""
     kind = next((story for of, story in STORIES.items() if isinstance(problem.given, of)), Story)
-    return Explanation(kind(problem, path, steps, end).blocks())
+    return kind(problem, path, steps, end)

@@ -7,7 +7,7 @@ import numpy as np
 from latens.errors import counted
 from latens.plots.canvas import COLOURS, GREY, INK, colour, dash, legend, number, panels, plain, remark, thinned, tidied
 from latens.plots.columns import KINDS, Column, Subject, Table, only
-from latens.plots.density_table import AROUND
+from latens.plots.density_table import AROUND, level_of
 
 MASS = 0.95  # of a component, inside its line
 MOST_SEGMENTS = 150
@@ -152,12 +152,12 @@ def _draw_pair(subject: Subject, table: Table, ax: Any, x: str, y: str, *, small
         shape = (len(np.unique(grid["x"])), -1)
         place = [grid[name].reshape(shape) for name in ("x", "y")]
         height = grid["z"].reshape(shape)
-        levels = [_level(height, mass) for mass in (0.99, 0.9, 0.5)]
+        levels = [level_of(height, mass) for mass in (0.99, 0.9, 0.5)]
         if np.all(np.diff(levels) > 0):
             ax.contour(*place, height, levels=levels, colors=GREY, linewidths=0.7 / small)
         for j, series in enumerate(s for s in dict.fromkeys(table["series"]) if s.startswith("component")):
             part = only(table, series=series)["z"].reshape(shape)
-            level = _level(part, MASS)
+            level = level_of(part, MASS)
             if part.min() < level < part.max():
                 ax.contour(*place, part, levels=[level], colors=colour(j), linestyles=dash(j), linewidths=1.6 / small)
     _ticks(ax.xaxis, across)
@@ -165,13 +165,6 @@ def _draw_pair(subject: Subject, table: Table, ax: Any, x: str, y: str, *, small
     of, shown = (rows["of"][0], len(rows["x"])) if len(rows["x"]) else (0, 0)
     remark(ax, f"{shown:,} of {of:,.0f} rows shown" if shown < of and small == 1 else "")
     return tidied(ax, x, y)
-
-
-def _level(height: np.ndarray, mass: float) -> float:
-    """Of a density on a grid, the height above which it has that share of its mass."""
-    ordered = np.sort(height.ravel())[::-1]
-    share = np.cumsum(ordered) / max(ordered.sum(), 1e-300)
-    return float(ordered[min(int(np.searchsorted(share, mass)), len(ordered) - 1)])
 
 
 def _draw_rows(subject: Subject, rows: Table, ax: Any, x: Column, y: Column, small: int) -> None:

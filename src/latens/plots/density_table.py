@@ -161,6 +161,13 @@ def _rows(subject: Subject, x: Column, y: Column, most: int | None) -> dict[str,
     return out
 
 
+def level_of(height: np.ndarray, mass: float) -> float:
+    """Of a density on a grid, the height above which it has that share of its mass."""
+    ordered = np.sort(height.ravel())[::-1]
+    share = np.cumsum(ordered) / max(ordered.sum(), 1e-300)
+    return float(ordered[min(int(np.searchsorted(share, mass)), len(ordered) - 1)])
+
+
 def density_size(table: Table) -> tuple[float, float]:
     """Of the picture, in inches."""
     names = len({*table["column_x"], *table["column_y"]})

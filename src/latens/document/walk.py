@@ -1,0 +1,275 @@
+"""Plain EM, step by step from where a fit began: the numbers that the panels of the page show."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from latens.engine.accelerators.base import Plain
+from latens.engine.emmap import posteriors
+from latens.engine.loop import Iterate, run
+from latens.engine.problem import Problem
+from latens.engine.solve import Beginning, solve
+from latens.engine.starts import draw
+from latens.engine.stop import Status, Stop
+from latens.errors import LatensError, counted
+from latens.explaining.story import Expected
+from latens.explaining.telling import story_of
+from latens.inference.estimate import Estimate
+from latens.models.gene_counting import Cells
+from latens.plots.canvas import thinned
+from latens.plots.columns import Column, Seen, Subject, Table, only, stacked
+from latens.plots.density_table import AROUND, density_table, level_of, no_density
+
+MOST, FEWEST = 300, 2  # steps gone at most, and at least, or there is nothing to see
+TOLD, TOLD_OF_MANY, MANY = 30, 12, 20_000  # steps with a place on the slider; of so many rows
+TRIED, SAME = 10, 1e-5  # starts drawn until one leads to the fit, and how near its log-likelihood must be
+FINE, PLANE, ALONG, MOST_ROWS = 80, 48, 41, 200
+MOST_CELLS = 24
+MASS, ROUND = 0.95, 40  # of a component, inside its line; and points of the line
+REACH = 0.4  # standard errors to each side, at least, that the bound is looked at
+BESIDE = 0.25  # of the way in one parameter, that is looked at beyond it
+
+
+class Walk:
+    """The way, and what is told of it. Raises `LatensError` saying why there is none that could be shown."""
+
+    def __init__(self, estimate: Estimate, begun: Beginning) -> None:
+        self.estimate, self.problem = estimate, estimate.at.problem
+        if self.problem.lengths is not None:
+            raise LatensError("steps of EM are not shown of sequences")
+        self.cells = isinstance(self.problem.given, Cells)
+        if not self.cells and len(self.problem.columns) > 2 and self.problem.space.size > 2:
+            raise LatensError(
+                "steps of EM are shown of rows with one or two columns, and of models with one or two parameters"
+            )
+        self.path, self.end, self.summary = self._gone(begun)
+        if len(self.path) <= FEWEST:
+            raise LatensError("nothing was hidden, so EM ends in one step")
+        if self.cells and max(len(self.problem.given.seen), len(self.problem.given.hidden or ())) > MOST_CELLS:
+            raise LatensError(f"steps of EM are shown of {MOST_CELLS} cells and groups at most")
+        last = len(self.path) - 1
+        most = TOLD if len(self.problem.weights) <= MANY else TOLD_OF_MANY
+        early = np.arange(min(most // 2, last))
+        later = np.geomspace(max(len(early), 1), last - 1, most - len(early))
+        self.told = np.arange(last) if last <= most else np.unique(np.r_[early, later.round().astype(int)])
+        if len(self.told) < last:
+            self.summary += f" Of its steps {len(self.told)} have a place here."
+        self.story = story_of(self.problem, self.path, 0, Estimate(self.end))
+
+    # -- the way --------------------------------------------------------------------------------------
+
+    def _gone(self, begun: Beginning) -> tuple[list[Iterate], Iterate, str]:
+        """The path from the first beginning that leads to the fit, its end, and what is to be said of it."""
+        fit, first = self.estimate.at, None
+        for whence, free in self._beginnings(begun):
+            path, end = _followed(self.problem, free)
+            if abs(end.log_likelihood - fit.log_likelihood) <= SAME:
+                symmetry = self.problem.symmetry
+                if symmetry.axes and begun.start is None:  # labels as the fit has them
+                    order = symmetry.order(fit.params, end.params)
+                    if (order != np.arange(len(order))).any():
+                        path, end = _followed(self.problem, self.problem.free(symmetry.permuted(path[0].params, order)))
+                return path, end, self._summary(whence, path, end, "where the fit ended, too")
+            if first is None:
+                elsewhere = f"while the fit ended elsewhere, at {fit.log_likelihood:.6f}"
+                first = path, end, self._summary(whence, path, end, elsewhere)
+        if first is None:
+            raise LatensError("no start could be drawn")
+        return first
+
+    def _beginnings(self, begun: Beginning) -> Iterator[tuple[str, np.ndarray]]:
+        if begun.start is None:
+            for i in range(TRIED):
+                try:
+                    yield "a drawn start", draw(self.problem, begun.seed, i)
+                except LatensError:
+                    continue
+            return
+        several = isinstance(begun.start, list)
+        for params in begun.start if isinstance(begun.start, list) else [begun.start]:
+            whence = "one of the starts" if several else "the start"
+            yield f"{whence} that the fit was given", self.problem.free(params)
+
+    def _summary(self, whence: str, path: list[Iterate], end: Iterate, rest: str) -> str:
+        """Where it begins and leads."""
+        steps, to = counted(len(path) - 1, "step"), f"{self.height} {end.log_likelihood:.6f}"
+        if path[-1].status is Status.RUNNING:
+            return f"These are the first {steps} of plain EM from {whence}; it comes to {to}, {rest}."
+        return f"From {whence}, plain EM comes in {steps} to {to}, {rest}."
+
+    @property
+    def height(self) -> str:
+        return "log-likelihood" if self.problem.prior is None else "log-posterior"
+
+    @property
+    def steps(self) -> list[Iterate]:
+        """Those that are told."""
+        return [self.path[i] for i in self.told]
+
+    # -- what the panels show -------------------------------------------------------------------------
+
+    @cached_property
+    def subject(self) -> Subject:
+        return Subject(self.estimate, (), None)
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """Those whose density is shown: two of numbers that vary continuously, else the first; or none."""
+        if self.cells or no_density(self.subject):
+            return []
+        found = list(self.subject.seen.columns.values())
+        pair = len(found) == 2 and all(column.kind == "continuous" for column in found)
+        return found if pair else found[:1]
+
+    def data(self) -> Table:
+        """The data, and the model at each step: of cells their numbers, of a column its density, of two, lines.
+
+        Series: "observed" (no step), "fitted", "component ..."; of cells "expected"; in the plane "rows", with the
+        component that made each most probably.
+        """
+        if self.cells:
+            return self._counts()
+        if not self.columns:
+            return {"series": np.zeros(0, object)}
+        return self._line(self.columns[0]) if len(self.columns) == 1 else self._plane(*self.columns)
+
+    def _counts(self) -> Table:
+        names = list(self.problem.given.hidden or ())
+        parts: list[dict[str, Any]] = []
+        for number, here in zip(self.told, self.steps, strict=True):
+            found = self.story.expected(here)
+            assert found is not None
+            own = {"step": number, "cell": names}
+            parts.append(own | {"series": "expected", "y": found.values.sum(0)})
+            parts.append(own | {"series": "fitted", "y": found.values.sum() * self._chances(here)})
+        return stacked(*parts)
+
+    def _chances(self, here: Iterate) -> np.ndarray:
+        """(cells,) what the parameters say of each."""
+        model: Any = self.problem.given
+        params = {name: jnp.asarray(value) for name, value in here.params.items()}
+        return np.exp(np.asarray(model.form.logs(model.potentials(params))))
+
+    def _line(self, column: Column) -> Table:
+        bars = only(density_table(self.subject, columns=column.name), series="observed")
+        scale = bars["x"] if column.log else 1.0
+        shown = {name: bars[name] for name in ("x", "low", "high")} | {"y": bars["y"] * scale}
+        parts: list[dict[str, Any]] = [{"series": "observed"} | shown] if len(bars["x"]) else []
+        x = column.grid(FINE)
+        for number, here in zip(self.told, self.steps, strict=True):
+            seen = Seen(Estimate(here))
+            found = seen.sized(column.name, x) if seen.sizes else seen.densities({column.name: x})[0]
+            heights = {"fitted": found.total} | dict(zip(self.names, found.parts, strict=False))
+            for name, y in heights.items():
+                parts.append({"series": name, "step": number, "x": x, "y": y * (x if column.log else 1.0)})
+        return stacked(*parts)
+
+    def _plane(self, x: Column, y: Column) -> Table:
+        from contourpy import contour_generator  # comes with matplotlib
+
+        place = x.grid(PLANE, AROUND), y.grid(PLANE, AROUND)
+        across, up = (each.ravel() for each in np.meshgrid(*place, indexing="ij"))
+        rows = np.flatnonzero(x.exact & y.exact)
+        rows = rows[thinned(len(rows), MOST_ROWS)]
+        parts: list[dict[str, Any]] = []
+        for number, here in zip(self.told, self.steps, strict=True):
+            found = Seen(Estimate(here)).densities({x.name: across, y.name: up})[0]
+            heights = dict(zip(self.names, found.parts, strict=False)) or {"fitted": found.total}
+            for name, height in heights.items():
+                level = level_of(height, MASS)
+                lines: list[Any] = list(contour_generator(*place, height.reshape(PLANE, PLANE).T).lines(level))
+                for piece, line in enumerate(lines):
+                    line = np.vstack([line[:: max(len(line) // ROUND, 1)], line[-1:]])
+                    parts.append({"series": name, "step": number, "piece": piece, "x": line[:, 0], "y": line[:, 1]})
+            made = np.asarray(self.problem.each(posteriors, here.free))[rows].argmax(1) if self.names else None
+            names = "fitted" if made is None else np.array(self.names, dtype=object)[made]
+            own = {"x": x.lower[rows], "y": y.lower[rows], "component": names}
+            parts.append({"series": "rows", "step": number, "row": rows.astype(float)} | own)
+        return stacked(*parts)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the components, where there are several."""
+        hidden = self.subject.hidden
+        return [f"component {name}" if name.isdigit() else name for name in hidden] if len(hidden) > 1 else []
+
+    def expected(self) -> Table:
+        """What the E-step gives for some rows: the posterior of each hidden value, or what is expected of each."""
+        parts = []
+        for number, here in zip(self.told, self.steps, strict=True):
+            found = self.story.expected(here)
+            if found is None:
+                return {"series": np.zeros(0, object)}
+            names = self.names if self.names and not self.cells else found.series
+            rows, series = np.repeat(found.rows, len(names)), np.tile(names, len(found.rows))
+            parts.append({"step": number, "row": rows, "series": series, "value": np.ravel(found.values)})
+        return stacked(*parts)
+
+    @cached_property
+    def expectation(self) -> Expected | None:
+        return self.story.expected(self.path[0])
+
+    @property
+    def single(self) -> str:
+        """The only parameter, if there is one."""
+        return self.problem.names[self._moving] if self.problem.space.size == 1 else ""
+
+    def bound(self) -> Table:
+        """The objective and Jensen's bound of it that each step climbs.
+
+        Over the only parameter there is, or along the step, in standard errors of the complete data. Series: "ℓ",
+        "bound"; "here" and "there", the ends of the step, on the bound.
+        """
+        free = np.array([each.free for each in self.path])
+        parts: list[dict[str, Any]] = []
+        around = BESIDE * np.ptp(free)
+        for number, here in zip(self.told, self.steps, strict=True):
+            there = self.path[number + 1]
+            if self.single:
+                points = np.linspace(free.min() - around, free.max() + around, ALONG)[:, None]
+                x = np.array([self._only(point) for point in points])
+                ends = [self._only(here.free), self._only(there.free)]
+            else:
+                length = self.problem.step(here.free).length
+                reach = max(length, REACH)
+                x = np.linspace(-reach, 2 * reach + length, ALONG)
+                points = here.free + np.outer(x / max(length, 1e-300), there.free - here.free)
+                ends = [0.0, length]
+            bound = self.problem.bound(here.free, here.log_likelihood)
+            levels, bounds = [self._objective(point) for point in points], [bound(point) for point in points]
+            own: dict[str, Any] = {"step": number}
+            parts += [own | {"series": "ℓ", "x": x, "y": levels}, own | {"series": "bound", "x": x, "y": bounds}]
+            parts.append(own | {"series": "here", "x": ends[0], "y": here.log_likelihood})
+            parts.append(own | {"series": "there", "x": ends[1], "y": bound(there.free)})
+        table = stacked(*parts)
+        return {name: column[np.isfinite(table["y"])] for name, column in table.items()}
+
+    def _objective(self, free: np.ndarray) -> float:
+        return self.problem.log_likelihood(free) + self.problem.log_prior(free)
+
+    def _only(self, free: np.ndarray) -> float:
+        """The first scalar that moves, in the units of the data."""
+        values = self.problem.space.flat(self.problem.params(free))
+        return float(np.asarray(values)[self._moving])
+
+    @cached_property
+    def _moving(self) -> int:
+        flat = [np.asarray(self.problem.space.flat(each.params)) for each in (self.path[0], self.path[-1])]
+        return int(np.argmax(np.abs(flat[1] - flat[0])))
+
+    def trace(self) -> Table:
+        """The objective after each step: "way"; where the told ones stand: "step"."""
+        heights = np.array([each.log_likelihood for each in self.path])
+        whole = {"series": "way", "x": np.arange(len(heights)), "y": heights}
+        return stacked(whole, {"series": "step", "step": self.told, "x": self.told, "y": heights[self.told]})
+
+
+def _followed(problem: Problem, free: np.ndarray) -> tuple[list[Iterate], Iterate]:
+    """Plain EM from there, and where it ends."""
+    path = list(islice(run(problem, free, Plain(), Stop()), MOST + 1))
+    running = path[-1].status is Status.RUNNING
+    return path, solve(problem, start=path[-1].params).last if running else path[-1]
