@@ -225,7 +225,11 @@ def test_profile_meets_its_interval():
     for end, side in ((low, -1), (high, 1)):
         assert np.interp(end, data["value"], signed) == pytest.approx(side * 1.6449, abs=0.02)
     ax = fit.plot.profile("probability[0]")
-    assert ax.get_legend_handles_labels()[1] == ["profile likelihood", "Wald's parabola"]
+    assert ax.get_legend_handles_labels()[1] == ["profile likelihood", "Wald's approximation"]
+    wald = fit.plot.data("profile", parameter="probability[0]", level=0.9).filter(pl.col("series") == "wald")
+    signed = np.sqrt(wald["deviance"].to_numpy()) * np.sign(wald["value"].to_numpy() - fit.params["probability"][0])
+    for end, side in zip(fit.intervals(0.9)[0], (-1, 1), strict=True):
+        assert np.interp(end, wald["value"], signed) == pytest.approx(side * 1.6449, abs=0.002)
     with pytest.raises(lt.ParameterError, match=r"no scalar 'p'; there are probability\[0\], probability\[1\]"):
         fit.plot.profile("p")
 

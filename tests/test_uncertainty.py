@@ -77,6 +77,8 @@ def test_murray():
     np.testing.assert_allclose(saddle.params["covariance"], 2.5 * np.eye(2), atol=1e-6)
     with pytest.raises(lt.InferenceError, match=r"saddle.*\+1·covariance\[1, 0\] \(EM"):
         saddle.standard_errors()
+    with pytest.raises(lt.InferenceError, match="saddle"):  # replicates would begin there and stay
+        saddle.standard_errors(lt.Bootstrap(20))
     assert "saddle" in str(saddle)
     there = information(saddle.last.problem, saddle.last.free)
     assert there.fraction_missing == pytest.approx(16 / 15, abs=1e-6)

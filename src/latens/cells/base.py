@@ -75,7 +75,11 @@ def _number(value: Any, name: str, index: tuple[int, ...]) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         remedy = "remove it, or use NaN where nothing was seen"
-        remedy += " (lt.read_cells reads texts such as '>5' or 'NA')" if isinstance(value, str) else ""
+        remedy += (
+            " (lt.read_cells reads texts such as '>5' or 'NA'; lt.Categorical() takes categories)"
+            if isinstance(value, str)
+            else ""
+        )
         raise DataError(f"{where}: {shown(value)} is not a number; {remedy}") from None
 
 

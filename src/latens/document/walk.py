@@ -25,7 +25,8 @@ from latens.plots.columns import Column, Seen, Subject, Table, only, stacked
 from latens.plots.density_table import AROUND, density_table, level_of, no_density
 
 MOST, FEWEST = 300, 2  # steps gone at most, and at least, or there is nothing to see
-TOLD, TOLD_OF_MANY, MANY = 30, 12, 20_000  # steps with a place on the slider; of so many rows
+TOLD, TOLD_OF_MANY = 30, 12  # steps with a place on the slider
+MANY, CROWD = 20_000, 4  # rows, and hidden values, of which fewer steps have one
 TRIED, SAME = 10, 1e-5  # starts drawn until one leads to the fit, and how near its log-likelihood must be
 FINE, PLANE, ALONG, MOST_ROWS = 80, 48, 41, 200
 MOST_CELLS = 24
@@ -48,11 +49,12 @@ class Walk:
             )
         self.path, self.end, self.summary = self._gone(begun)
         if len(self.path) <= FEWEST:
-            raise LatensError("nothing was hidden, so EM ends in one step")
+            raise LatensError(f"plain EM is at its end after {counted(len(self.path) - 1, 'step')}")
         if self.cells and max(len(self.problem.given.seen), len(self.problem.given.hidden or ())) > MOST_CELLS:
             raise LatensError(f"steps of EM are shown of {MOST_CELLS} cells and groups at most")
         last = len(self.path) - 1
-        most = TOLD if len(self.problem.weights) <= MANY else TOLD_OF_MANY
+        crowd = max(len(self.problem.given.hidden or ()), 1)
+        most = TOLD if len(self.problem.weights) <= MANY and crowd <= CROWD else TOLD_OF_MANY
         early = np.arange(min(most // 2, last))
         later = np.geomspace(max(len(early), 1), last - 1, most - len(early))
         self.told = np.arange(last) if last <= most else np.unique(np.r_[early, later.round().astype(int)])
@@ -67,7 +69,7 @@ class Walk:
         fit, first = self.estimate.at, None
         for whence, free in self._beginnings(begun):
             path, end = _followed(self.problem, free)
-            if abs(end.log_likelihood - fit.log_likelihood) <= SAME:
+            if abs(end.log_likelihood - fit.log_likelihood) <= max(SAME, self.problem.slack(fit.log_likelihood)):
                 symmetry = self.problem.symmetry
                 if symmetry.axes and begun.start is None:  # labels as the fit has them
                     order = symmetry.order(fit.params, end.params)
@@ -75,7 +77,7 @@ class Walk:
                         path, end = _followed(self.problem, self.problem.free(symmetry.permuted(path[0].params, order)))
                 return path, end, self._summary(whence, path, end, "where the fit ended, too")
             if first is None:
-                elsewhere = f"while the fit ended elsewhere, at {fit.log_likelihood:.6f}"
+                elsewhere = f"while the fit itself ended at {fit.log_likelihood:.6f}"
                 first = path, end, self._summary(whence, path, end, elsewhere)
         if first is None:
             raise LatensError("no start could be drawn")

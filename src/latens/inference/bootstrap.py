@@ -69,7 +69,7 @@ class AbstractBootstrap(AbstractMethod):
     that a change of labels is not taken for spread. Replicates that degenerate or do not converge are
     left out, counted and reported. The same `seed` gives the same replicates, on any number of cores.
 
-    **Raises:** `ParameterError` for fewer than 20 replicates; `InferenceError` if more than half fail.
+    **Raises:** `ParameterError` for fewer than 20 replicates; `InferenceError` if more than half fail, and at a saddle.
     """
 
     replicates: int = 200
@@ -91,6 +91,7 @@ class AbstractBootstrap(AbstractMethod):
         return float(self.replicates * max(estimate.at.evaluations, 10))
 
     def errors(self, estimate: Estimate) -> Errors:
+        estimate.check_maximum()
         with ThreadPoolExecutor(cores()) as pool:
             each = list(pool.map(lambda b: self._refit(estimate, b), range(self.replicates)))
         found = [values for values in each if values is not None]

@@ -27,7 +27,7 @@ MATTERS = 1e-10  # of the largest derivative: less leans on nothing
 LEANS = 1e-4  # how much of a derivative's terms must be left of their sum for it not to be rounding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derived(Sealed):
     """A function g of the parameters at the estimate, with the standard error the delta method gives.
 
@@ -70,6 +70,9 @@ class Derived(Sealed):
 
     def __deepcopy__(self, memo: Any) -> "Derived":
         return self
+
+    def __repr__(self) -> str:
+        return f"<Derived: {self}>"
 
     def __str__(self) -> str:
         low, high = np.moveaxis(self.interval(), -1, 0)

@@ -13,7 +13,7 @@ from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.engine.stop import Status
 from latens.errors import InferenceError
-from latens.inference.information import FreeInformation, Held, Information, held_by, nothing_left, trusted
+from latens.inference.information import FreeInformation, Held, Information, Saddle, held_by, nothing_left, trusted
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import double
 
@@ -148,6 +148,15 @@ class Estimate:
         """Name → why, of the scalars that are held."""
         found = {i: each.reason for each in self.held[::-1] for i in np.flatnonzero(each.scalars)}
         return {self.problem.names[i]: found[i] for i in sorted(found)}
+
+    def check_maximum(self) -> None:
+        """Raise `InferenceError` at a saddle; not where the information cannot tell."""
+        try:
+            _ = self._trusted
+        except Saddle:
+            raise
+        except InferenceError:
+            return
 
     def check_some(self, held: tuple[Held, ...]) -> None:
         """Raise `InferenceError` with the reasons if every scalar is held."""

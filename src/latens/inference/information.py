@@ -196,6 +196,10 @@ def information(problem: Problem, free: np.ndarray) -> FreeInformation:
     return FreeInformation(labels, complete, observed, outer, directions=np.eye(len(free)), whole=complete)
 
 
+class Saddle(InferenceError):
+    """The point is no maximum, so that no method says anything of the estimates."""
+
+
 def check_converged(at: Iterate) -> None:
     """Raise `InferenceError` unless the fit has reached a limit, and nearly enough."""
     if at.status is not Status.CONVERGED:
@@ -271,7 +275,7 @@ def _split(found: FreeInformation, problem: Problem, blur: float) -> tuple[np.nd
     fractions, vectors = np.linalg.eigh(half.T @ found.observed @ half)
     if (fractions < RISING).any():
         rising = _combination(found.jacobian @ half @ vectors[:, 0], problem)
-        raise InferenceError(
+        raise Saddle(
             f"the fit is a saddle, not a maximum: the log-likelihood rises along {rising} "
             "(EM alone stays here); start off this point, or try other starts (starts=20)"
         )

@@ -22,7 +22,7 @@ from latens.inference.estimate import Estimate
 from latens.numerics.space import Params, Space
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Test:
     """A test of a hypothesis: `statistic`, degrees of freedom `df` (None if not by χ²), `p_value`.
 
@@ -37,6 +37,9 @@ class Test:
     p_value: float
     method: str
     replicates: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
 
     def __str__(self) -> str:
         freedom = "" if self.df is None else f" on {counted(self.df, 'degree')} of freedom"

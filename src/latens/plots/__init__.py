@@ -169,7 +169,9 @@ class Plots:
         return self._drawn("information", ax, {})
 
     def profile(self, parameter: str | None = None, level: float = 0.95, *, ax: Any = None) -> Any:
-        """The profile likelihood of one scalar (the first, if not given) beside the parabola of its Wald interval.
+        """The profile likelihood of one scalar (the first, if not given) beside what its Wald interval takes it for.
+
+        That is a parabola on the scale (logarithm, logit) that the interval is made on.
 
         **Raises:** `InferenceError` where it cannot be followed; `ParameterError` for an unknown scalar.
         """

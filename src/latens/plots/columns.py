@@ -26,6 +26,7 @@ Table = dict[str, np.ndarray]
 """Name → column (rows,): what a picture shows, and nothing else."""
 
 WIDE = 300.0  # ratio of the ends of a range that is better seen on a log scale
+FROM_EDGE = 0.25  # of the range: an edge of the support so near the data is shown
 MOST_WHOLE = 400  # whole numbers looked at
 SIZES, FEWEST = (
     50,
@@ -113,7 +114,11 @@ class Column:
             return np.asarray(np.exp(np.linspace(ends[0] - around, ends[1] + around, points)))
         around = beyond * (high - low) or abs(high) or 1.0
         middle = 0.5 * (low + high)
-        return np.linspace(self._edge(middle, low - around), self._edge(middle, high + around), points)
+        begin = self._edge(middle, low - around)
+        near = low - FROM_EDGE * (high - low)
+        if not self.holds(near):  # 0, say, is so near that the density is shown from there
+            begin = min(begin, self._edge(middle, near))
+        return np.linspace(begin, self._edge(middle, high + around), points)
 
     @cached_property
     def log(self) -> bool:

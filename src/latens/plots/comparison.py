@@ -47,7 +47,7 @@ def compare(table: Table, ax: Any) -> Any:
     for j, criterion in enumerate(dict.fromkeys(table["criterion"])):
         own = only(table, criterion=criterion)
         at = np.array([int(name) if numbered else names.index(name) for name in own["fit"]])
-        ax.plot(at, own["value"], "-" if numbered else "", color=colour(j), lw=1.2)
+        ax.plot(at, own["value"], ls="-" if numbered else "none", color=colour(j), lw=1.2)
         for flag, marker in ((1.0, "o"), (0.0, "x")):
             some = own["converged"] == flag
             ax.plot(at[some], own["value"][some], marker, color=colour(j), ms=5, label=criterion if flag else None)

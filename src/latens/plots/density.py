@@ -41,7 +41,7 @@ def density(subject: Subject, table: Table, ax: Any, *, hanging: bool = False) -
                 axes.set_yticks([])
     left_out = len(subject.seen.columns) - len(names)
     if left_out:
-        remark(ax, f"{left_out} more columns are not shown")
+        remark(ax, f"{counted(left_out, 'more column')} not shown")
     return ax
 
 
@@ -87,7 +87,9 @@ def _draw_single(
     _ticks(ax.xaxis, column)
     height = "probability" if discrete else "density of the logarithm" if column.log else "density"
     tidied(ax, name if name != "0" else "value", f"√{height}" if hanging else height)
-    if not hanging:
+    if hanging:
+        ax.margins(y=0.06)
+    else:
         ax.set_ylim(bottom=0 if not told else None)
     if not quiet:
         legend(ax)

@@ -106,7 +106,10 @@ def _bars(column: Column, bins: int | None) -> list[dict[str, Any]]:
     if column.kind != "continuous":
         grid = column.grid(POINTS)
         step = grid[1] - grid[0] if len(grid) > 1 else 1.0
-        edges = np.append(grid, grid[-1] + step) - 0.5
+        if bins is not None and column.kind == "whole":
+            step = max(np.ceil((grid[-1] - grid[0] + 1) / bins), 1.0)
+            grid = np.arange(grid[0], grid[-1] + step, step) + 0.5 * (step - 1)
+        edges = np.append(grid, grid[-1] + step) - 0.5 * step
     else:
         scaled = np.log(values) if column.log else values
         edges = np.histogram_bin_edges(scaled, _bins(scaled) if bins is None else bins)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from latens.errors import InferenceError, ParameterError
-from latens.inference.errors import AbstractMethod, quantile
+from latens.inference.errors import AbstractMethod, from_link, quantile, to_link
 from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.inference.profile import followed
 from latens.plots.canvas import COLOURS, GREY, INK, colour, legend, number, plain, tidied
@@ -131,7 +131,7 @@ def information(subject: Subject, table: Table, ax: Any) -> Any:
     ax.set_ylim(len(at) - 0.4, -0.6)
     ax.set_xlim(min(float(seen.min()), 0.0), 1.0)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    tidied(ax, "share of the complete information (its number at the end)", "")
+    tidied(ax, "share of the complete information, the others held (its number at the end)", "")
     ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
     more = len(table["label"]) - MOST
     if more > 0:
@@ -145,7 +145,7 @@ def information_size(table: Table) -> tuple[float, float]:
 
 
 def profile_table(subject: Subject, parameter: str | None = None, level: float = 0.95) -> Table:
-    """Series "profile": 2[ℓ(θ̂) − profile ℓ(v)] at values v of one scalar; "wald": the parabola of its interval."""
+    """Series "profile": 2[ℓ(θ̂) − profile ℓ(v)] at values v of one scalar; "wald": what its interval takes it for."""
     estimate = subject.estimate
     names = estimate.problem.names
     wanted = names[estimate.shown[0]] if parameter is None else parameter
@@ -161,7 +161,9 @@ def profile_table(subject: Subject, parameter: str | None = None, level: float =
         error = np.nan
     if error > 0:
         away = np.linspace(-1.2 * z, 1.2 * z, CURVE)
-        parts.append({"series": "wald", "value": estimate.values[i] + error * away, "deviance": away**2})
+        links = np.full(CURVE, estimate.problem.space.links[i])  # on whose scale the intervals are made
+        middle, slope = to_link(np.full(CURVE, estimate.values[i]), links)
+        parts.append({"series": "wald", "value": from_link(middle + slope * error * away, links), "deviance": away**2})
     return stacked(*({"label": wanted, "level": level, "estimate": estimate.values[i]} | part for part in parts))
 
 
@@ -173,7 +175,7 @@ def profile(subject: Subject, table: Table, ax: Any) -> Any:
     ax.plot(*smooth, color=COLOURS[0], lw=1.6, label="profile likelihood")
     ax.plot(own["value"], own["deviance"], "o", color=COLOURS[0], ms=3.5)
     if len(wald["series"]):
-        ax.plot(wald["value"], wald["deviance"], "--", color=COLOURS[1], lw=1.2, label="Wald's parabola")
+        ax.plot(wald["value"], wald["deviance"], "--", color=COLOURS[1], lw=1.2, label="Wald's approximation")
     ax.axhline(bar, color=GREY, lw=0.8)
     ax.annotate(f"{level:.0%} interval", (1, bar), (0, 2), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha="right", fontsize="x-small", color=GREY)  # fmt: skip

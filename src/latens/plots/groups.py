@@ -9,7 +9,7 @@ from latens.families.normal import LogNormal
 from latens.families.roles import Location
 from latens.inference.errors import AbstractMethod
 from latens.inference.methods import intervals_by
-from latens.plots.canvas import GREY, INK, colour, legend, panels, plain, remark, thinned, tidied
+from latens.plots.canvas import GREY, INK, colour, legend, number, panels, plain, remark, thinned, tidied
 from latens.plots.columns import Subject, Table, only, stacked
 from latens.plots.density import _called
 from latens.report.tidy import parted
@@ -59,7 +59,7 @@ def posterior(subject: Subject, table: Table, ax: Any) -> Any:
         axes.set_xticks([0, 0.5, 1])
         axes.set_ylim(0, 1.05 * top)
         ticks = [tick for tick in axes.get_yticks() if 0 <= tick <= top]
-        axes.set_yticks(ticks, [f"{tick**2:.0f}" for tick in ticks] if j % columns == 0 else [""] * len(ticks))
+        axes.set_yticks(ticks, [number(tick**2) for tick in ticks] if j % columns == 0 else [""] * len(ticks))
         last = j + columns >= len(shown)
         label = "posterior probability" if last else ""
         tidied(axes, label, "rows (root scale)" if j % columns == 0 else "", _called(subject, j))
@@ -134,6 +134,12 @@ def profiles_table(subject: Subject, level: float = 0.95, method: str | Abstract
         if component and term.name != "weights" and len(term.entry) < 2:  # matrices have no place in a profile
             column, _, kind = term.name.rpartition(".")
             panel = "probability" if links[i] == "logit" else kind
+            if (
+                column in subject.seen.columns
+                and subject.seen.columns[column].kind == "whole"
+                and panel == "probability"
+            ):
+                panel = f"{kind} of {column}"  # of a count's law, and no share of the rows
             place = isinstance(model.roles.get(estimate.problem.labels[i].name), Location)
             if place and isinstance(subject.seen.family(column or estimate.problem.columns[0]), LogNormal):
                 place, panel = False, f"{kind} of the logarithm"
@@ -167,7 +173,7 @@ def profiles(subject: Subject, table: Table, ax: Any) -> Any:
             axes.errorbar(at, middle, reach, marker="o", ms=4, label=_component(component), **line)
         axes.set_xticks(range(len(items)), [plain(item)[:18] for item in items], rotation=30 if len(items) > 5 else 0)
         axes.set_xlim(-0.5, len(items) - 0.5)
-        if name == "probability":
+        if name.startswith("probability"):
             axes.set_ylim(-0.02, 1.02)
         elif scales is None and (own["estimate"] > 0).all() and np.ptp(np.log(own["estimate"])) > 2:
             axes.set_yscale("log")

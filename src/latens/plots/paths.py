@@ -80,7 +80,8 @@ def _optima(subject: Subject, optima: Table, axes: Any) -> None:
     axes.set_xticks([])
     tidied(axes, "starts that reached it", "", f"Optima of {starts.tried} starts")
     more = len(optima["series"]) - len(heights)
-    remark(axes, f"{more} more" if more else "")
+    lost = f"{starts.degenerate} degenerate" if starts.degenerate else ""
+    remark(axes, f"{more} more" if more else "", lost, above=16)
 
 
 def rate_table(subject: Subject) -> Table:
@@ -93,7 +94,8 @@ def rate_table(subject: Subject) -> Table:
         return stacked(run)
     last = evaluations(subject)[-1]
     steps = np.linspace(evaluations(subject)[known[0]], last, 50)
-    fall = distances[known[0]] * rate ** (steps - steps[0])
+    highest = known[np.argmax(distances[known])]  # before it EM was far from where its rate holds
+    fall = distances[highest] * rate ** (steps - evaluations(subject)[highest])
     return stacked(run, {"series": "em", "evaluation": steps, "distance": fall, "rate": rate})
 
 
