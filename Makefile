@@ -32,8 +32,8 @@ types: $(VENV)/.dev
 bench: $(VENV)/.dev          ## speed beside peers, in one run: writes benchmarks/results.md
 	$(BIN)/python benchmarks/run.py
 
-docs: $(VENV)/.dev           ## run every block of the README and the docs
-	$(BIN)/python -m pytest tests/test_docs.py
+docs: $(VENV)/.dev           ## build the site, every block executed, every warning an error: site/html/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d site/doctrees docs site/html
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache site docs/examples docs/messages.md

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from sphinx.application import Sphinx
 import latens
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from messages import page  # noqa: E402
+
+(HERE / "messages.md").write_text(page(Path(latens.__file__).parent), encoding="utf-8")
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 project, author, release = "Latens", "the founders of Latens", latens.__version__
@@ -58,23 +63,35 @@ html_show_sourcelink = False
 html_math_renderer = "mathml"
 html_theme_options = {
     "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "navigation_depth": 2,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "changelog": []}
+html_sidebars = {"index": []}
 
 
-def _literal(app: Sphinx, what: str, name: str, given: Any, options: Any, lines: list[str]) -> None:
-    """Formulas in docstrings are indented, as Markdown has it: said in reStructuredText."""
+CODE = re.compile(r"(`[^`]*`)")
+SIGNS = re.compile(r"(?<!\*)\*(?!\*)|\||(?<=\w)_(?!\w)")
+
+
+def _as_restructured(app: Sphinx, what: str, name: str, given: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are written as Markdown has it: code and formulas indented, a bold word before each part."""
     found: list[str] = []
-    for number, line in enumerate(lines):
-        before = lines[number - 1] if number else ""
-        if line.startswith("    ") and not before.strip() and not line.lstrip().startswith((">>>", "...")):
-            found += ["::", ""]
-        found.append(re.sub(r"(?<![`\w])\*(?=\w)(?![^*]*\*\*)", r"\*", line) if not line.startswith(" ") else line)
-    lines[:] = found
+    inside = False
+    for line in lines:
+        indented = line.startswith("    ") or (inside and not line.strip())
+        if indented and not inside:
+            found += [""] if line.lstrip().startswith(">>>") else ["", "::", ""]
+        elif not indented and (inside or line.startswith("**")):
+            found.append("")
+        inside = indented
+        parts = CODE.split(line)
+        told = [part if i % 2 else SIGNS.sub(r"\\\g<0>", part) for i, part in enumerate(parts)]
+        found.append(line if indented else "".join(told))
+    lines[:] = [*found, ""]
 
 
 def _inline(self: Any, node: nodes.math) -> None:
@@ -83,10 +100,10 @@ def _inline(self: Any, node: nodes.math) -> None:
 
 
 def _display(self: Any, node: nodes.math_block) -> None:
-    self.body.append(f'<div class="math">{latex2mathml.converter.convert(node.astext(), display="block")}</div>')
+    self.body.append(f'<div class="formula">{latex2mathml.converter.convert(node.astext(), display="block")}</div>')
     raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("autodoc-process-docstring", _literal)
+    app.connect("autodoc-process-docstring", _as_restructured)
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))

@@ -217,6 +217,42 @@ def test_information_adds_up():
     np.testing.assert_allclose([bar.get_width() for bar in bars[:2]], data["observed"] / data["complete"])
 
 
+def test_uncertainty_over_columns():
+    table = {
+        "a": np.r_[DRAWS.normal(0, 1, 30), DRAWS.normal(4, 1, 30)],
+        "b": np.r_[np.zeros(20), [np.nan] * 10, np.ones(30)],
+    }
+    fit = lt.fit(lt.Mixture(lt.Product({"a": lt.Normal(), "b": lt.Bernoulli()}), 2), table)
+    over, plane = fit.plot.uncertainty("a"), fit.plot.uncertainty(["a", "b"])
+    assert (over.get_xlabel(), over.get_ylabel()) == ("a", "1 − largest posterior probability")
+    assert (plane.get_xlabel(), plane.get_ylabel()) == ("a", "b")
+    assert any("10 not seen there" in text.get_text() for text in plane.texts)
+    data = fit.plot.data("uncertainty", columns=["a", "b"]).sort("row")
+    np.testing.assert_allclose(data["x"], table["a"], rtol=1e-12)  # there and back from the frame
+    np.testing.assert_allclose(data["uncertainty"], 1 - fit.posterior().max(1))
+    sizes = np.concatenate([each.get_sizes() for each in plane.collections])
+    assert sizes.max() - sizes.min() == pytest.approx(120 * np.ptp(data.filter(pl.col("y").is_finite())["uncertainty"]))
+    with pytest.raises(lt.DataError, match="no column 'c'; the columns are a, b"):
+        fit.plot.uncertainty("c")
+    with pytest.raises(lt.DataError, match="one column or two"):
+        fit.plot.uncertainty(["a", "b", "a"])
+
+
+def test_whole_numbers_in_bins():
+    counts = DRAWS.poisson(60, 300)
+    fit = lt.fit(lt.IID(lt.Poisson()), counts)
+    fine, coarse = (fit.plot.data("density", bins=bins).filter(pl.col("series") == "observed") for bins in (None, 10))
+    assert len(coarse) <= 10 < len(fine)
+    assert fine["weight"].sum() == coarse["weight"].sum() == 300
+    for bars in (fine, coarse):
+        assert (bars["y"] * (bars["high"] - bars["low"])).sum() == pytest.approx(1)
+
+
+def test_a_density_is_shown_from_the_edge_of_its_support():
+    fit = lt.fit(lt.IID(lt.Weibull()), np.array([6.0, 9, 13, 20, 35, 12, 18]))
+    assert 0 < fit.plot.data("density").filter(pl.col("series") == "density")["x"].min() < 0.1
+
+
 def test_profile_meets_its_interval():
     fit = fitted("coins")
     data = fit.plot.data("profile", parameter="probability[0]", level=0.9).filter(pl.col("series") == "profile")

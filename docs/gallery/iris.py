@@ -31,4 +31,4 @@ for species, row in zip(iris.target_names, table, strict=True):
 
 wrong = iris.target != fit.predict()
 print("1 - largest probability, of the five:", *(1 - fit.posterior().max(1))[wrong].round(2))
-ax = fit.plot.uncertainty()
+ax = fit.plot.uncertainty(["petal length", "petal width"])

@@ -11,7 +11,7 @@ def html_table(head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
     def cells(row: Sequence[Any], kind: str) -> str:
         sides = ["left", *["right"] * (len(row) - 1)]
         return "".join(
-            f'<{kind} style="text-align: {side}">{escape(str(cell))}</{kind}>'
+            f'<{kind} style="text-align: {side}; padding: 0.15em 0.7em">{escape(str(cell))}</{kind}>'
             for side, cell in zip(sides, row, strict=True)
         )
 

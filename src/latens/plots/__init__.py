@@ -143,9 +143,13 @@ class Plots:
         """
         return self._drawn("posterior", ax, {})
 
-    def uncertainty(self, ax: Any = None) -> Any:
-        """1 − the largest posterior probability of every row, the surest first."""
-        return self._drawn("uncertainty", ax, {})
+    def uncertainty(self, columns: Sequence[str] | str | None = None, *, ax: Any = None) -> Any:
+        """1 − the largest posterior probability of every row, the surest first.
+
+        **Arguments:** `columns`: one, to see it over the values of that column, or two, to see the rows in their plane,
+        the larger the less sure.
+        """
+        return self._drawn("uncertainty", ax, {"columns": columns}, columns=columns)
 
     def profiles(self, level: float = 0.95, method: str | AbstractMethod = "observed", *, ax: Any = None) -> Any:
         """The parameters of every component beside each other, with their intervals: what tells them apart."""

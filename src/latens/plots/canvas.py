@@ -11,6 +11,7 @@ from latens.errors import DataError, LatensError
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B4A3F")
 DASHES = ("-", "--", "-.", ":")
 GREY, INK = "#8C8C8C", "#222222"
+MOST_CODES = 12  # categories whose names stand on an axis one by one
 MOST_POINTS = 3_000  # rows drawn one by one
 
 
@@ -64,6 +65,16 @@ def tidied(ax: Any, x: str = "", y: str = "", title: str = "") -> Any:
         ax.set_title(plain(title), loc="left", fontsize="medium")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def ticks(axis: Any, column: Any) -> None:
+    """Names of categories on an axis, of many some; whole numbers for counts."""
+    if column.kind == "category":
+        every = -(-len(column.categories) // MOST_CODES)
+        codes = range(0, len(column.categories), every)
+        axis.set_ticks(list(codes), [plain(column.categories[code])[:14] for code in codes])
+    elif column.kind == "whole":
+        axis.get_major_locator().set_params(integer=True)
 
 
 def plain(text: Any) -> str:

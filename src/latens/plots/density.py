@@ -5,13 +5,26 @@ from typing import Any
 import numpy as np
 
 from latens.errors import counted
-from latens.plots.canvas import COLOURS, GREY, INK, colour, dash, legend, number, panels, plain, remark, thinned, tidied
+from latens.plots.canvas import (
+    COLOURS,
+    GREY,
+    INK,
+    colour,
+    dash,
+    legend,
+    number,
+    panels,
+    plain,
+    remark,
+    thinned,
+    ticks,
+    tidied,
+)
 from latens.plots.columns import KINDS, Column, Subject, Table, only
 from latens.plots.density_table import AROUND, level_of
 
 MASS = 0.95  # of a component, inside its line
 MOST_SEGMENTS = 150
-MOST_CODES = 12  # categories whose names stand on an axis one by one
 
 
 def density(subject: Subject, table: Table, ax: Any, *, hanging: bool = False) -> Any:
@@ -84,7 +97,7 @@ def _draw_single(
         "" if quiet or not len(gone) else f"{number(gone[0])} missing",
         f"every {step:g}th number" if step > 1 else "",
     )
-    _ticks(ax.xaxis, column)
+    ticks(ax.xaxis, column)
     height = "probability" if discrete else "density of the logarithm" if column.log else "density"
     tidied(ax, name if name != "0" else "value", f"√{height}" if hanging else height)
     if hanging:
@@ -136,15 +149,6 @@ def _called(subject: Subject, j: int) -> str:
     return f"component {name}" if name.isdigit() else name
 
 
-def _ticks(axis: Any, column: Column) -> None:
-    if column.kind == "category":
-        every = -(-len(column.categories) // MOST_CODES)
-        codes = range(0, len(column.categories), every)
-        axis.set_ticks(list(codes), [plain(column.categories[code])[:14] for code in codes])
-    elif column.kind == "whole":
-        axis.get_major_locator().set_params(integer=True)
-
-
 def _draw_pair(subject: Subject, table: Table, ax: Any, x: str, y: str, *, small: int = 1) -> Any:
     across, up = subject.seen.columns[x], subject.seen.columns[y]
     rows = only(table, series="rows")
@@ -162,8 +166,8 @@ def _draw_pair(subject: Subject, table: Table, ax: Any, x: str, y: str, *, small
             level = level_of(part, MASS)
             if part.min() < level < part.max():
                 ax.contour(*place, part, levels=[level], colors=colour(j), linestyles=dash(j), linewidths=1.6 / small)
-    _ticks(ax.xaxis, across)
-    _ticks(ax.yaxis, up)
+    ticks(ax.xaxis, across)
+    ticks(ax.yaxis, up)
     of, shown = (rows["of"][0], len(rows["x"])) if len(rows["x"]) else (0, 0)
     remark(ax, f"{shown:,} of {of:,.0f} rows shown" if shown < of and small == 1 else "")
     return tidied(ax, x, y)

@@ -1,22 +1,25 @@
 """The hidden part: how sure the rows are of it, and what tells its values apart."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from latens.errors import InferenceError
+from latens.errors import DataError, InferenceError
 from latens.families.normal import LogNormal
 from latens.families.roles import Location
 from latens.inference.errors import AbstractMethod
 from latens.inference.methods import intervals_by
-from latens.plots.canvas import GREY, INK, colour, legend, number, panels, plain, remark, thinned, tidied
-from latens.plots.columns import Subject, Table, only, stacked
+from latens.plots.canvas import GREY, INK, colour, legend, number, panels, plain, remark, thinned, ticks, tidied
+from latens.plots.columns import Column, Subject, Table, only, stacked
 from latens.plots.density import _called
+from latens.plots.density_table import no_density
 from latens.report.tidy import parted
 
 BINS = 20
 NOTHING = 1e-4  # a probability below which a row is not counted, as flexmix has it
 MOST_VALUES = 12
+MARK = 120  # how much larger the mark of a row of which nothing is sure
 
 
 def no_hidden(subject: Subject) -> str:
@@ -73,36 +76,73 @@ def posterior_size(table: Table) -> tuple[float, float]:
     return 7.2, 1.4 + 1.7 * -(-min(len(dict.fromkeys(table["value"])), MOST_VALUES) // 3)
 
 
-def uncertainty_table(subject: Subject) -> Table:
-    """Per row: `uncertainty`, 1 − the largest posterior probability, and the most probable value; the surest first."""
+def uncertainty_table(subject: Subject, columns: Sequence[str] | str | None = None) -> Table:
+    """Per row: `uncertainty`, 1 − the largest posterior probability, and the most probable value; the surest first.
+
+    With `columns`, one or two of them: `x`, and `y`, what was seen of these, NaN where it was not.
+    """
     given = subject.seen.posterior()
     uncertain, of = 1 - given.max(1), given.argmax(1)
     order = np.argsort(uncertain, kind="stable")
     weights = subject.estimate.problem.weights[order]
     share = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
+    places = {name: _seen(column)[order] for name, column in zip("xy", _asked(subject, columns), strict=False)}
     return {
         "row": order.astype(float),
         "share": share,
         "uncertainty": uncertain[order],
         "component": of[order].astype(float),
-    }
+    } | places
 
 
-def uncertainty(subject: Subject, table: Table, ax: Any) -> Any:
-    rows = thinned(len(table["row"]))
-    ax.plot(table["share"][rows], table["uncertainty"][rows], color=GREY, lw=0.8, zorder=1)
+def _asked(subject: Subject, columns: Sequence[str] | str | None) -> list[Column]:
+    if columns is None:
+        return []
+    names = [columns] if isinstance(columns, str) else list(map(str, columns))
+    reason = no_density(subject)
+    known = {} if reason else subject.seen.columns
+    for name in names:
+        if name not in known:
+            there = f"the columns are {', '.join(known)}" if known else reason
+            raise DataError(f"plot.uncertainty: there is no column '{name}'; {there}")
+    if not 1 <= len(names) <= 2:
+        raise DataError("plot.uncertainty: give one column or two, or none for the rows in the order of it")
+    return [known[name] for name in names]
+
+
+def _seen(column: Column) -> np.ndarray:
+    return np.where(column.exact, column.lower, np.nan)
+
+
+def uncertainty(subject: Subject, table: Table, ax: Any, *, columns: Sequence[str] | str | None = None) -> Any:
+    asked = _asked(subject, columns)
+    there = np.ones(len(table["row"]), dtype=bool)
+    for name, _ in zip("xy", asked, strict=False):
+        there &= np.isfinite(table[name])
+    rows = np.flatnonzero(there)
+    rows = rows[thinned(len(rows))]
+    across = table["x"] if asked else table["share"]
+    up = table["y"] if len(asked) == 2 else table["uncertainty"]
+    if not asked:
+        ax.plot(across[rows], up[rows], color=GREY, lw=0.8, zorder=1)
     for j in np.unique(table["component"][rows]).astype(int):
         own = rows[table["component"][rows] == j]
-        ax.scatter(
-            table["share"][own], table["uncertainty"][own], s=9, color=colour(j), label=_called(subject, j), zorder=2
-        )
-    ax.set_xlim(0, 1)
-    ax.set_ylim(bottom=0)
-    n = len(table["row"])
-    remark(ax, f"{len(rows):,} of {n:,} rows shown" if len(rows) < n else "")
-    title = "How sure the rows are of their hidden value"
+        size = 6 + MARK * table["uncertainty"][own] if len(asked) == 2 else 9
+        style = {"alpha": 0.6, "lw": 0} if asked else {}
+        ax.scatter(across[own], up[own], s=size, color=colour(j), label=_called(subject, j), zorder=2, **style)
+    if not asked:
+        ax.set_xlim(0, 1)
+    if len(asked) < 2:
+        ax.set_ylim(bottom=0)
+    lost = len(there) - int(there.sum())
+    shown = f"{len(rows):,} of {int(there.sum()):,} rows shown" if len(rows) < there.sum() else ""
+    remark(ax, "larger: less sure" if len(asked) == 2 else "", shown, f"{lost:,} not seen there" if lost else "")
+    for axis, column in zip((ax.xaxis, ax.yaxis), asked, strict=False):
+        ticks(axis, column)
     legend(ax, title="most probable")
-    return tidied(ax, "share of the rows, the surest first", "1 − largest posterior probability", title)
+    title, height = "How sure the rows are of their hidden value", "1 − largest posterior probability"
+    x = asked[0].name if asked else "share of the rows, the surest first"
+    return tidied(ax, x if x != "0" else "value", asked[1].name if len(asked) == 2 else height, title)
 
 
 def no_profiles(subject: Subject) -> str:
