@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from itertools import islice
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -66,6 +67,7 @@ def test_a_page_of_a_fit_without_standard_errors_says_why(tmp_path):
     fit.report(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "not converged" in text
+    assert "lt.fit(model, data, start=start) goes on from these estimates" in text
     assert re.search(r"Standard errors not given: .*has not converged", text, re.S)
 
 
@@ -224,12 +226,52 @@ def test_the_way_leads_to_the_fit(change):
         assert own["there"] >= own["bound"].max() - 1e-9
 
 
+def test_the_way_ends_at_the_very_point_of_the_fit():
+    """Sorted components, a start that was given, and a likelihood that is as high elsewhere."""
+    from latens.document.walk import Walk
+
+    data, model = np.r_[DRAWS.normal(0, 1, 60), DRAWS.normal(4, 1, 40)], lt.Mixture(lt.Normal(), 2)
+    start = {"weights": [0.5, 0.5], "mean": [1.0, 3.0], "variance": [1.0, 1.0]}
+    fit = lt.fit(model, data, start=start).sorted(by="mean", descending=True)
+    walk = Walk(fit._estimate, fit.begun)
+    np.testing.assert_allclose(walk.end.params["mean"], fit.params["mean"], rtol=1e-5)
+
+    def mirrored(params, x, z):
+        return jnp.log(0.5) - 0.5 * (x - jnp.where(z == 1, params["a"], -params["a"])) ** 2
+
+    signs = lt.fit(lt.Latent(mirrored, [0, 1], {"a": lt.Real()}), np.r_[data, -data], seed=0)
+    walk = Walk(signs._estimate, signs.begun)
+    same = np.sign(walk.end.params["a"]) == np.sign(signs.params["a"])
+    assert same == ("where the fit ended, too" in walk.summary)
+
+    single = lt.fit(model, data, precision="single")
+    walk = Walk(single._estimate, single.begun)
+    assert (np.diff([each.log_likelihood for each in walk.path]) > -1e-9).all()
+    assert "where the fit ended, too" in walk.summary
+
+
+@pytest.mark.parametrize(("origin", "scale"), [(1000, 0.01), (0, 1e-9), (1e4, 0.2)])
+def test_panels_keep_the_shape_of_data_far_from_0(origin, scale):
+    from latens.document.stepping import stepping
+
+    data = np.r_[DRAWS.normal(0, 1, 60), DRAWS.normal(4, 1, 40)]
+    fit = lt.fit(lt.Mixture(lt.Normal(), 2), origin + scale * data)
+    shown = stepping(fit._estimate, fit.begun)
+    bars, lines = (layer["data"]["values"] for layer in shown.panels[0].spec["layer"])
+    widths = [bar["high"] - bar["low"] for bar in bars]
+    assert min(widths) == pytest.approx(max(widths), rel=1e-2)
+    assert len({row["x"] for row in lines}) == 80
+    heavy = lt.fit(lt.Mixture(lt.Normal(), 2), data, weights=np.full(100, 1e9))
+    shown = stepping(heavy._estimate, heavy.begun)
+    assert len({row["y"] for row in shown.panels[2].spec["layer"][0]["data"]["values"]}) > 100
+
+
 def test_pages_say_why_there_are_no_steps(tmp_path):
     def page(model, data, **options):
         lt.fit(model, data, **options).report(tmp_path / "page.html")
         return (tmp_path / "page.html").read_text(encoding="utf-8")
 
-    assert "Steps are not shown here: plain EM is at its end after 1 step" in page(lt.IID(lt.Poisson()), [1, 2, 5])
+    assert "Steps are not shown here: plain EM is at its end after " in page(lt.IID(lt.Poisson()), [1, 2, 5])
     text = page(lt.IID(lt.MultivariateNormal(3)), np.random.default_rng(0).normal(size=(20, 3)))
     assert "one or two columns" in text
     assert "<math" in text

@@ -235,7 +235,7 @@ def test_uncertainty_over_columns():
     assert sizes.max() - sizes.min() == pytest.approx(120 * np.ptp(shown))
     with pytest.raises(lt.DataError, match="no column 'c'; the columns are a, b"):
         fit.plot.uncertainty("c")
-    with pytest.raises(lt.DataError, match="one column or two"):
+    with pytest.raises(lt.DataError, match="one column or two different ones"):
         fit.plot.uncertainty(["a", "b", "a"])
 
 
@@ -247,6 +247,10 @@ def test_whole_numbers_in_bins():
     assert fine["weight"].sum() == coarse["weight"].sum() == 300
     for bars in (fine, coarse):
         assert (bars["y"] * (bars["high"] - bars["low"])).sum() == pytest.approx(1)
+    few = lt.fit(lt.IID(lt.Poisson()), np.arange(20))
+    for bins, widths in ((1, [20]), (2, [10, 10]), (3, [7, 7, 7]), (20, [1] * 20)):
+        bars = few.plot.data("density", bins=bins).filter(pl.col("series") == "observed")
+        assert (bars["high"] - bars["low"]).to_list() == widths
 
 
 def test_a_density_is_shown_from_the_edge_of_its_support():

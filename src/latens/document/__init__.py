@@ -8,6 +8,7 @@ from importlib.metadata import version
 from io import StringIO
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -29,10 +30,14 @@ CAPTIONS = {
     "profiles": "What tells the components apart.",
     "posterior": "How well the rows are told apart: posterior probabilities of each hidden value, on a root scale.",
     "estimates": "Estimates with their intervals.",
-    "information": "How much of the complete information was observed.",
+    "information": (
+        "How much of the complete information about each parameter was observed, the others held fixed. What the table "
+        "calls missing lets the others vary, too."
+    ),
     "trace": "The log-likelihood on the way; it never falls.",
     "rate": "The distance to the limit on the way.",
 }
+DRAWING = Lock()
 STYLE = {"svg.fonttype": "none", "figure.max_open_warning": 0}
 PARTS = ("latens", "jax", "equinox", "numpy", "scipy")
 
@@ -96,6 +101,7 @@ def page(
         policy=Markup(steps.policy),
         command=command,
         start=_start(estimate),
+        call=_call(estimate),
         versions=[*((name, version(name)) for name in PARTS), ("Python", platform.python_version())],
     )
     return text
@@ -121,7 +127,10 @@ def _facts(estimate: Estimate) -> list[tuple[str, str]]:
 def _half_seen(estimate: Estimate) -> list[tuple[str, str]]:
     n = estimate.problem.n
     return [
-        (column, ", ".join(f"{number:g} {kind} ({number / n:.0%})" for kind, number in kinds.items()))
+        (
+            "value" if estimate.problem.columns == ("0",) else column,
+            ", ".join(f"{number:g} {kind} ({number / n:.0%})" for kind, number in kinds.items()),
+        )
         for column, kinds in estimate.half_seen.items()
     ]
 
@@ -147,6 +156,11 @@ def _sentences(estimate: Estimate) -> Iterator[str]:
 
 def _pictures(plots: Plots, method: str | AbstractMethod) -> Iterator[tuple[str, str]]:
     """Pictures that suit the fit, as SVG, with their captions; intervals by the method of the table."""
+    with DRAWING:  # nor matplotlib nor the filters of warnings know threads
+        yield from _drawn(plots, method)
+
+
+def _drawn(plots: Plots, method: str | AbstractMethod) -> Iterator[tuple[str, str]]:
     plt, by = pyplot(), {"estimates": {"methods": method}, "profiles": {"method": method}}
     suited = plots.suited
     for name in (name for name in CAPTIONS if name in suited):
@@ -165,7 +179,20 @@ def _pictures(plots: Plots, method: str | AbstractMethod) -> Iterator[tuple[str,
                 if figure is not None:
                     plt.close(figure)
         svg = out.getvalue()
-        yield svg[svg.index("<svg") :], CAPTIONS[name]
+        caption = CAPTIONS[name]
+        if name == "trace" and plots.prior:
+            caption = caption.replace("log-likelihood", "log-posterior")
+        yield svg[svg.index("<svg") :], caption
+
+
+def _call(estimate: Estimate) -> str:
+    """What begins at the estimates, and whether it ends there."""
+    problem = estimate.problem
+    options = ["weights=weights"] if not (problem.weights == 1).all() else []
+    options += ["labels=labels"] if "labels" in estimate.half_seen else []
+    options += ["prior=prior"] if problem.prior is not None else []
+    call = ", ".join(["model", "data", *options, "start=start"])
+    return f"lt.fit({call}) {'ends at' if estimate.converged else 'goes on from'} these estimates"
 
 
 def _start(estimate: Estimate) -> str:

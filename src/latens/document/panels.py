@@ -11,7 +11,7 @@ from latens.document.walk import Walk
 from latens.plots.canvas import COLOURS, GREY, INK
 from latens.plots.columns import Table, only
 
-DIGITS, FINE = 5, 10  # of numbers, and of log-likelihoods
+DIGITS, FINE = 4, 12  # of numbers, and of log-likelihoods, beside what they vary by
 HEIGHT, BAR = 250, 18
 END: dict[str, Any] = {"size": 90, "color": INK}
 OF_STEP = "datum.step === step"
@@ -38,12 +38,17 @@ def panels(walk: Walk) -> Iterator[Panel]:
         assert walk.expectation is not None
         words = f"E-step: given the current parameters, the {walk.expectation.what} for some of what was seen."
         yield Panel("What is expected of the hidden part", words, _spec(_expected(walk, expected)))
+    goes = "to" if walk.problem.closed else "by steps of Newton's method, close to"
     words = (
-        "M-step: the bound lies nowhere above and touches the likelihood where the step begins (circle). EM goes to "
-        "its highest point (diamond), where the likelihood is at least as high."
+        f"M-step: the bound lies nowhere above and touches the {walk.height} where the step begins (circle). EM goes "
+        f"{goes} its highest point (diamond), where the {walk.height} is at least as high."
     )
     yield Panel("Jensen's bound and its highest point", words, _spec(_bound(walk)))
-    yield Panel("The way", f"The {walk.height} after each step; it never falls.", _spec(_trace(walk)))
+    yield Panel(
+        "The way",
+        f"The {walk.height} after each step; the large point is where this step begins. It never falls.",
+        _spec(_trace(walk)),
+    )
 
 
 def _said(walk: Walk) -> str:
@@ -51,7 +56,9 @@ def _said(walk: Walk) -> str:
     if walk.cells:
         return "Bars: how many of each cell are expected, given the data. Points: what the parameters say."
     if len(walk.columns) == 1:
-        return "Bars are the data; what the parameters say of them moves."
+        seen = walk.columns[0].exact | walk.columns[0].missing
+        bars = "the data" if seen.all() else "the nonparametric estimate from the data, censored ones among them"
+        return f"Bars are {bars}; what the parameters say of them moves."
     made = "Each row has the colour of the component that most probably made it; " if walk.names else ""
     return f"{made}a line is around 95 % of {'each' if walk.names else 'what the parameters expect'}.".capitalize()
 
@@ -66,27 +73,37 @@ def _spec(chart: Any) -> dict[str, Any]:
 
 
 def _values(table: Table, digits: int = DIGITS) -> Any:
-    """The rows of a table, without what is not a number."""
-    columns = {name: column.tolist() for name, column in table.items()}
+    """The rows of a table, without what is not a number; numbers to so many digits of what they vary by."""
+    columns = {name: _short(column, digits) for name, column in table.items()}
     rows = [
-        {
-            name: _short(column[i], digits)
-            for name, column in columns.items()
-            if column[i] == column[i] and column[i] != ""
-        }
+        {name: column[i] for name, column in columns.items() if column[i] is not None}
         for i in range(len(next(iter(columns.values()))))
     ]
     return alt.Data(values=rows)
 
 
-def _short(value: Any, digits: int) -> Any:
-    return value if isinstance(value, str) else float(f"{value:.{digits}g}")
+def _short(column: np.ndarray, digits: int) -> list[Any]:
+    if column.dtype == object:
+        return column.tolist()
+    known = column[np.isfinite(column)]
+    span = float(np.ptp(known)) if len(known) else 0.0
+    place = digits - int(np.floor(np.log10(span if span > 0 else max(float(np.abs(known).max(initial=0)), 1e-300))))
+    return [round(value, place) if np.isfinite(value) else None for value in column.tolist()]
 
 
 def _colour(names: list[str]) -> Any:
     tones = [INK if name == "fitted" else COLOURS[i % len(COLOURS)] for i, name in enumerate(names)]
     legend = alt.Legend(orient="top", title=None) if len(names) > 1 else None
     return alt.Color("series:N", scale=alt.Scale(domain=names, range=tones), legend=legend)
+
+
+def _dashes(names: list[str]) -> dict[str, Any]:
+    """That tell lines of one colour apart, where there are so many."""
+    if len(names) <= len(COLOURS):
+        return {}
+    kinds = [[], [6, 3], [2, 2], [8, 2, 2, 2]]
+    scale = alt.Scale(domain=names, range=[kinds[i // len(COLOURS) % len(kinds)] for i in range(len(names))])
+    return {"strokeDash": alt.StrokeDash("series:N", scale=scale, legend=None)}
 
 
 def _data(walk: Walk, table: Table) -> Any:
@@ -120,7 +137,7 @@ def _line(walk: Walk, table: Table) -> Any:
     name = "probability" if discrete else "density of the logarithm" if column.log else "density"
     y = alt.Y("y:Q", title=name, scale=alt.Scale(domain=[0, top], nice=False))
     lines = alt.Chart(_values(moving)).mark_line(clip=True, point=discrete and len(column.grid(2)) <= 60)
-    drawn = lines.encode(x=x, y=y, color=_colour(names), order="x:Q").transform_filter(OF_STEP)
+    drawn = lines.encode(x=x, y=y, color=_colour(names), order="x:Q", **_dashes(names)).transform_filter(OF_STEP)
     if not len(seen["x"]):
         return drawn
     shrunk = 0.1 * (seen["high"] - seen["low"]) if discrete else 0.0
@@ -149,7 +166,7 @@ def _plane(walk: Walk, table: Table) -> Any:
     around = alt.Chart(_values(keep)).mark_line(clip=True)
     way = {"order": alt.Order("at:Q"), "detail": "piece:N"}
     numbered = around.transform_filter(OF_STEP).transform_window(at="row_number()")
-    return found + numbered.encode(x=x, y=y, color=_colour(names), **way)
+    return found + numbered.encode(x=x, y=y, color=_colour(names), **way, **_dashes(names))
 
 
 def _range(column: Any) -> list[float]:
@@ -173,7 +190,7 @@ def _expected(walk: Walk, table: Table) -> Any:
 def _bound(walk: Walk) -> Any:
     table = walk.bound()
     lines, ends = only(table, series="ℓ"), only(table, series="bound")
-    title = walk.single or "along the step, in standard errors of the complete data"
+    title: Any = walk.single or ["along the step, in standard errors", "of the complete data"]
     parts = []
     wide = walk.single and lines["x"].min() > 0 and lines["x"].max() > WIDE * lines["x"].min()
     scale = alt.Scale(nice=False, type="log") if wide else alt.Scale(nice=False, zero=False)

@@ -17,6 +17,7 @@ from latens.explaining.telling import story_of
 from latens.inference.estimate import Estimate
 from latens.numerics.compiling import double
 
+MOST, FEWEST = 1_200_000, 3  # letters; of more, some of the steps are shown, so many at least
 WIRING = """
 const slider = document.querySelector("#step"), told = document.querySelector(".slide output"), views = [];
 const show = () => {
@@ -43,6 +44,11 @@ class Stepping(NamedTuple):
     scripts: list[str]
 
     @property
+    def size(self) -> int:
+        """Letters, but for the libraries."""
+        return len(self.theory) + sum(map(len, self.formulas.values())) + sum(map(len, self.scripts[1:]))
+
+    @property
     def policy(self) -> str:
         """What a browser may run: these scripts, and the expressions that Vega-Lite compiles, but nothing else."""
         if not self.scripts:
@@ -58,7 +64,11 @@ def stepping(estimate: Estimate, begun: Beginning) -> Stepping:
     except LatensError as error:
         return Stepping(_theory(estimate), f"Steps are not shown here: {error}.", {}, [], [])
     try:
-        return _stepping(walk)
+        found = _stepping(walk)
+        while found.size > MOST and len(walk.told) > FEWEST:
+            walk.thin(-(-found.size // MOST))
+            found = _stepping(walk)
+        return found
     except LatensError as error:  # of data too far from 0 the formulas lie
         return Stepping(_theory(estimate), f"Steps are not shown here: {error}.", {}, [], [])
 

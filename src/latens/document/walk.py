@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from contourpy import contour_generator  # comes with matplotlib
 
 from latens.engine.accelerators.base import Plain
 from latens.engine.emmap import posteriors
@@ -23,11 +24,12 @@ from latens.models.gene_counting import Cells
 from latens.plots.canvas import thinned
 from latens.plots.columns import Column, Seen, Subject, Table, only, stacked
 from latens.plots.density_table import AROUND, density_table, level_of, no_density
+from latens.plots.groups import no_hidden
 
 MOST, FEWEST = 300, 2  # steps gone at most, and at least, or there is nothing to see
 TOLD, TOLD_OF_MANY = 30, 12  # steps with a place on the slider
 MANY, CROWD = 20_000, 4  # rows, and hidden values, of which fewer steps have one
-TRIED, SAME = 10, 1e-5  # starts drawn until one leads to the fit, and how near its log-likelihood must be
+TRIED, SAME, NEAR = 10, 1e-5, 1e-2  # starts drawn until one leads to the fit; how near, in height and standard errors
 FINE, PLANE, ALONG, MOST_ROWS = 80, 48, 41, 200
 MOST_CELLS = 24
 MASS, ROUND = 0.95, 40  # of a component, inside its line; and points of the line
@@ -39,7 +41,9 @@ class Walk:
     """The way, and what is told of it. Raises `LatensError` saying why there is none that could be shown."""
 
     def __init__(self, estimate: Estimate, begun: Beginning) -> None:
-        self.estimate, self.problem = estimate, estimate.at.problem
+        given = estimate.at.problem
+        # in 32 bits what is told would not be so to the digits that are shown
+        self.estimate, self.problem = estimate, given.but(single=False, quick=given.rows) if given.single else given
         if self.problem.lengths is not None:
             raise LatensError("steps of EM are not shown of sequences")
         self.cells = isinstance(self.problem.given, Cells)
@@ -47,7 +51,7 @@ class Walk:
             raise LatensError(
                 "steps of EM are shown of rows with one or two columns, and of models with one or two parameters"
             )
-        self.path, self.end, self.summary = self._gone(begun)
+        self.path, self.end, self._way = self._gone(begun)
         if len(self.path) <= FEWEST:
             raise LatensError(f"plain EM is at its end after {counted(len(self.path) - 1, 'step')}")
         if self.cells and max(len(self.problem.given.seen), len(self.problem.given.hidden or ())) > MOST_CELLS:
@@ -58,30 +62,35 @@ class Walk:
         early = np.arange(min(most // 2, last))
         later = np.geomspace(max(len(early), 1), last - 1, most - len(early))
         self.told = np.arange(last) if last <= most else np.unique(np.r_[early, later.round().astype(int)])
-        if len(self.told) < last:
-            self.summary += f" Of its steps {len(self.told)} have a place here."
         self.story = story_of(self.problem, self.path, 0, Estimate(self.end))
 
     # -- the way --------------------------------------------------------------------------------------
 
     def _gone(self, begun: Beginning) -> tuple[list[Iterate], Iterate, str]:
         """The path from the first beginning that leads to the fit, its end, and what is to be said of it."""
-        fit, first = self.estimate.at, None
+        fit, first, symmetry = self.estimate.at, None, self.problem.symmetry
         for whence, free in self._beginnings(begun):
             path, end = _followed(self.problem, free)
-            if abs(end.log_likelihood - fit.log_likelihood) <= max(SAME, self.problem.slack(fit.log_likelihood)):
-                symmetry = self.problem.symmetry
-                if symmetry.axes and begun.start is None:  # labels as the fit has them
-                    order = symmetry.order(fit.params, end.params)
-                    if (order != np.arange(len(order))).any():
-                        path, end = _followed(self.problem, self.problem.free(symmetry.permuted(path[0].params, order)))
+            if symmetry.axes:  # labels as the fit has them
+                order = symmetry.order(fit.params, end.params)
+                if (order != np.arange(len(order))).any():
+                    path, end = _followed(self.problem, self.problem.free(symmetry.permuted(path[0].params, order)))
+            if self._same(end, fit):
                 return path, end, self._summary(whence, path, end, "where the fit ended, too")
             if first is None:
-                elsewhere = f"while the fit itself ended at {fit.log_likelihood:.6f}"
+                elsewhere = f"while the fit itself ended elsewhere, at {fit.log_likelihood:.6f}"
                 first = path, end, self._summary(whence, path, end, elsewhere)
         if first is None:
             raise LatensError("no start could be drawn")
         return first
+
+    def _same(self, end: Iterate, fit: Iterate) -> bool:
+        """Whether they are one point: as high, and no part of a standard error of the complete data apart."""
+        level = max(SAME, fit.problem.slack(fit.log_likelihood))
+        if abs(end.log_likelihood - fit.log_likelihood) > level:
+            return False
+        apart = self.problem.surrogate(fit.free, fit.free) - self.problem.surrogate(end.free, fit.free)
+        return bool(2 * apart <= max(NEAR**2, 2 * level))
 
     def _beginnings(self, begun: Beginning) -> Iterator[tuple[str, np.ndarray]]:
         if begun.start is None:
@@ -96,12 +105,22 @@ class Walk:
             whence = "one of the starts" if several else "the start"
             yield f"{whence} that the fit was given", self.problem.free(params)
 
+    @property
+    def summary(self) -> str:
+        """Where it begins and leads, and how much of it is shown."""
+        fewer = len(self.told) < len(self.path) - 1
+        return self._way + (f" {len(self.told)} of the steps are shown." if fewer else "")
+
     def _summary(self, whence: str, path: list[Iterate], end: Iterate, rest: str) -> str:
         """Where it begins and leads."""
         steps, to = counted(len(path) - 1, "step"), f"{self.height} {end.log_likelihood:.6f}"
         if path[-1].status is Status.RUNNING:
-            return f"These are the first {steps} of plain EM from {whence}; it comes to {to}, {rest}."
+            return f"These are the first {steps} of plain EM from {whence}, on a long way to {to}, {rest}."
         return f"From {whence}, plain EM comes in {steps} to {to}, {rest}."
+
+    def thin(self, every: int) -> None:
+        """Tell fewer of the steps: the first, the last, and some between."""
+        self.told = np.unique(np.r_[self.told[::every], self.told[-1]])
 
     @property
     def height(self) -> str:
@@ -162,6 +181,7 @@ class Walk:
         shown = {name: bars[name] for name in ("x", "low", "high")} | {"y": bars["y"] * scale}
         parts: list[dict[str, Any]] = [{"series": "observed"} | shown] if len(bars["x"]) else []
         x = column.grid(FINE)
+        x = x[:: -(-len(x) // (2 * FINE))]
         for number, here in zip(self.told, self.steps, strict=True):
             seen = Seen(Estimate(here))
             found = seen.sized(column.name, x) if seen.sizes else seen.densities({column.name: x})[0]
@@ -171,8 +191,6 @@ class Walk:
         return stacked(*parts)
 
     def _plane(self, x: Column, y: Column) -> Table:
-        from contourpy import contour_generator  # comes with matplotlib
-
         place = x.grid(PLANE, AROUND), y.grid(PLANE, AROUND)
         across, up = (each.ravel() for each in np.meshgrid(*place, indexing="ij"))
         rows = np.flatnonzero(x.exact & y.exact)
@@ -196,8 +214,10 @@ class Walk:
     @property
     def names(self) -> list[str]:
         """Of the components, where there are several."""
-        hidden = self.subject.hidden
-        return [f"component {name}" if name.isdigit() else name for name in hidden] if len(hidden) > 1 else []
+        hidden = list(map(str, self.subject.hidden))
+        if len(hidden) < 2 or no_hidden(self.subject):
+            return []
+        return [f"component {name}" if name.isdigit() else name for name in hidden]
 
     def expected(self) -> Table:
         """What the E-step gives for some rows: the posterior of each hidden value, or what is expected of each."""

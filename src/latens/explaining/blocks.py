@@ -4,18 +4,20 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from typing import Any
 
 import sympy as sp
 
 from latens.errors import LatensError, ParameterError
-from latens.explaining.formulas import escaped, latex, line, shown
+from latens.explaining.formulas import DIGITS, escaped, latex, line, shown
 from latens.markup import html_table
 
 WIDTH = 96
 TENS = re.compile(r"(\d)e([+-]\d+)")
-CLOSE = 0.01
+NEARLY = 1e-5  # of a value: as near as what is read comes to it with enough digits
+WAYS = (DIGITS, 8, 10, 12, 15)
 FORMATS = ("text", "markdown", "latex")
 LETTERS = {"θ": r"$\theta$", "ℓ": r"$\ell$", "Σ": r"$\Sigma$", "γ": r"$\gamma$", "φ": r"$\varphi$", "η": r"$\eta$",
            "−": "$-$", "→": r"$\to$", "≤": r"$\le$", "λ": r"$\lambda$", "μ": r"$\mu$", "σ²": r"$\sigma^2$",
@@ -41,19 +43,23 @@ class Equation:
     at: Mapping[Any, float] | None = None
     value: float | None = None
 
-    @property
-    def follows(self) -> bool:
-        """Whether the numbers shown come to the value shown, to a hundredth."""
+    @cached_property
+    def digits(self) -> int:
+        """As few as give the value shown."""
+        return next((digits for digits in WAYS if self._off(digits) <= NEARLY), WAYS[-1])
+
+    def _off(self, digits: int) -> float:
+        """How far from the value the numbers come with so many digits, beside it."""
         if self.at is None or self.value is None:
-            return True
-        told = {letter: float(shown(number)) for letter, number in self.at.items()}
+            return 0.0
+        told = {letter: float(shown(number, digits)) for letter, number in self.at.items()}
         found = complex(sp.sympify(self.right).subs(told))
-        return abs(found - self.value) <= CLOSE * abs(self.value)
+        return float(abs(found - self.value) / abs(self.value)) if self.value else 0.0
 
     def parts(self, write: Any) -> list[str]:
         found = [write(self.left), write(self.right)]
         if self.at is not None:
-            found.append(write(self.right, self.at))
+            found.append(write(self.right, self.at, self.digits))
         if self.value is not None:
             found.append(shown(self.value))
         return [part for i, part in enumerate(found) if i == 0 or part != found[i - 1]]

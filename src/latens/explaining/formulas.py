@@ -44,20 +44,20 @@ def symbols(name: str, values: Any, at: At) -> np.ndarray:
     return out
 
 
-def shown(value: float) -> str:
+def shown(value: float, digits: int = DIGITS) -> str:
     """A number as it stands in a formula."""
-    return f"{float(value):.{DIGITS}g}"
+    return f"{float(value):.{digits}g}"
 
 
 class _Line(StrPrinter):
     """In a line of text; with the numbers of some symbols in their place."""
 
-    def __init__(self, at: Mapping[Any, float] | None) -> None:
+    def __init__(self, at: Mapping[Any, float] | None, digits: int) -> None:
         super().__init__({"order": "none"})
-        self.at = at or {}
+        self.at, self.digits = at or {}, digits
 
     def _print_Symbol(self, expr: Any) -> str:
-        return _number(self.at[expr]) if expr in self.at else str(expr.name)
+        return _number(self.at[expr], self.digits) if expr in self.at else str(expr.name)
 
     def _print_Pow(self, expr: Any, rational: bool = False) -> str:
         if expr.exp.is_Integer and expr.exp > 1:
@@ -94,9 +94,9 @@ class _Line(StrPrinter):
         return shown(float(expr))
 
 
-def line(formula: Any, at: Mapping[Any, float] | None = None) -> str:
+def line(formula: Any, at: Mapping[Any, float] | None = None, digits: int = DIGITS) -> str:
     """A formula in a line of text; with numbers in the place of its symbols, if they are given."""
-    return str(_Line(at).doprint(sp.sympify(formula))).replace("*", "·")
+    return str(_Line(at, digits).doprint(sp.sympify(formula))).replace("*", "·")
 
 
 def parsed(text: str) -> float:
@@ -108,12 +108,12 @@ def parsed(text: str) -> float:
 class _Tex(LatexPrinter):
     """The same in LaTeX."""
 
-    def __init__(self, at: Mapping[Any, float] | None) -> None:
+    def __init__(self, at: Mapping[Any, float] | None, digits: int) -> None:
         super().__init__({"order": "none"} | ({"mul_symbol": "dot"} if at else {}))
-        self.at = at or {}
+        self.at, self.digits = at or {}, digits
 
     def _print_Symbol(self, expr: Any, style: str = "plain") -> str:
-        return _number(self.at[expr]) if expr in self.at else _tex_name(expr.name)
+        return _number(self.at[expr], self.digits) if expr in self.at else _tex_name(expr.name)
 
     def _print_MatrixSymbol(self, expr: Any) -> str:
         return _tex_name(str(expr.name))
@@ -125,13 +125,13 @@ class _Tex(LatexPrinter):
         return shown(float(expr))
 
 
-def latex(formula: Any, at: Mapping[Any, float] | None = None) -> str:
+def latex(formula: Any, at: Mapping[Any, float] | None = None, digits: int = DIGITS) -> str:
     """The same in LaTeX."""
-    return str(_Tex(at).doprint(sp.sympify(formula)))
+    return str(_Tex(at, digits).doprint(sp.sympify(formula)))
 
 
-def _number(value: float) -> str:
-    told = shown(value)
+def _number(value: float, digits: int) -> str:
+    told = shown(value, digits)
     return f"({told})" if told.startswith("-") or "e" in told else told
 
 
@@ -140,6 +140,8 @@ def _tex_name(name: str) -> str:
         return rf"\left[\mathrm{{{_upright(name[1:-1])}}}\right]"
     base, _, place = name.partition("[")
     index, _, rest = place.partition("]")
+    if number := re.fullmatch(r"([sT])(\d+)", base):  # one of several statistics
+        base, index = number[1], ",".join(part for part in (number[2], index) if part)
     root = LATEX.get(base, base if len(base) == 1 and base.isalpha() else rf"\mathrm{{{_upright(base)}}}")
     return root + (f"_{{{_upright(index)}}}" if index else "") + _upright(rest)
 

@@ -11,7 +11,7 @@ import sympy as sp
 
 from latens.errors import ModelError
 from latens.explaining.formulas import At, symbol, symbols, tidied
-from latens.explaining.reading import NoFormula, read
+from latens.explaining.reading import MOST_SYMBOLS, NoFormula, read
 from latens.families.base import AbstractFamily
 from latens.families.full_normal import FullNormal
 from latens.families.truncated import Truncated
@@ -55,6 +55,8 @@ class Law:
     def read(self, function: Any, *given: Any) -> list[Any] | None:
         """What a function gives, entry by entry, or None where it is a procedure, or too long to be taken in."""
         if isinstance(self.family, Truncated):  # whose integrals are no formulas
+            return None
+        if sum(np.size(leaf) for leaf in jax.tree.leaves((self.params, given))) > MOST_SYMBOLS:
             return None
         try:
             found = np.ravel(read(function, *given, at=self.at)).tolist()

@@ -15,7 +15,7 @@ from latens.errors import DataError, counted
 from latens.explaining.blocks import Block, Equation, Rows, Words
 from latens.explaining.formulas import At, line, shown, symbol
 from latens.explaining.law import Law
-from latens.explaining.rows import I, N, OfRows, Y, density_of, lettered, over_rows
+from latens.explaining.rows import FIRST, LAST, I, OfRows, Y, density_of, lettered, over_rows, unseen
 from latens.explaining.story import AWAY, FEW, SHOWN, product, several
 from latens.families.base import AbstractFamily
 from latens.models.components import Alike
@@ -100,11 +100,21 @@ class OfMixture(OfRows):
                 "No parameter stands in log h(y), which is the same for all components, so h cancels in γ; g = f/h:"
             )
             yield Equation(sp.log(sp.Function("h")(Y)), base)
+        if not self.seen.all():
+            yield Words(
+                "Of a row that is half seen, f[j] is integrated over what is possible, and instead of a statistic T(y) "
+                "stands E(T(y)), given what was seen and component j: the mean over the set that y is known to lie in, "
+                "which is, where nothing was seen,"
+            )
+            for formula, mean in unseen(self.first[0]):
+                yield Equation(sp.Function("E")(formula), mean)
         yield Words("and with it Q is a sum over rows and components:")
         yield Equation(
             sp.Symbol("Q"),
             sp.Sum(
-                self.counted(gamma) * (sp.log(w) + sp.log(f("j", sp.Symbol("y[i]")))), (I, 1, N), (J, 0, self.k - 1)
+                self.counted(gamma) * (sp.log(w) + sp.log(f("j", sp.Symbol("y[i]")))),
+                (I, FIRST, LAST),
+                (J, 0, self.k - 1),
             ),
         )
 
@@ -127,7 +137,9 @@ class OfMixture(OfRows):
             place = "j" if alike else str(j)
             for letter, formula in dict(zip(law.letters(law.size), law.statistics, strict=True)).items():
                 if letter != "n":
-                    term = product(sp.Symbol(f"γ[i,{place}]"), self.of_row(formula, law))
+                    own = self.of_row(formula, law)
+                    own = own if self.seen.all() else sp.Function("E")(own)
+                    term = product(sp.Symbol(f"γ[i,{place}]"), own)
                     yield Equation(sp.Symbol(f"{letter}[{place}]"), over_rows(self.counted(term)))
 
     def worked(self, params: dict[str, np.ndarray]) -> Iterator[Block]:
@@ -141,7 +153,9 @@ class OfMixture(OfRows):
         zero = jax.tree.map(jnp.zeros_like, phi)
         plain = xs if labels_of(xs) is None else xs.x
         logs = np.asarray(jax.vmap(lambda x: parts.log_kernels(phi, x))(plain))
-        linear = all(law.base is not None for law in self.first) and isinstance(parts, Alike)
+        linear = (
+            all(law.base is not None for law in self.first) and isinstance(parts, Alike) and self.first[0].base != 0
+        )
         gamma = np.asarray(self.problem.each(posteriors, self.here.free))[rows]
         if linear and not np.allclose(gamma, np.asarray(self.statistics(params, rows)["weights"]), atol=1e-6):
             raise DataError(AWAY)
@@ -175,4 +189,5 @@ class OfMixture(OfRows):
                 columns += [*sums[:, :, m].T]
         yield Rows(head, [[str(r), self.told(r), *(shown(c[i]) for c in columns)] for i, r in enumerate(rows)])
         if len(self.weights) > len(rows):
-            yield Words(f"and so on for the other {counted(len(self.weights) - len(rows), 'row')}.")
+            half = "" if self.seen.all() else ", the half-seen ones among them"
+            yield Words(f"and so on for the other {counted(len(self.weights) - len(rows), 'row')}{half}.")

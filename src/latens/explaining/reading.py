@@ -20,6 +20,7 @@ MOVES = {
     "rev", "scatter", "slice", "split", "squeeze", "stop_gradient", "transpose", "expand_dims",
 }  # fmt: skip
 LONGEST = 300  # operations in a formula that is followed further
+MOST_SYMBOLS = 150  # parameters and entries of a datum: of more no formula could be taken in
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 DECISIONS = {
     "gt": np.greater, "ge": np.greater_equal, "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal,

@@ -23,12 +23,13 @@ from latens.families.truncated import Truncated
 from latens.models.iid import IID
 
 I, N, Y = sp.Symbol("i"), sp.Symbol("n"), sp.Symbol("y")
+FIRST, LAST = 0, N - 1  # rows are numbered as Python has them
 MOST_CODES = 64  # categories told one by one
 
 
 def over_rows(term: Any) -> Any:
     """Σ_i of a term."""
-    return sp.Sum(term, (I, 1, N))
+    return sp.Sum(term, (I, FIRST, LAST))
 
 
 class OfRows(Story):
@@ -45,6 +46,11 @@ class OfRows(Story):
         ends = [tuple(map(np.asarray, as_read(leaf).ends)) for leaf in leaves]
         flags = [(lower == upper) & np.isfinite(lower) for lower, upper in ends]
         return np.asarray(np.stack([flag.reshape(len(flag), -1).all(1) for flag in flags]).all(0))
+
+    @property
+    def gone(self) -> np.ndarray:
+        """(n,) of which rows nothing was seen."""
+        return ~self.problem.informative
 
     def like(self) -> Any:
         """The first row that was seen, or a stand-in."""
@@ -107,8 +113,9 @@ class OfIID(OfRows):
         gone = int((~self.seen).sum())
         if gone:
             yield Words(
-                f"Of {counted(gone, 'row')} only a set x is known in which y lies: all values, if nothing was seen. "
-                "The density is integrated over that set, f(x) = ∫ f(y) dy, which is the marginalisation of EM."
+                f"{counted(gone, 'row')} half seen: y is known to lie in a set x, of all values if nothing was seen. "
+                "The density is integrated (of counts: added up) over that set, f(x) = ∫ f(y) dy: this is the "
+                "marginalisation of EM."
             )
         elif isinstance(self.model.family, Truncated):
             yield Words(
@@ -120,13 +127,18 @@ class OfIID(OfRows):
 
     def expectation(self) -> Iterator[Block]:
         law = self.first
+        if not self.problem.base.finite:
+            yield Words(
+                "No statistic of the data alone suffices for this family. Q of a half-seen row is the integral of "
+                "log f(y; θ) over the set that y lies in, weighted by f(y; θₜ), computed at nodes of a quadrature."
+            )
+            return
         yield Words(
             "Q holds the data only in the statistics T(y) that the parameters multiply, so the E-step is their "
             "expectation given what was seen: T(y) itself of a row that was seen, E[T(Y) | Y in x] of another."
         )
-        if not self.seen.all() and law.mean is not None and law.statistics is not None:
-            for formula, mean in _unseen(law):
-                yield Equation(sp.Function("E")(formula), mean)
+        if not self.seen.all():
+            yield from self._means(law, None)
 
     def names(self, stats: Any, at: At) -> Any:
         if not isinstance(stats, np.ndarray):
@@ -149,16 +161,24 @@ class OfIID(OfRows):
             return
         law = self._law(params)
         yield Words("E-step:")
-        if law.mean is not None and law.statistics is not None:
-            for formula, mean in _unseen(law):
-                value = float(sp.sympify(mean).subs(law.at))
-                yield Equation(sp.Function("E")(formula), mean, law.at, value)
+        yield from self._means(law, law.at)
         stats = np.asarray(self.statistics(params, hidden))
         formulas = law.statistics or [sp.Symbol(f"T{m}") for m in range(stats.shape[1])]
         told = [m for m, formula in enumerate(formulas) if m and not formula.is_number]
         head = ["row", "seen", *(f"E[{line(formulas[m])}]" for m in told)]
         table = zip(hidden, stats[:, told], strict=True)
         yield Rows(head, [[str(r), self.told(r), *map(shown, own)] for r, own in table])
+
+    def _means(self, law: Law, at: At | None) -> Iterator[Block]:
+        """What statistics are expected to be where nothing was seen; of other sets in words."""
+        if self.gone.any():
+            for formula, mean in unseen(law):
+                value = None if at is None else float(sp.sympify(mean).subs(at))
+                yield Equation(sp.Function("E")(formula), mean, at, value)
+        if (~self.seen & ~self.gone).any() and at is None:
+            yield Words(
+                "Of a row that is known to lie in a set, the expectation is the mean of T over that set, an integral."
+            )
 
     def expected(self, here: Iterate) -> Expected | None:
         hidden = np.flatnonzero(~self.seen)[:PICTURED]
@@ -208,7 +228,9 @@ def _one(law: Law, left: Any) -> Iterator[Block]:
         yield Equation(SQUARE, square_of(len(np.ravel(law.datum))))
 
 
-def _unseen(law: Law) -> list[tuple[Any, Any]]:
-    """Of a row that was not seen the statistics, and what they are expected to be."""
-    pairs = zip(law.statistics or [], law.mean or [], strict=True)
+def unseen(law: Law) -> list[tuple[Any, Any]]:
+    """Of a row that was not seen the statistics, and what they are expected to be, where there are formulas."""
+    if law.statistics is None or law.mean is None:
+        return []
+    pairs = zip(law.statistics, law.mean, strict=True)
     return [(formula, mean) for formula, mean in pairs if not sp.sympify(formula).is_number]

@@ -14,10 +14,10 @@ from latens.cells import labels_of, taken
 from latens.engine.emmap import posteriors
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
-from latens.errors import DataError, InferenceError, counted
+from latens.errors import DataError, InferenceError, counted, listed
 from latens.explaining.blocks import Block, Equation, Heading, Rows, Words
 from latens.explaining.formulas import SIGNS, At, shown, symbol, symbols, tidied
-from latens.explaining.reading import NoFormula, read
+from latens.explaining.reading import MOST_SYMBOLS, NoFormula, read
 from latens.inference.estimate import Estimate
 from latens.inference.methods import errors_by
 from latens.models.base import AbstractModel, per_row
@@ -85,10 +85,19 @@ class Story:
         """The E-step at a point, for the first rows; None where nothing in it can be shown."""
         if self.model.hidden is None:
             return None
-        rows = range(min(PICTURED, len(self.weights)))
-        given = np.asarray(self.problem.each(posteriors, here.free))[: len(rows)]
-        told = [f"{i}: {self.told(i)}".removesuffix(": ") for i in rows]
-        return Expected("posterior probability", told, list(self.model.hidden), given)
+        given = np.asarray(self.problem.each(posteriors, here.free))
+        if given.shape != (len(self.weights), len(self.model.hidden)):
+            return None
+        given = given[self._pictured]
+        told = [f"{i}: {self.told(int(i))}".removesuffix(": ") for i in self._pictured]
+        return Expected("posterior probability", told, list(map(str, self.model.hidden)), given)
+
+    @cached_property
+    def _pictured(self) -> np.ndarray:
+        """Rows whose posterior is drawn: those least sure at the two ends of the way, in their order."""
+        ends = [np.asarray(self.problem.each(posteriors, each.free)) for each in (self.path[0], self.path[-1])]
+        unsure = sum(1 - given.max(1) for given in ends) + np.abs(ends[1] - ends[0]).max(1)
+        return np.sort(np.argsort(-np.asarray(unsure), kind="stable")[:PICTURED])
 
     def told(self, row: int) -> str:
         """What was seen of a row."""
@@ -126,13 +135,23 @@ class Story:
         if not (self.weights == 1).all():
             yield Words("Row i stands for m[i] observations, its weight.")
         yield from self.law()
+        yield from self._letters()
         yield Heading("2. Q, the E-step and the M-step")
         yield Words(
-            "Q(θ' | θ) = E[log f(Y | θ') given x, θ]: of the log-likelihood of the complete data the expectation "
-            "given what was seen."
+            "Q(θ | θₜ) = E[log f(Y | θ) given x, θₜ]: of the log-likelihood of the complete data the expectation "
+            "given what was seen, at the parameters θₜ where a step begins."
         )
         yield from self.expectation()
         yield from self._maximisation()
+
+    def _letters(self) -> Iterator[Block]:
+        """What the letters stand for, and the numbers of categories."""
+        names = dict.fromkeys(name.rpartition(".")[2] for name in self.problem.space.shapes)
+        told = [f"{SIGNS[name]} is {name}" for name in names if name in SIGNS]
+        if told:
+            yield Words(f"Here {listed(told)}.")
+        for column, labels in self.problem.given.reader.labels(self.problem.columns).items():
+            yield Words(f"Values of {column} are numbered: {listed([f'{i} {each}' for i, each in enumerate(labels)])}.")
 
     def label(self, label: Label, value: float | None = None) -> Any:
         """A scalar as a symbol: the letter of its parameter, and its place."""
@@ -171,6 +190,8 @@ class Story:
         """Whether the M-step has formulas."""
         if not self.problem.closed or self.problem.prior is not None:
             return False
+        if self.problem.space.size > MOST_SYMBOLS:
+            return False
         try:
             self.step(0)
         except NoFormula:
@@ -180,7 +201,11 @@ class Story:
     def _maximisation(self) -> Iterator[Block]:
         if not self.formulas:
             how = self.problem.m_step if not self.problem.closed else "a search for the params that fit the sums"
-            if self.problem.prior is not None:
+            if self.problem.closed and self.problem.space.size > MOST_SYMBOLS:
+                yield Words(
+                    f"The M-step is a formula for each of {self.problem.space.size} parameters, too many to write."
+                )
+            elif self.problem.prior is not None:
                 yield Words("The M-step maximises Q and the logarithm of the prior's density together.")
             else:
                 yield Words(f"The M-step has no formula: {how}.")
@@ -218,18 +243,10 @@ class Story:
         if self.formulas:
             found, values = self.step(number)
             yield Words("M-step:")
-            vague = False
             for label, formula, _ in self._scalars(found):
-                told = Equation(self.label(label), formula, values, float(new[label]))
                 if not _agree(formula, values, float(new[label])):
                     raise DataError(AWAY)
-                yield told
-                vague |= not told.follows
-            if vague:
-                yield Words(
-                    "Where a small number is left of large ones, six digits do not show it; EM computes about another "
-                    "origin. Data from which a round number is taken off are easier to follow."
-                )
+                yield Equation(self.label(label), formula, values, float(new[label]))
         else:
             yield Words("The M-step leads to")
             for label, value in new.items():
@@ -272,7 +289,7 @@ class Story:
             )
         yield Words(
             "So V = observed⁻¹, or by the supplemented EM algorithm from the map's own steps, "
-            "V = complete⁻¹ (1 − rate)⁻¹:"
+            "V = (1 − rate)⁻¹ complete⁻¹:"
         )
         yield Rows(told[0], told[1:])
 
@@ -282,8 +299,10 @@ class Story:
         told = f"The largest fraction of missing information is {shown(share)}: that is EM's rate of convergence."
         if len(steps) > 1:
             last = steps[-1] / steps[-2]
-            told += f" In the run of plain EM from here, steps {len(steps) - 1} and {len(steps)} shrank by"
-            told += f" {shown(float(last))}."
+            told += (
+                f" In the run of plain EM from here, step {len(steps)} was {shown(float(last))} times as long as the"
+            )
+            told += " one before it, which comes to that rate as the run nears its limit."
         yield Words(told)
 
 

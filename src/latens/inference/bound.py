@@ -22,15 +22,15 @@ def _pieces(
 def q_function(model: AbstractModel, params: Params, at: Params, data: Any, weights: Any = None) -> float:
     """Q(params | at): the expected complete-data log-likelihood given what was seen.
 
-        Q(θ | θ′) = Σ w E[log f(Y | θ) given x, θ′]
+        Q(θ | θₜ) = Σ w E[log f(Y | θ) given x, θₜ]
 
-    up to a term that is free of θ, which is chosen so that ℓ(θ) = Q(θ | θ′) − H(θ | θ′) with
-    H(θ′ | θ′) = 0.
+    up to a term that is free of θ, which is chosen so that ℓ(θ) = Q(θ | θₜ) − H(θ | θₜ) with
+    H(θₜ | θₜ) = 0.
 
     **Arguments:** `params`, `at`: dicts as in `fit.params`; `data`, `weights` as in `lt.fit`.
     **Returns:** a number, in units of log-likelihood.
     **Raises:** `ParameterError`, `DataError`.
-    **Example:** Q = 2 log θ − 5θ − θ/θ′ (+ a constant) for two lifetimes, one missing:
+    **Example:** Q = 2 log θ − 5θ − θ/θₜ (+ a constant) for two lifetimes, one missing:
         >>> import latens as lt
         >>> model, data = lt.IID(lt.Exponential()), [5.0, float("nan")]
         >>> q = [lt.q_function(model, {"rate": r}, {"rate": 0.5}, data) for r in (0.5, 0.25)]
@@ -47,7 +47,7 @@ def q_function(model: AbstractModel, params: Params, at: Params, data: Any, weig
 def h_function(model: AbstractModel, params: Params, at: Params, data: Any, weights: Any = None) -> float:
     """H(params | at) = Q(params | at) − ℓ(params): largest, and 0, at params = at.
 
-        H(θ | θ′) = Σ w E[log k(Y given x, θ) given x, θ′]   less its value at θ′
+        H(θ | θₜ) = Σ w E[log k(Y given x, θ) given x, θₜ]   less its value at θₜ
 
     which is why the log-likelihood cannot fall when Q rises.
 
@@ -69,7 +69,7 @@ def h_function(model: AbstractModel, params: Params, at: Params, data: Any, weig
 def lower_bound(model: AbstractModel, params: Params, at: Params, data: Any, weights: Any = None) -> float:
     """Jensen's lower bound on the log-likelihood, the auxiliary function: it touches ℓ at `at`.
 
-        A(θ, θ′) = Σ w E_z log[P(x, z | θ)/P(z | x, θ′)] = ℓ(θ′) + <φ(θ) − φ(θ′), s̄(θ′)> ≤ ℓ(θ)
+        A(θ, θₜ) = Σ w E_z log[P(x, z | θ)/P(z | x, θₜ)] = ℓ(θₜ) + <φ(θ) − φ(θₜ), s̄(θₜ)> ≤ ℓ(θ)
 
     **Arguments:** as in `lt.q_function`. **Returns:** a number, in units of log-likelihood.
     **Raises:** `ParameterError`, `DataError`.

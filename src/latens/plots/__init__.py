@@ -74,6 +74,11 @@ class Plots:
         self._subject = Subject(estimate, path, starts)
 
     @property
+    def prior(self) -> bool:
+        """Whether the fit is one of maximum a posteriori."""
+        return self._subject.estimate.problem.prior is not None
+
+    @property
     def suited(self) -> tuple[str, ...]:
         """Names of the pictures that suit this fit."""
         return tuple(name for name, picture in PICTURES.items() if not picture.unsuited(self._subject))

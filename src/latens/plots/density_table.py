@@ -107,8 +107,9 @@ def _bars(column: Column, bins: int | None) -> list[dict[str, Any]]:
         grid = column.grid(POINTS)
         step = grid[1] - grid[0] if len(grid) > 1 else 1.0
         if bins is not None and column.kind == "whole":
-            step = max(np.ceil((grid[-1] - grid[0] + 1) / bins), 1.0)
-            grid = np.arange(grid[0], grid[-1] + step, step) + 0.5 * (step - 1)
+            low, high = np.floor(values.min()), np.ceil(values.max())
+            step = max(np.ceil((high - low + 1) / bins), 1.0)
+            grid = low + step * np.arange(np.ceil((high - low + 1) / step)) + 0.5 * (step - 1)
         edges = np.append(grid, grid[-1] + step) - 0.5 * step
     else:
         scaled = np.log(values) if column.log else values

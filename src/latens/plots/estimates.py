@@ -9,7 +9,7 @@ from latens.errors import InferenceError, ParameterError
 from latens.inference.errors import AbstractMethod, from_link, quantile, to_link
 from latens.inference.methods import errors_by, intervals_by, method_for
 from latens.inference.profile import followed
-from latens.plots.canvas import COLOURS, GREY, INK, colour, legend, number, plain, tidied
+from latens.plots.canvas import COLOURS, GREY, INK, colour, legend, number, plain, remark, tidied
 from latens.plots.columns import Subject, Table, only, stacked
 from latens.report.tidy import parted
 
@@ -131,8 +131,9 @@ def information(subject: Subject, table: Table, ax: Any) -> Any:
     ax.set_ylim(len(at) - 0.4, -0.6)
     ax.set_xlim(min(float(seen.min()), 0.0), 1.0)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    tidied(ax, "share of the complete information, the others held (its number at the end)", "")
+    tidied(ax, "share of the complete information", "")
     ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
+    remark(ax, "the other parameters held; at the end: the complete information")
     more = len(table["label"]) - MOST
     if more > 0:
         ax.annotate(f"{more} more are not shown", (0, 0), xycoords="axes fraction", fontsize="x-small", color=GREY)

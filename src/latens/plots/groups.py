@@ -98,15 +98,15 @@ def uncertainty_table(subject: Subject, columns: Sequence[str] | str | None = No
 def _asked(subject: Subject, columns: Sequence[str] | str | None) -> list[Column]:
     if columns is None:
         return []
-    names = [columns] if isinstance(columns, str) else list(map(str, columns))
+    names = list(map(str, columns)) if isinstance(columns, list | tuple) else [str(columns)]
     reason = no_density(subject)
     known = {} if reason else subject.seen.columns
     for name in names:
         if name not in known:
             there = f"the columns are {', '.join(known)}" if known else reason
             raise DataError(f"plot.uncertainty: there is no column '{name}'; {there}")
-    if not 1 <= len(names) <= 2:
-        raise DataError("plot.uncertainty: give one column or two, or none for the rows in the order of it")
+    if not 1 <= len(set(names)) == len(names) <= 2:
+        raise DataError("plot.uncertainty: give one column or two different ones, or none for the rows in its order")
     return [known[name] for name in names]
 
 
