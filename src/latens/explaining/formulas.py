@@ -124,6 +124,12 @@ class _Tex(LatexPrinter):
     def _print_Float(self, expr: Any) -> str:
         return shown(float(expr))
 
+    def _print_Function(self, expr: Any, exp: Any = None) -> str:
+        if exp is not None or not isinstance(expr, sp.core.function.AppliedUndef):
+            return str(super()._print_Function(expr, exp=exp))
+        inside = ", ".join(self._print(arg) for arg in expr.args)
+        return rf"{_tex_name(expr.func.__name__)}\left({inside}\right)"
+
 
 def latex(formula: Any, at: Mapping[Any, float] | None = None, digits: int = DIGITS) -> str:
     """The same in LaTeX."""

@@ -23,7 +23,7 @@ from latens.families.truncated import Truncated
 from latens.models.iid import IID
 
 I, N, Y = sp.Symbol("i"), sp.Symbol("n"), sp.Symbol("y")
-FIRST, LAST = 0, N - 1  # rows are numbered as Python has them
+FIRST, LAST = 0, sp.Add(N, -1, evaluate=False)  # rows are numbered as Python has them
 MOST_CODES = 64  # categories told one by one
 
 

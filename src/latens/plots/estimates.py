@@ -133,7 +133,7 @@ def information(subject: Subject, table: Table, ax: Any) -> Any:
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     tidied(ax, "share of the complete information", "")
     ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
-    remark(ax, "the other parameters held; at the end: the complete information")
+    remark(ax, "the other parameters held; at the end: the complete information", above=18)
     more = len(table["label"]) - MOST
     if more > 0:
         ax.annotate(f"{more} more are not shown", (0, 0), xycoords="axes fraction", fontsize="x-small", color=GREY)
