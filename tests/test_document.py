@@ -208,6 +208,7 @@ def _stood(read, wanted):
 
 @pytest.mark.parametrize("change", [{}, {"starts": 3}, {"start": [BEGIN, {"probability": [0.1, 0.9]}]}, {"prior": 1.0}])
 def test_the_way_leads_to_the_fit(change):
+    from latens.document import tables
     from latens.document.walk import Walk
 
     model = lt.Mixture(lt.Poisson(), 2) if change.get("start") is None else COINS
@@ -219,7 +220,7 @@ def test_the_way_leads_to_the_fit(change):
         np.testing.assert_allclose(value, fit.params[name], rtol=1e-3, atol=1e-4)
     rises = np.diff([each.log_likelihood for each in walk.path])
     assert (rises > -1e-9).all()
-    bound = walk.bound()
+    bound = tables.bound(walk)
     for number in walk.told:
         own = {s: bound["y"][(bound["series"] == s) & (bound["step"] == number)] for s in ("ℓ", "bound", "there")}
         assert (own["bound"] <= own["ℓ"] + 1e-9).all()

@@ -79,6 +79,8 @@ if TYPE_CHECKING:
     from latens.inference.sem import SEM as SEM
     from latens.inference.sem import ExactSEM as ExactSEM
     from latens.keeping import keep_programs as keep_programs
+    from latens.many import Many as Many
+    from latens.many import fit_many as fit_many
     from latens.models.base import AbstractModel as AbstractModel
     from latens.models.gene_counting import Cells as Cells
     from latens.models.gene_counting import HardyWeinberg as HardyWeinberg
@@ -130,6 +132,7 @@ _HOME = {
     "families.weibull": ["Weibull"],
     "fitting": ["fit", "iterate"],
     "keeping": ["keep_programs"],
+    "many": ["Many", "fit_many"],
     "inference.bound": ["h_function", "lower_bound", "q_function"],
     "comparison": ["choose", "compare"],
     "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],

@@ -67,6 +67,9 @@ REPORT = click.option(
     metavar="FILE",
     help="Write a page to send (HTML).",
 )
+GROUPED = click.option(
+    "--by", "grouped", metavar="COLUMN", help="Fit each group of rows by itself; the estimates of all as CSV."
+)
 COMPONENTS = click.option("--components", type=int, help="Number of components of a mixture.")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -146,7 +149,7 @@ def explain(source: str, data: Path | None, steps: int, seed: int, form: str, **
 
 
 @latens.command()
-@options(SOURCES, MODEL, COMPONENTS, FITTING, SORTED, CHECKPOINT, ERRORS, REPORT, OUTPUT)
+@options(SOURCES, MODEL, COMPONENTS, GROUPED, FITTING, SORTED, CHECKPOINT, ERRORS, REPORT, OUTPUT)
 @click.pass_obj
 def fit(
     line: list[str],
@@ -157,6 +160,7 @@ def fit(
     page: Path | None,
     json_to: str | None,
     quiet: bool,
+    grouped: str | None,
     **flags: Any,
 ) -> int:
     """Fit the columns of a CSV or Parquet file, or what a MODEL.toml says (with DATA in its place).
@@ -165,8 +169,14 @@ def fit(
     latens fit faithful.csv --components 2
     latens fit counts.csv --family poisson --columns deaths --weights days --components 2
     latens fit moths.toml --errors sem --json -
+    latens fit calls.csv --family exponential --components 2 --by site
     """
     from latens.inference.methods import method_for
+
+    if grouped is not None:
+        if page is not None or errors != "observed":
+            raise click.UsageError("--by goes with neither --report nor --errors: fit one group for those")
+        return fit_groups(source, data, grouped, flags, json_to, quiet=quiet)
 
     method = method_for(errors)
     done = run(plan_of(source, data, flags), flags, progress=sys.stderr.isatty() and not quiet)
@@ -296,6 +306,38 @@ def plan_of(source: Path, data: Path | None, flags: dict[str, Any]) -> Plan:
     table |= {"columns": listed(given["columns"])} if "columns" in given else {}
     table |= {"weights": given["weights"]} if "weights" in given else {}
     return plan({"model": model or {"kind": "iid"}, "data": table}, Path())
+
+
+def fit_groups(
+    source: Path, data: Path | None, by: str, flags: dict[str, Any], json_to: str | None, *, quiet: bool
+) -> int:
+    """`latens fit --by`: estimates of every group, as CSV to standard output; how they ended to standard error."""
+    from latens.data.files import frame_in
+    from latens.many import fit_many
+
+    for name in ("accelerate", "tolerance", "max_steps", "prior", "checkpoint"):
+        if flags.get(name) is not None:
+            raise click.UsageError(f"--by does not go with --{name.replace('_', '-')}")
+    if source.suffix == ".toml":
+        raise click.UsageError("--by takes a data file, and the model by options: --family, --components, ...")
+    frame, names = frame_in(source), listed(by)
+    for name in names:
+        if name not in frame.columns:
+            raise DataError(f"{source}: there is no column '{name}'; it has {', '.join(frame.columns)}")
+    aside = {*names, flags.get("weights")}
+    columns = flags.get("columns") or ",".join(name for name in frame.columns if name not in aside)
+    plan = plan_of(source, data, flags | {"columns": columns})
+    keys = {name: frame[name].to_list() for name in names}
+    given = {name: flags[name] for name in ("starts", "seed") if flags.get(name) is not None}
+    found = fit_many(plan.model, plan.data | keys, names, weights=plan.weights, sort=flags.get("by"), **given)
+    ends, estimates = found.glance(), found.tidy()
+
+    def record() -> dict[str, Any]:
+        return {"groups": ends.fill_nan(None).to_dicts(), "estimates": estimates.fill_nan(None).to_dicts()}
+
+    put(lambda: estimates.write_csv().rstrip("\n"), record, json_to, quiet=quiet)
+    click.echo(str(found), err=True)
+    return 0 if ends["converged"].all() else 1
 
 
 def run(plan: Plan, flags: dict[str, Any], *, progress: bool) -> Fit:

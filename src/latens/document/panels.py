@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import altair as alt
 import numpy as np
 
+from latens.document import tables
 from latens.document.walk import Walk
 from latens.plots.canvas import COLOURS, GREY, INK
 from latens.plots.columns import Table, only
@@ -30,10 +31,10 @@ class Panel(NamedTuple):
 
 def panels(walk: Walk) -> Iterator[Panel]:
     """Those that suit the model."""
-    data = walk.data()
+    data = tables.data(walk)
     if len(data["series"]):
         yield Panel("The data and the current parameters", _said(walk), _spec(_data(walk, data)))
-    expected = walk.expected()
+    expected = tables.expected(walk)
     if len(expected["series"]):
         assert walk.expectation is not None
         words = f"E-step: given the current parameters, the {walk.expectation.what} for some of what was seen."
@@ -188,7 +189,7 @@ def _expected(walk: Walk, table: Table) -> Any:
 
 
 def _bound(walk: Walk) -> Any:
-    table = walk.bound()
+    table = tables.bound(walk)
     lines, ends = only(table, series="ℓ"), only(table, series="bound")
     title: Any = walk.single or ["along the step, in standard errors", "of the complete data"]
     parts = []
@@ -214,7 +215,7 @@ def _bound(walk: Walk) -> Any:
 
 
 def _trace(walk: Walk) -> Any:
-    table = walk.trace()
+    table = tables.trace(walk)
     x = alt.X("x:Q", title="step of EM", axis=alt.Axis(tickMinStep=1), scale=alt.Scale(nice=False))
     y = alt.Y("y:Q", title=walk.height, scale=alt.Scale(zero=False))
     way = alt.Chart(_values(only(table, series="way"), FINE)).mark_line(color=GREY, point={"color": GREY, "size": 14})

@@ -3,14 +3,10 @@
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
-from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from contourpy import contour_generator  # comes with matplotlib
 
 from latens.engine.accelerators.base import Plain
-from latens.engine.emmap import posteriors
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.solve import Beginning, solve
@@ -21,20 +17,15 @@ from latens.explaining.story import Expected
 from latens.explaining.telling import story_of
 from latens.inference.estimate import Estimate
 from latens.models.gene_counting import Cells
-from latens.plots.canvas import thinned
-from latens.plots.columns import Column, Seen, Subject, Table, only, stacked
-from latens.plots.density_table import AROUND, density_table, level_of, no_density
+from latens.plots.columns import Column, Subject
+from latens.plots.density_table import no_density
 from latens.plots.groups import no_hidden
 
 MOST, FEWEST = 300, 2  # steps gone at most, and at least, or there is nothing to see
 TOLD, TOLD_OF_MANY = 30, 12  # steps with a place on the slider
 MANY, CROWD = 20_000, 4  # rows, and hidden values, of which fewer steps have one
 TRIED, SAME, NEAR = 10, 1e-5, 1e-2  # starts drawn until one leads to the fit; how near, in height and standard errors
-FINE, PLANE, ALONG, MOST_ROWS = 80, 48, 41, 200
 MOST_CELLS = 24
-MASS, ROUND = 0.95, 40  # of a component, inside its line; and points of the line
-REACH = 0.4  # standard errors to each side, at least, that the bound is looked at
-BESIDE = 0.25  # of the way in one parameter, that is looked at beyond it
 
 
 class Walk:
@@ -131,8 +122,6 @@ class Walk:
         """Those that are told."""
         return [self.path[i] for i in self.told]
 
-    # -- what the panels show -------------------------------------------------------------------------
-
     @cached_property
     def subject(self) -> Subject:
         return Subject(self.estimate, (), None)
@@ -146,71 +135,6 @@ class Walk:
         pair = len(found) == 2 and all(column.kind == "continuous" for column in found)
         return found if pair else found[:1]
 
-    def data(self) -> Table:
-        """The data, and the model at each step: of cells their numbers, of a column its density, of two, lines.
-
-        Series: "observed" (no step), "fitted", "component ..."; of cells "expected"; in the plane "rows", with the
-        component that made each most probably.
-        """
-        if self.cells:
-            return self._counts()
-        if not self.columns:
-            return {"series": np.zeros(0, object)}
-        return self._line(self.columns[0]) if len(self.columns) == 1 else self._plane(*self.columns)
-
-    def _counts(self) -> Table:
-        names = list(self.problem.given.hidden or ())
-        parts: list[dict[str, Any]] = []
-        for number, here in zip(self.told, self.steps, strict=True):
-            found = self.story.expected(here)
-            assert found is not None
-            own = {"step": number, "cell": names}
-            parts.append(own | {"series": "expected", "y": found.values.sum(0)})
-            parts.append(own | {"series": "fitted", "y": found.values.sum() * self._chances(here)})
-        return stacked(*parts)
-
-    def _chances(self, here: Iterate) -> np.ndarray:
-        """(cells,) what the parameters say of each."""
-        model: Any = self.problem.given
-        params = {name: jnp.asarray(value) for name, value in here.params.items()}
-        return np.exp(np.asarray(model.form.logs(model.potentials(params))))
-
-    def _line(self, column: Column) -> Table:
-        bars = only(density_table(self.subject, columns=column.name), series="observed")
-        scale = bars["x"] if column.log else 1.0
-        shown = {name: bars[name] for name in ("x", "low", "high")} | {"y": bars["y"] * scale}
-        parts: list[dict[str, Any]] = [{"series": "observed"} | shown] if len(bars["x"]) else []
-        x = column.grid(FINE)
-        x = x[:: -(-len(x) // (2 * FINE))]
-        for number, here in zip(self.told, self.steps, strict=True):
-            seen = Seen(Estimate(here))
-            found = seen.sized(column.name, x) if seen.sizes else seen.densities({column.name: x})[0]
-            heights = {"fitted": found.total} | dict(zip(self.names, found.parts, strict=False))
-            for name, y in heights.items():
-                parts.append({"series": name, "step": number, "x": x, "y": y * (x if column.log else 1.0)})
-        return stacked(*parts)
-
-    def _plane(self, x: Column, y: Column) -> Table:
-        place = x.grid(PLANE, AROUND), y.grid(PLANE, AROUND)
-        across, up = (each.ravel() for each in np.meshgrid(*place, indexing="ij"))
-        rows = np.flatnonzero(x.exact & y.exact)
-        rows = rows[thinned(len(rows), MOST_ROWS)]
-        parts: list[dict[str, Any]] = []
-        for number, here in zip(self.told, self.steps, strict=True):
-            found = Seen(Estimate(here)).densities({x.name: across, y.name: up})[0]
-            heights = dict(zip(self.names, found.parts, strict=False)) or {"fitted": found.total}
-            for name, height in heights.items():
-                level = level_of(height, MASS)
-                lines: list[Any] = list(contour_generator(*place, height.reshape(PLANE, PLANE).T).lines(level))
-                for piece, line in enumerate(lines):
-                    line = np.vstack([line[:: max(len(line) // ROUND, 1)], line[-1:]])
-                    parts.append({"series": name, "step": number, "piece": piece, "x": line[:, 0], "y": line[:, 1]})
-            made = np.asarray(self.problem.each(posteriors, here.free))[rows].argmax(1) if self.names else None
-            names = "fitted" if made is None else np.array(self.names, dtype=object)[made]
-            own = {"x": x.lower[rows], "y": y.lower[rows], "component": names}
-            parts.append({"series": "rows", "step": number, "row": rows.astype(float)} | own)
-        return stacked(*parts)
-
     @property
     def names(self) -> list[str]:
         """Of the components, where there are several."""
@@ -218,18 +142,6 @@ class Walk:
         if len(hidden) < 2 or no_hidden(self.subject):
             return []
         return [f"component {name}" if name.isdigit() else name for name in hidden]
-
-    def expected(self) -> Table:
-        """What the E-step gives for some rows: the posterior of each hidden value, or what is expected of each."""
-        parts = []
-        for number, here in zip(self.told, self.steps, strict=True):
-            found = self.story.expected(here)
-            if found is None:
-                return {"series": np.zeros(0, object)}
-            names = self.names if self.names and not self.cells else found.series
-            rows, series = np.repeat(found.rows, len(names)), np.tile(names, len(found.rows))
-            parts.append({"step": number, "row": rows, "series": series, "value": np.ravel(found.values)})
-        return stacked(*parts)
 
     @cached_property
     def expectation(self) -> Expected | None:
@@ -240,40 +152,7 @@ class Walk:
         """The only parameter, if there is one."""
         return self.problem.names[self._moving] if self.problem.space.size == 1 else ""
 
-    def bound(self) -> Table:
-        """The objective and Jensen's bound of it that each step climbs.
-
-        Over the only parameter there is, or along the step, in standard errors of the complete data. Series: "ℓ",
-        "bound"; "here" and "there", the ends of the step, on the bound.
-        """
-        free = np.array([each.free for each in self.path])
-        parts: list[dict[str, Any]] = []
-        around = BESIDE * np.ptp(free)
-        for number, here in zip(self.told, self.steps, strict=True):
-            there = self.path[number + 1]
-            if self.single:
-                points = np.linspace(free.min() - around, free.max() + around, ALONG)[:, None]
-                x = np.array([self._only(point) for point in points])
-                ends = [self._only(here.free), self._only(there.free)]
-            else:
-                length = self.problem.step(here.free).length
-                reach = max(length, REACH)
-                x = np.linspace(-reach, 2 * reach + length, ALONG)
-                points = here.free + np.outer(x / max(length, 1e-300), there.free - here.free)
-                ends = [0.0, length]
-            bound = self.problem.bound(here.free, here.log_likelihood)
-            levels, bounds = [self._objective(point) for point in points], [bound(point) for point in points]
-            own: dict[str, Any] = {"step": number}
-            parts += [own | {"series": "ℓ", "x": x, "y": levels}, own | {"series": "bound", "x": x, "y": bounds}]
-            parts.append(own | {"series": "here", "x": ends[0], "y": here.log_likelihood})
-            parts.append(own | {"series": "there", "x": ends[1], "y": bound(there.free)})
-        table = stacked(*parts)
-        return {name: column[np.isfinite(table["y"])] for name, column in table.items()}
-
-    def _objective(self, free: np.ndarray) -> float:
-        return self.problem.log_likelihood(free) + self.problem.log_prior(free)
-
-    def _only(self, free: np.ndarray) -> float:
+    def only(self, free: np.ndarray) -> float:
         """The first scalar that moves, in the units of the data."""
         values = self.problem.space.flat(self.problem.params(free))
         return float(np.asarray(values)[self._moving])
@@ -282,12 +161,6 @@ class Walk:
     def _moving(self) -> int:
         flat = [np.asarray(self.problem.space.flat(each.params)) for each in (self.path[0], self.path[-1])]
         return int(np.argmax(np.abs(flat[1] - flat[0])))
-
-    def trace(self) -> Table:
-        """The objective after each step: "way"; where the told ones stand: "step"."""
-        heights = np.array([each.log_likelihood for each in self.path])
-        whole = {"series": "way", "x": np.arange(len(heights)), "y": heights}
-        return stacked(whole, {"series": "step", "step": self.told, "x": self.told, "y": heights[self.told]})
 
 
 def _followed(problem: Problem, free: np.ndarray) -> tuple[list[Iterate], Iterate]:

@@ -122,9 +122,11 @@ class IID(AbstractModel):
         return self.family.sample(params, key, like)
 
 
-@by_size()
-def _begin(family: AbstractFamily, xs: Any, weights: Array) -> Params:
+def from_all(family: AbstractFamily, xs: Any, weights: Array) -> Params:
     """The M-step from what the rows are expected to be at some params."""
     proxy = family.proxy
     potential = proxy.potential(Space(proxy.constraints).centre)
     return family.maximise(totals(proxy.log_kernel, potential, complete_cells(xs), weights))
+
+
+_begin = by_size()(from_all)

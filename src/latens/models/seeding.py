@@ -76,11 +76,13 @@ def totals(kernel: Callable[[Any, Any], Array], potentials: Any, xs: Any, weight
     return jax.grad(lambda phi: (weights * jax.vmap(kernel, (None, 0))(phi, xs)).sum())(potentials)
 
 
-@by_size()
-def from_groups(model: Any, xs: Any, memberships: Array) -> Params:
+def told_apart(model: Any, xs: Any, memberships: Array) -> Params:
     """The M-step from (n, k) memberships."""
     parts = model.components.proxy
     stats = totals(
         parts.log_kernels, parts.potentials(Space(parts.constraints).centre), complete_cells(xs), memberships
     )
     return model.maximise({"weights": memberships.sum(0), "components": stats})
+
+
+from_groups = by_size()(told_apart)
