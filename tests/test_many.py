@@ -126,6 +126,31 @@ def test_a_model_of_ones_own_and_half_seen_data():
         assert rate == pytest.approx(seen[rows].sum() / np.minimum(x, 6)[rows].sum(), rel=1e-6)
 
 
+def test_rows_are_taken_by_place_whatever_they_come_in():
+    """Categories that a group lacks, an index that is no order, masked entries, keys called as a result is."""
+    table = {"g": list("aaaabbbb"), "c": ["x", "y", "z", "x", "x", "y", "x", "y"]}
+    many = lt.fit_many(lt.IID(lt.Categorical()), table, "g")
+    np.testing.assert_allclose(many.params["probabilities"], [[0.5, 0.25, 0.25], [0.5, 0.5, 0]], atol=1e-12)
+    assert many["b"].params["probabilities"].shape == (3,)
+    notes = many.tidy().filter(pl.col("g") == "b")
+    assert ["boundary" in note for note in notes["note"]] == [False, False, True]
+
+    values, keys, index = np.array([1.0, 2, 3, 10, 20, 30]), list("aaabbb"), [5, 4, 3, 2, 1, 0]
+    expected = [lt.fit(lt.IID(lt.Weibull()), part).params["scale"] for part in (values[:3], values[3:])]
+    masked = np.ma.array(np.r_[values, 999.0], mask=[0] * 6 + [1])
+    for data, by in (
+        (pd.Series(values, index=index), keys),
+        ({"y": pd.Series(values, index=index)}, np.array(keys)),
+        (masked, [*keys, "a"]),
+    ):
+        found = lt.fit_many(lt.IID(lt.Weibull()), data, by).params["scale"]
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+    clash = lt.fit_many(lt.IID(lt.Poisson()), {"n": ["a", "b"], "y": [1, 2]}, "n").glance()
+    assert clash["n"].to_list() == ["a", "b"]
+    assert clash["fitted_n"].to_list() == [1.0, 1.0]
+
+
 def test_what_is_wrong_is_said():
     model = lt.IID(lt.Poisson())
     with pytest.raises(lt.DataError, match="no column 'sites' to group by; there are site, n"):

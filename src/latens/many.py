@@ -20,7 +20,7 @@ from latens.models.base import AbstractModel
 from latens.numerics.asked import whole
 from latens.numerics.compiling import double
 from latens.numerics.space import Label, Space
-from latens.report.tidy import framed, parted
+from latens.report.tidy import ASIDE, framed, parted
 from latens.result import Fit
 
 STARTS = 3  # of each group
@@ -79,18 +79,17 @@ class Many:
         with np.errstate(invalid="ignore"):
             ends = wald(values.ravel(), errors.ravel(), links, level)
         ends = np.where(np.isfinite(errors.ravel())[:, None], ends, np.nan)
-        return framed(
-            self._keys(len(shown))
-            | {
+        return self._table(
+            len(shown),
+            {
                 "term": [str(term) for term, _ in parts] * len(self),
                 "component": [component for _, component in parts] * len(self),
                 "estimate": values.ravel(),
                 "std_error": errors.ravel(),
                 "conf_low": ends[:, 0],
                 "conf_high": ends[:, 1],
-                "note": [group.note for group in self.found for _ in shown],
+                "note": [g.note if np.isnan(error) else "" for g in self.found for error in g.errors[shown]],
             },
-            self._library,
         )
 
     def glance(self) -> Any:
@@ -101,9 +100,9 @@ class Many:
         df = self._space.size
         ell, n = (np.array([getattr(group, name) for group in self.found]) for name in ("log_likelihood", "n"))
         status = [group.status for group in self.found]
-        return framed(
-            self._keys(1)
-            | {
+        return self._table(
+            1,
+            {
                 "n": n,
                 "log_likelihood": ell,
                 "df": np.full(len(self), df),
@@ -114,12 +113,14 @@ class Many:
                 "distance": np.array([group.distance for group in self.found]),
                 "note": [group.note for group in self.found],
             },
-            self._library,
         )
 
-    def _keys(self, times: int) -> dict[str, list[Any]]:
+    def _table(self, times: int, columns: dict[str, Any]) -> Any:
+        """The key of each group so many times, and the columns beside it; these are called otherwise if a key is so."""
         keys = [key if len(self.by) > 1 else (key,) for key in self.groups for _ in range(times)]
-        return {name: [key[j] for key in keys] for j, name in enumerate(self.by)}
+        told = {name: [key[j] for key in keys] for j, name in enumerate(self.by)}
+        aside = ASIDE if told.keys() & columns.keys() else ""
+        return framed(told | {f"{aside}{name}": column for name, column in columns.items()}, self._library)
 
     def __repr__(self) -> str:
         done = sum(group.status == Status.CONVERGED.value for group in self.found)
@@ -168,7 +169,7 @@ def fit_many(
     found: list[Group | None] = work.together(rows, own)
     for i, group in enumerate(found):
         if group is None:
-            found[i] = _alone(model, _part(rest, rows[i]), own[rows[i]], seed, len(space.distinct))
+            found[i] = _alone(read.model, _part(rest, rows[i]), own[rows[i]], seed, len(space.distinct))
     labels = space.labels(read.model.axes(read.columns))
     done = [group for group in found if group is not None]
     if sort is not None:
@@ -183,7 +184,10 @@ def _split(data: Any, by: Any) -> tuple[tuple[str, ...], list[Any], list[np.ndar
     if names is not None and all(isinstance(name, str) for name in names) and named is not None:
         for name in names:
             if name not in named:
-                raise DataError(f"fit_many: there is no column '{name}' to group by; there are {listed(list(named))}")
+                raise DataError(
+                    f"fit_many: there is no column '{name}' to group by; there are {listed(list(named))} "
+                    "(give keys that are no column as an array)"
+                )
         told = [_keys_of(named[name], name) for name in names]
         rest: Any = {name: column for name, column in named.items() if name not in names}
         if not rest:
@@ -221,7 +225,8 @@ def _part(data: Any, rows: np.ndarray) -> Any:
         return {name: _part(column, rows) for name, column in data.items()}
     if are_cells(data):
         return taken(data, rows)
-    return np.asarray(data)[rows] if not hasattr(data, "take") or isinstance(data, np.ndarray) else taken(data, rows)
+    # by place, whatever index a series has; a masked array keeps its mask
+    return data[rows] if isinstance(data, np.ndarray) else np.asarray(data)[rows]
 
 
 def _alone(model: AbstractModel, data: Any, weights: np.ndarray, seed: int, scalars: int) -> Group:
@@ -243,10 +248,7 @@ def _alone(model: AbstractModel, data: Any, weights: np.ndarray, seed: int, scal
 def _sorted(model: AbstractModel, space: Space, labels: list[Label], found: list[Group], by: str) -> list[Group]:
     """With the components of every group in the order of one of their numbers."""
     symmetry: Symmetry = symmetry_of(model)
-    columns: dict[str, list[int]] = {}
-    for i, label in enumerate(labels):
-        if symmetry.axes.get(label.name) == (0,):
-            columns.setdefault(str(Label(label.name, label.entry[1:])), []).append(i)
+    columns = symmetry.columns(labels)
     if by not in columns:
         raise ParameterError(f"fit_many: sort must be one of {listed(list(columns))}; got {by!r}")
     places: dict[tuple[int, ...], np.ndarray] = {}

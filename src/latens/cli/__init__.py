@@ -10,12 +10,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 converged, 1 fitted but not converged, 2 bad input."""
     import click
 
-    from latens.cli import commands, rows
+    from latens.cli import commands, rows, shared
 
-    assert rows  # its commands join those of `commands`
+    assert commands  # which join the group
+    assert rows
     try:
         line = ["latens", *map(str, sys.argv[1:] if arguments is None else arguments)]
-        code = commands.latens.main(arguments, prog_name="latens", standalone_mode=False, obj=line)
+        code = shared.latens.main(arguments, prog_name="latens", standalone_mode=False, obj=line)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latens.cli.commands import COMPONENTS, FITTING, MODEL, SORTED, SOURCES, latens, options, plan_of, run
+from latens.cli.shared import COMPONENTS, FITTING, MODEL, SORTED, SOURCES, latens, options, plan_of, run
 
 if TYPE_CHECKING:
     from latens.modelfile import Plan

@@ -12,6 +12,7 @@ from threading import Lock
 
 import numpy as np
 
+from latens.cells import labels_of
 from latens.engine.loop import Passed
 from latens.engine.solve import Beginning
 from latens.engine.starts import Met
@@ -189,7 +190,7 @@ def _call(estimate: Estimate) -> str:
     """What begins at the estimates, and whether it ends there."""
     problem = estimate.problem
     options = ["weights=weights"] if not (problem.weights == 1).all() else []
-    options += ["labels=labels"] if "labels" in estimate.half_seen else []
+    options += ["labels=labels"] if labels_of(problem.xs) is not None else []
     options += ["prior=prior"] if problem.prior is not None else []
     call = ", ".join(["model", "data", *options, "start=start"])
     return f"lt.fit({call}) {'ends at' if estimate.converged else 'goes on from'} these estimates"

@@ -138,10 +138,7 @@ class Walk:
     @property
     def names(self) -> list[str]:
         """Of the components, where there are several."""
-        hidden = list(map(str, self.subject.hidden))
-        if len(hidden) < 2 or no_hidden(self.subject):
-            return []
-        return [f"component {name}" if name.isdigit() else name for name in hidden]
+        return self.subject.called if len(self.subject.hidden) > 1 and not no_hidden(self.subject) else []
 
     @cached_property
     def expectation(self) -> Expected | None:

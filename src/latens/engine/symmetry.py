@@ -31,6 +31,14 @@ class Symmetry:
             found.append(value.reshape(len(value), -1))
         return np.concatenate(found, 1)
 
+    def columns(self, labels: Sequence[Label]) -> dict[str, list[int]]:
+        """What each label has one of, by name → the places of these among the labels of all scalars."""
+        found: dict[str, list[int]] = {}
+        for i, label in enumerate(labels):
+            if self.axes.get(label.name) == (0,):
+                found.setdefault(str(Label(label.name, label.entry[1:])), []).append(i)
+        return found
+
     def permuted(self, params: Params, order: np.ndarray) -> Params:
         """The same with label i for what was label `order[i]`."""
         changed = dict(params)
@@ -94,11 +102,8 @@ def in_order(at: Iterate, by: str, *, descending: bool) -> Iterate:
             "them apart)"
         )
     values = np.asarray(problem.space.flat(at.params))
-    columns: dict[str, list[float]] = {}
-    for label, value in zip(problem.labels, values, strict=True):
-        if axes.get(label.name) == (0,):
-            columns.setdefault(str(Label(label.name, label.entry[1:])), []).append(float(value))
+    columns = problem.symmetry.columns(problem.labels)
     if by not in columns:
         raise ParameterError(f"sorted: by must be one of {listed(list(columns))}; got {by!r}")
-    order = np.argsort(columns[by], kind="stable")[:: -1 if descending else 1]
+    order = np.argsort(values[columns[by]], kind="stable")[:: -1 if descending else 1]
     return replace(at, free=problem.free(problem.symmetry.permuted(at.params, order), "sorted"))

@@ -295,6 +295,11 @@ def _kind(family: AbstractDatum | None) -> str:
     return "whole" if family is not None and family.whole else "continuous"
 
 
+def called(name: Any) -> str:
+    """A hidden value, or a component by its number."""
+    return f"component {name}" if str(name).isdigit() else str(name)
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """What pictures are of: the end of a run, the way there, and what its starts met."""
@@ -306,6 +311,11 @@ class Subject:
     @cached_property
     def seen(self) -> Seen:
         return Seen(self.estimate)
+
+    @property
+    def called(self) -> list[str]:
+        """What pictures call them."""
+        return [called(name) for name in self.hidden]
 
     @property
     def hidden(self) -> tuple[str, ...]:

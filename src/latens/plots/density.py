@@ -82,7 +82,7 @@ def _draw_single(
         marker |= {"ls": "none", "ms": 5}
     for j, series in enumerate(s for s in dict.fromkeys(table["series"]) if s.startswith("component")):
         part = only(table, series=series)
-        label = None if quiet else _called(subject, j)
+        label = None if quiet else subject.called[j]
         ax.plot(part["x"], root(part["y"]), **({"ls": dash(j), "lw": 1.4, "color": colour(j), "label": label} | marker))
     line = {"color": INK, "lw": 1.0 if subject.hidden else 1.6, "label": None if quiet else "fitted"}
     ax.plot(total["x"], root(total["y"]), **(line | marker))
@@ -144,11 +144,6 @@ def _draw_half_seen(ax: Any, table: Table, *, quiet: bool) -> list[str]:
     return told if strip else []
 
 
-def _called(subject: Subject, j: int) -> str:
-    name = subject.hidden[j]
-    return f"component {name}" if name.isdigit() else name
-
-
 def _draw_pair(subject: Subject, table: Table, ax: Any, x: str, y: str, *, small: int = 1) -> Any:
     across, up = subject.seen.columns[x], subject.seen.columns[y]
     rows = only(table, series="rows")
@@ -198,7 +193,7 @@ def _draw_rows(subject: Subject, rows: Table, ax: Any, x: Column, y: Column, sma
     _draw_partly(ax, ends, values, seen, limits, tones)
     if subject.hidden and small == 1:
         for j in np.unique(of):
-            ax.plot([], [], "o", color=colour(j), ms=4, label=_called(subject, j))
+            ax.plot([], [], "o", color=colour(j), ms=4, label=subject.called[j])
 
 
 def _draw_partly(ax: Any, ends: Any, values: Any, seen: Any, limits: Any, tones: np.ndarray) -> None:

@@ -11,8 +11,7 @@ from latens.families.roles import Location
 from latens.inference.errors import AbstractMethod
 from latens.inference.methods import intervals_by
 from latens.plots.canvas import GREY, INK, colour, legend, number, panels, plain, remark, thinned, ticks, tidied
-from latens.plots.columns import Column, Subject, Table, only, stacked
-from latens.plots.density import _called
+from latens.plots.columns import Column, Subject, Table, called, only, stacked
 from latens.plots.density_table import no_density
 from latens.report.tidy import parted
 
@@ -65,7 +64,7 @@ def posterior(subject: Subject, table: Table, ax: Any) -> Any:
         axes.set_yticks(ticks, [number(tick**2) for tick in ticks] if j % columns == 0 else [""] * len(ticks))
         last = j + columns >= len(shown)
         label = "posterior probability" if last else ""
-        tidied(axes, label, "rows (root scale)" if j % columns == 0 else "", _called(subject, j))
+        tidied(axes, label, "rows (root scale)" if j % columns == 0 else "", subject.called[j])
     told = f"{len(names) - len(shown)} more are not shown" if len(names) > len(shown) else ""
     remark(ax, f"rows below {NOTHING:g} left out", told, above=18)
     return ax
@@ -129,7 +128,7 @@ def uncertainty(subject: Subject, table: Table, ax: Any, *, columns: Sequence[st
         own = rows[table["component"][rows] == j]
         size = 6 + MARK * table["uncertainty"][own] if len(asked) == 2 else 9
         style = {"alpha": 0.6, "lw": 0} if asked else {}
-        ax.scatter(across[own], up[own], s=size, color=colour(j), label=_called(subject, j), zorder=2, **style)
+        ax.scatter(across[own], up[own], s=size, color=colour(j), label=subject.called[j], zorder=2, **style)
     if not asked:
         ax.set_xlim(0, 1)
     if len(asked) < 2:
@@ -159,8 +158,8 @@ def no_profiles(subject: Subject) -> str:
 def profiles_table(subject: Subject, level: float = 0.95, method: str | AbstractMethod = "observed") -> Table:
     """Per component and parameter: `estimate`, `low` and `high`.
 
-    `panel` is "probability" for what lies between 0 and 1, else the name of the parameter; `location` 1 for what is a
-    value that its column may have.
+    `panel` is "probability" for what lies between 0 and 1, else the name of the parameter; `share` 1 for that, and
+    `location` 1 for what is a value that its column may have.
     """
     estimate = subject.estimate
     try:
@@ -186,7 +185,7 @@ def profiles_table(subject: Subject, level: float = 0.95, method: str | Abstract
             item = " ".join(part for part in (column, *term.entry) if part) or kind
             low, high = ends[i]
             values = {"estimate": estimate.values[i], "low": low, "high": high, "level": level}
-            values["location"] = float(place)
+            values |= {"location": float(place), "share": float(links[i] == "logit")}
             rows.append({"panel": panel, "term": str(term), "item": item, "component": component} | values)
     return stacked(*rows) if rows else {}
 
@@ -210,10 +209,10 @@ def profiles(subject: Subject, table: Table, ax: Any) -> Any:
             middle, low, high = (_moved(part[n], part["item"], scales) for n in ("estimate", "low", "high"))
             reach = np.maximum(np.nan_to_num(np.stack([middle - low, high - middle])), 0.0)
             line = {"color": colour(j), "capsize": 2, "lw": 1.0, "ls": "none" if len(items) == 1 else ":"}
-            axes.errorbar(at, middle, reach, marker="o", ms=4, label=_component(component), **line)
+            axes.errorbar(at, middle, reach, marker="o", ms=4, label=called(component), **line)
         axes.set_xticks(range(len(items)), [plain(item)[:18] for item in items], rotation=30 if len(items) > 5 else 0)
         axes.set_xlim(-0.5, len(items) - 0.5)
-        if name.startswith("probability"):
+        if own["share"].all():
             axes.set_ylim(-0.02, 1.02)
         elif scales is None and (own["estimate"] > 0).all() and np.ptp(np.log(own["estimate"])) > 2:
             axes.set_yscale("log")
@@ -224,10 +223,6 @@ def profiles(subject: Subject, table: Table, ax: Any) -> Any:
     unknown = bool(np.isnan(table["low"]).all())
     remark(ax, "no standard errors: see print(fit)" if unknown else f"{table['level'][0]:.0%} intervals")
     return ax
-
-
-def _component(name: str) -> str:
-    return f"component {name}" if name.isdigit() else name
 
 
 def _scales(subject: Subject, items: list[str]) -> dict[str, tuple[float, float]] | None:
