@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from latens.data.reader import AbstractReader as AbstractReader
     from latens.data.reader import Rows as Rows
     from latens.data.reader import sequences as sequences
+    from latens.data.source import Batches as Batches
+    from latens.data.source import Source as Source
     from latens.data.text import read_cells as read_cells
     from latens.engine.accelerators.anderson import Anderson as Anderson
     from latens.engine.accelerators.auto import Auto as Auto
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from latens.engine.accelerators.base import Plain as Plain
     from latens.engine.accelerators.quasi_newton import QuasiNewton as QuasiNewton
     from latens.engine.accelerators.squarem import Squarem as Squarem
+    from latens.engine.engines import Processes as Processes
+    from latens.engine.engines import Threads as Threads
     from latens.engine.fixed_point import FixedPoint as FixedPoint
     from latens.engine.fixed_point import accelerate as accelerate
     from latens.engine.loop import Iterate as Iterate
@@ -102,6 +106,7 @@ __version__ = "0.1.0"
 _HOME = {
     "cells.categories": ["one_of"],
     "cells.intervals": ["grouped", "interval", "left_censored", "right_censored"],
+    "data.source": ["Batches", "Source"],
     "data.reader": ["AbstractReader", "Rows", "sequences"],
     "data.text": ["read_cells"],
     "engine.accelerators.anderson": ["Anderson"],
@@ -109,6 +114,7 @@ _HOME = {
     "engine.accelerators.base": ["AbstractAccelerator", "Plain"],
     "engine.accelerators.quasi_newton": ["QuasiNewton"],
     "engine.accelerators.squarem": ["Squarem"],
+    "engine.engines": ["Processes", "Threads"],
     "engine.fixed_point": ["FixedPoint", "accelerate"],
     "engine.loop": ["Iterate"],
     "engine.prior": ["Prior"],

@@ -7,10 +7,10 @@ from typing import Any
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.loop import Iterate, run
 from latens.engine.prior import Prior
-from latens.engine.problem import Problem
 from latens.engine.solve import Watch, beginning, rules, solve
 from latens.engine.starts import Starts
 from latens.engine.stop import Stop
+from latens.engine.streamed import problem_of
 from latens.models.base import AbstractModel
 from latens.numerics.space import Params
 from latens.result import Fit
@@ -29,6 +29,7 @@ def iterate(
     seed: int = 0,
     accelerate: AbstractAccelerator | None = None,
     stop: Stop | None = None,
+    engine: Any = None,
 ) -> Iterator[Iterate]:
     """The iterations that `lt.fit` exhausts, one by one: stop, look or record as you like.
 
@@ -43,7 +44,7 @@ def iterate(
         >>> [round(float(s.params["I"]), 5) for s in steps]
         [0.33333, 0.23741, 0.19787]
     """
-    problem = Problem(model, data, weights, labels, prior, precision)
+    problem = problem_of(model, data, weights, labels, prior, precision, engine)
     accelerate, stop = rules(accelerate, stop)
     return run(problem, beginning(problem, start, starts, seed).reach(problem)[0], accelerate, stop)
 
@@ -63,6 +64,7 @@ def fit(
     stop: Stop | None = None,
     progress: bool = False,
     checkpoint: str | PathLike[str] | None = None,
+    engine: Any = None,
 ) -> Fit:
     """Maximum likelihood by EM.
 
@@ -70,19 +72,21 @@ def fit(
 
     **Arguments:** `model`: see `lt.IID`, `lt.Mixture`, `lt.Cells`, `lt.Latent`; `data`: a NumPy array,
     list, dict of columns, data frame, or counts (`Cells`); NaN where a datum or cell was not seen, and
-    `lt.interval`, `lt.right_censored`, `lt.one_of`, `lt.grouped` for what is known only as a set; `weights`
+    `lt.interval`, `lt.right_censored`, `lt.one_of`, `lt.grouped` for what is known only as a set; or a path, a pattern
+    ("rides/*.parquet"), `lt.Source(...)` or `lt.Batches(...)` for more rows than memory takes; `weights`
     (n,): frequency weights; `labels` (n,): the hidden label where it is known (a code, or a set of codes),
-    None where it is not; `prior`: `lt.Prior(...)`, or its weight in observations: estimates are then maximum a
-    posteriori; `start`: params to begin at, or a list of such to try; or else `starts`: how many
-    to draw and try (a number or `lt.Starts(...)`; default: `lt.Starts(30, finished=3)` for a mixture, of which 10 do if
-    they agree, 10 for other models with several maxima, 1 for `IID`), with `seed`. Many
+    None where it is not (of files, the names of these columns); `prior`: `lt.Prior(...)`, or its weight in
+    observations: estimates are then maximum a posteriori; `start`: params to begin at, or a list of such to try; or
+    else `starts`: how many to draw and try (a number or `lt.Starts(...)`; default: `lt.Starts(30, finished=3)` for a
+    mixture, of which 10 do if they agree, 10 for other models with several maxima, 1 for `IID`), with `seed`. Many
     starts are tried side by side by short runs, the better ones go on longer, and the best is finished;
     `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()` or `lt.Plain()`;
     `stop`: `lt.Stop(...)`;
     `progress`: show a progress line; `checkpoint`: a file to keep the iteration in, every few seconds and at the end,
     so that the same call after an interruption goes on from there to the identical result, and one with a tighter
     `stop` from where the looser one ended; `precision`: "single" for steps of EM from rows and densities in
-    32 bits (faster; all that is reported comes from the rows in 64).
+    32 bits (faster; all that is reported comes from the rows in 64); `engine`: who goes over the rows of files:
+    `lt.Threads()` (default), `lt.Processes()`, a Dask client or its address "dask://HOST:PORT".
     **Returns:** a `Fit`. Ctrl-C ends the iteration and returns the best so far, status "interrupted".
     **Raises:** `DataError`, `ModelError`, `ParameterError`; each names what is wrong and the remedy.
     **Example:** two normals with a common known variance:
@@ -98,7 +102,7 @@ def fit(
         from latens.report.progress import shown as watch  # rich is slow to load
     return Fit(
         *solve(
-            Problem(model, data, weights, labels, prior, precision),
+            problem_of(model, data, weights, labels, prior, precision, engine),
             start=start,
             starts=starts,
             seed=seed,

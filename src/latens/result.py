@@ -148,7 +148,12 @@ class Fit(Sealed):
     @property
     def rows(self) -> int:
         """Number of rows of positive weight."""
-        return len(self._problem.weights)
+        return self._problem.height
+
+    @property
+    def engine(self) -> str:
+        """Where the rows were and who went over them, with what was lost on the way."""
+        return self._problem.story
 
     @property
     def half_seen(self) -> Tally:
@@ -445,7 +450,7 @@ class Fit(Sealed):
         """
         whole(n, "sample: n", 1)
         whole(seed, "sample: seed", 0)
-        problem = self._problem
+        problem = self._problem.some
         rows = np.random.default_rng([seed, 1]).choice(len(problem.weights), n, p=problem.weights / problem.n)
         return simulate(problem, self.params, rows, seed)
 

@@ -124,11 +124,22 @@ def _rising(pairs: np.ndarray, texts: Sequence[str], name: str, where: str) -> N
         raise DataError(f"{where}row {row}, column '{name}': {texts[row]!r} has its lower end above its upper one")
 
 
-def _categories(texts: Sequence[str], name: str, where: str) -> OneOf:
+def as_sets(column: Any, name: str) -> OneOf:
+    """A column of texts as categories that have names, whatever the texts are."""
+    return named_sets(_members(["" if absent(v) else str(v).strip() for v in column], name, ""))
+
+
+def _members(texts: Sequence[str], name: str, where: str) -> list[list[str] | None]:
+    """The categories that each text names, None if it says nothing."""
     parts = [None if text in MISSING else [part.strip() for part in text.split("|")] for text in texts]
     for row, members in enumerate(parts):
         if members is not None and "" in members:
             raise DataError(f"{where}row {row}, column '{name}': {texts[row]!r} names an empty category")
+    return parts
+
+
+def _categories(texts: Sequence[str], name: str, where: str) -> OneOf:
+    parts = _members(texts, name, where)
     if all(re.fullmatch(r"\d+", part) for members in parts for part in members or ()):
         return one_of([members and [int(part) for part in members] for members in parts])
     return named_sets(parts)

@@ -147,8 +147,8 @@ def _sentences(estimate: Estimate) -> Iterator[str]:
     except InferenceError as error:
         yield f"The information is not given: {error}."
     if estimate.entropy is not None and len(estimate.model.hidden or ()) > 1:
-        given = np.asarray(estimate.posterior())
-        weights = estimate.problem.weights / estimate.problem.weights.sum()
+        given = np.asarray(estimate.some.posterior())
+        weights = estimate.problem.some.weights / estimate.problem.some.weights.sum()
         yield (
             f"On average a row is assigned to its most probable hidden value with probability "
             f"{float(weights @ given.max(1)):.3f} (entropy {estimate.entropy:.4g})."
@@ -189,8 +189,8 @@ def _drawn(plots: Plots, method: str | AbstractMethod) -> Iterator[tuple[str, st
 def _call(estimate: Estimate) -> str:
     """What begins at the estimates, and whether it ends there."""
     problem = estimate.problem
-    options = ["weights=weights"] if not (problem.weights == 1).all() else []
-    options += ["labels=labels"] if labels_of(problem.xs) is not None else []
+    options = ["weights=weights"] if not (problem.some.weights == 1).all() else []
+    options += ["labels=labels"] if labels_of(problem.some.xs) is not None else []
     options += ["prior=prior"] if problem.prior is not None else []
     call = ", ".join(["model", "data", *options, "start=start"])
     return f"lt.fit({call}) {'ends at' if estimate.converged else 'goes on from'} these estimates"

@@ -69,31 +69,83 @@ def deal(xs: Any, weights: np.ndarray, load: Load) -> Deal:
         return _by_length(xs, weights, load, lengths)
     n = len(weights)
     size, shards = load.size, load.shards(n)
-    patterns = (cells_of(leaf).patterns for leaf in jax.tree.leaves(xs, is_leaf=are_cells))
-    seen = next((np.asarray(pattern) for pattern in patterns if pattern is not None), None)
+    seen = _seen(xs)
     if seen is None:
         size = min(size, n)
         spans = _spans(-(-n // size), shards)
         # weights of all rows that are one number in memory are one array for all shards too
         alike = jnp.asarray(np.full((spans[0].stop, size), weights[0])) if weights.strides == (0,) else None
         return Deal([shard_of(xs, weights, alike, size, span) for span in spans], slice(n))
+    pattern = _by_pattern(seen, size, None)
+    spans = _spans(pattern.blocks, shards)
+    return Deal(_patterned(xs, weights, pattern, spans), pattern.slots)
+
+
+class Pattern(NamedTuple):
+    """Rows put together by what was seen of them, in groups of one pattern each, and groups in blocks."""
+
+    slots: np.ndarray  # (n,) where each row is put
+    groups: int
+    together: int  # rows in a group
+    height: int  # groups in a block
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.groups // self.height)
+
+
+def _by_pattern(seen: np.ndarray, size: int, together: int | None) -> Pattern:
+    """Groups for patterns (n, d) of rows; of `together` rows, or as many as waste least."""
     _, which, counts = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True, return_counts=True)
-    together = _rows_together(counts)
+    fixed = together is not None
+    together = _rows_together(counts) if together is None else together
     groups = -(-counts // together)
     order = np.argsort(which.ravel(), kind="stable")
-    within = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
-    slots = np.empty(n, dtype=np.int64)
+    within = np.arange(len(seen)) - np.repeat(np.cumsum(counts) - counts, counts)
+    slots = np.empty(len(seen), dtype=np.int64)
     slots[order] = np.repeat((np.cumsum(groups) - groups) * together, counts) + within
-    height = max(min(size // together, int(groups.sum())), 1)
-    spans = _spans(-(-int(groups.sum()) // height), shards)
-    rows = np.zeros(spans[-1].stop * height * together, dtype=np.int64)
+    height = max(size // together, 1) if fixed else max(min(size // together, int(groups.sum())), 1)
+    return Pattern(slots, int(groups.sum()), together, height)
+
+
+def _patterned(xs: Any, weights: np.ndarray, pattern: Pattern, spans: list[slice]) -> list[Shard]:
+    n, together, slots = len(weights), pattern.together, pattern.slots
+    rows = np.zeros(spans[-1].stop * pattern.height * together, dtype=np.int64)
     rows[slots] = np.arange(n)
     filled = np.zeros(len(rows), dtype=bool)
     filled[slots] = True
     # the padding of a group is a copy of its first row, so that the pattern is that of the group
     first = rows.reshape(-1, together)[:, :1]
     rows = np.where(filled.reshape(-1, together), rows.reshape(-1, together), first)
-    return Deal([_grouped(xs, weights, rows, filled, height, span) for span in spans], slots)
+    return [_grouped(xs, weights, rows, filled, pattern.height, span) for span in spans]
+
+
+def rung(blocks: int) -> int:
+    """The next number of the form 2ᵏ or 3·2ᵏ: shards with so many blocks have few shapes, and waste a third at most."""
+    power = 1 << max(blocks - 1, 0).bit_length()
+    return 3 * power // 4 if power >= 4 and blocks <= 3 * power // 4 else power
+
+
+def piece_of(xs: Any, weights: np.ndarray, load: Load, together: int | None) -> Deal:
+    """Rows of a stream as one shard, of one of few shapes; those with a pattern in groups of `together`."""
+    seen = _seen(xs)
+    if seen is None:
+        blocks = rung(-(-len(weights) // load.size))
+        return Deal([shard_of(xs, weights, None, load.size, slice(0, blocks))], slice(len(weights)))
+    pattern = _by_pattern(seen, load.size, together)
+    return Deal(_patterned(xs, weights, pattern, [slice(0, rung(pattern.blocks))]), pattern.slots)
+
+
+def rows_together(xs: Any, size: int) -> int | None:
+    """How many rows of a pattern waste least, by some of the rows; None where they have none."""
+    seen = _seen(xs)
+    return None if seen is None else _by_pattern(seen, size, None).together
+
+
+def _seen(xs: Any) -> np.ndarray | None:
+    """(n, d) the pattern of each row, where rows have one."""
+    patterns = (cells_of(leaf).patterns for leaf in jax.tree.leaves(xs, is_leaf=are_cells))
+    return next((np.asarray(pattern) for pattern in patterns if pattern is not None), None)
 
 
 def _by_length(xs: Any, weights: np.ndarray, load: Load, lengths: np.ndarray) -> Deal:

@@ -25,7 +25,7 @@ from latens.engine.stop import Status
 from latens.errors import DataError, ModelError, ParameterError
 
 SECONDS = 10.0  # from one save to the next
-FORMAT = 6
+FORMAT = 7
 COUNTS = ("evaluations", "rejected", "steps", "below", "falls", "stale", "stuck", "leap")
 PLAIN = (*COUNTS, "extrapolated", "level", "peak", "length", "short", "grew", "feet")
 ARRAYS = ("point", "image", "home", "marks")
@@ -118,7 +118,7 @@ class Checkpoint:
             "mark": self.mark,
             "begun": self.begun,
             "title": self.problem.model.title,
-            "rows": len(self.problem.weights),
+            "rows": self.problem.height,
             "accelerate": repr(under_way.accelerate),
             "spare": self.problem.spare,
             "care": list(self.problem.care),
@@ -173,7 +173,7 @@ def _mark(problem: Problem) -> str:
     """A digest of the model, the prior, the rows and their weights."""
     leaves, tree = jax.tree.flatten((problem.model, problem.frame, problem.pseudo))
     digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", str(tree)).encode())
-    for leaf in [*leaves, problem.weights, *problem.rows.arrays()]:
+    for leaf in [*leaves, *problem.rows.arrays()]:
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()
 

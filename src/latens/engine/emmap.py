@@ -107,6 +107,18 @@ def posteriors(model: AbstractModel, free: Array, shard: Shard) -> Any:
 
 
 @by_size()
+def entropies(model: AbstractModel, free: Array, shard: Shard) -> Array:
+    """Σ w entropy of the hidden label of each row."""
+    potentials = model.potentials(Space(model.constraints).params(free))
+
+    def block(xs: Any, w: Array) -> Array:
+        given = per_row(lambda x: model.posterior(potentials, x), xs)
+        return weighted(-(given * jnp.log(jnp.where(given > 0, given, 1.0))).sum(-1), w)
+
+    return over_blocks(block, shard)
+
+
+@by_size()
 def expected_value(model: AbstractModel, free: Array, at: Array, shard: Shard) -> Array:
     """Q(free | at), the expected complete-data log-likelihood."""
     return over_blocks(lambda xs, w: surrogate(model, free, at, xs, w), shard)

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import complete_like, lengths_of, one_of, padded, rows_in, taken, without_labels
-from latens.data.reader import unseen
+from latens.data.reader import Tally, tally, unseen
 from latens.data.table import frequencies, library_of, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.blocks import Load
-from latens.engine.emmap import Care, potentials_at
+from latens.engine.emmap import Care, evidences, posteriors, potentials_at
 from latens.engine.ends import Doubt
 from latens.engine.evaluation import AbstractEvaluation
 from latens.engine.prior import Prior, Seen, prior_of
@@ -63,11 +63,11 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: 
     xs = rows.xs if isinstance(keep, slice) else taken(rows.xs, keep)
     if not enough:
         model.require(xs, rows.columns)
-    told = None if labels is None else _told(model, labels, n)[keep]
-    return Bound(model, xs, rows.columns, given[keep], told, ~unseen(xs, told), n, keep)
+    allowed = None if labels is None else told(model, labels, n)[keep]
+    return Bound(model, xs, rows.columns, given[keep], allowed, ~unseen(xs, allowed), n, keep)
 
 
-def _told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:
+def told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:
     """(n, k) which components each row may come from."""
     hidden = model.hidden
     if hidden is None or isinstance(labels, str):
@@ -137,6 +137,8 @@ class Problem(AbstractEvaluation):
 
     leaps = True
     edge, plateau, unusable = ends.edge, ends.plateau, ends.unusable
+    origin: Any = None  # what rows that are not at hand are read from
+    story = "in memory"  # where the rows are
 
     @double
     def __init__(
@@ -264,6 +266,47 @@ class Problem(AbstractEvaluation):
     def as_given(self) -> Any:
         """Rows in the units of the data, without labels."""
         return self.frame.undo(without_labels(self.xs))
+
+    @property
+    def some(self) -> "Problem":
+        """The same on rows that are at hand: here, all."""
+        return self
+
+    @property
+    def height(self) -> int:
+        """The number of rows of positive weight."""
+        return len(self.weights)
+
+    @property
+    def rows_seen(self) -> int:
+        """The number of those of which something was seen."""
+        return int(self.informative.sum())
+
+    @property
+    def unseen(self) -> float:
+        """The total weight of the others."""
+        return float(self.weights @ ~self.informative)
+
+    @property
+    def half_seen(self) -> Tally:
+        """Column → kind → how much of the data was half seen."""
+        return tally(self.xs, self.columns, self.weights)
+
+    @double
+    def log_densities(self, free: np.ndarray) -> np.ndarray:
+        """(n,) log-likelihood of each row, in the units of the data."""
+        return np.asarray(self.each(evidences, free) + self.row_jacobian)
+
+    @double
+    def entropy(self, free: np.ndarray) -> float:
+        """Of the hidden labels of the rows of which something was seen."""
+        p, weights = self.each(posteriors, free), np.where(self.informative, self.weights, 0.0)
+        return float((weights[:, None] * p * -np.log(np.where(p > 0, p, 1.0))).sum()) + 0.0
+
+    def resampled(self, seed: int, replicate: int) -> "Problem":
+        """As many rows drawn from these with replacement: other weights."""
+        counts = np.random.default_rng([seed, replicate]).multinomial(max(round(self.n), 1), self.weights / self.n)
+        return self.reweighted(counts.astype(float))
 
     @property
     def observations(self) -> float:

@@ -104,7 +104,7 @@ class AbstractRows(ABC):
 
 
 @cache
-def _threads(process: int) -> ThreadPoolExecutor:
+def threads(process: int) -> ThreadPoolExecutor:
     """Of this process, for all rows: a fork of it has none of them."""
     return ThreadPoolExecutor(cores())
 
@@ -195,7 +195,7 @@ class RowsInMemory(AbstractRows):
                     self._compiled.add(key)
                     done[i] = part(shards[i])
             rest = [i for i in range(len(shards)) if i not in done]
-            found = _threads(os.getpid()).map(lambda i: part(shards[i]), rest)
+            found = threads(os.getpid()).map(lambda i: part(shards[i]), rest)
             done |= dict(zip(rest, found, strict=True))
         return jax.tree.map(lambda *leaves: sum(map(np.asarray, leaves)), *(done[i] for i in range(len(shards))))
 

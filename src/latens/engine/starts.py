@@ -258,6 +258,7 @@ def _level(r: Run) -> float:
 @double
 def _pilot(problem: Problem, seed: int) -> Problem:
     """The problem itself, or one on a random part of the rows of which something was seen, in the same frame."""
+    problem = problem.some
     rows = np.flatnonzero(problem.informative)
     if len(rows) > PILOT:
         rows = np.sort(np.random.default_rng([seed]).choice(rows, PILOT, replace=False))

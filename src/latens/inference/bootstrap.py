@@ -140,10 +140,7 @@ class Bootstrap(AbstractBootstrap):
 
     @double
     def draw(self, estimate: Estimate, replicate: int) -> Problem:
-        problem = estimate.problem
-        rng = np.random.default_rng([self.seed, replicate])
-        counts = rng.multinomial(max(round(problem.n), 1), problem.weights / problem.n)
-        return problem.reweighted(counts.astype(float))
+        return estimate.problem.resampled(self.seed, replicate)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,14 @@
 """The end of a run of EM, as inference looks at it, and information criteria."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import log
 from typing import Any
 
 import numpy as np
 
-from latens.data.reader import Tally, tally
-from latens.engine.emmap import evidences, posteriors
+from latens.data.reader import Tally
+from latens.engine.emmap import posteriors
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.engine.stop import Status
@@ -52,7 +52,7 @@ class Estimate:
     @property
     def unseen(self) -> float:
         """The total weight of the others."""
-        return float(self.problem.weights @ ~self.problem.informative)
+        return self.problem.unseen
 
     @cached_property
     def log_likelihood(self) -> float:
@@ -74,7 +74,7 @@ class Estimate:
     @cached_property
     def half_seen(self) -> Tally:
         """Column → kind → how much of the data was half seen."""
-        return tally(self.problem.xs, self.problem.columns, self.problem.weights)
+        return self.problem.half_seen
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ class Estimate:
     def log_density(self, data: Any = None) -> np.ndarray:
         """(n,) log-likelihood of each row."""
         rows, free = self.rows(data)
-        return np.asarray(rows.each(evidences, free) + rows.row_jacobian)
+        return rows.log_densities(free)
 
     @double
     def posterior(self, data: Any = None) -> Any:
@@ -114,9 +114,13 @@ class Estimate:
         """Of the hidden labels; None if the model hides none."""
         if self.model.hidden is None:
             return None
-        p = self.posterior()
-        weights = np.where(self.problem.informative, self.problem.weights, 0.0)
-        return float((weights[:, None] * p * -np.log(np.where(p > 0, p, 1.0))).sum()) + 0.0
+        return self.problem.entropy(self.at.free)
+
+    @property
+    def some(self) -> "Estimate":
+        """The same point and rows that are at hand: here all, of a source a sample."""
+        some = self.at.problem.some
+        return self if some is self.at.problem else Estimate(replace(self.at, problem=some))
 
     @cached_property
     def _trusted(self) -> FreeInformation:

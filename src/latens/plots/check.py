@@ -47,11 +47,11 @@ def check_table(subject: Subject) -> Table:
 def _groups(subject: Subject) -> dict[str, Any]:
     """Of cells seen as groups: each group a pattern."""
     problem = subject.estimate.problem
-    which = np.asarray(problem.xs).astype(int)
+    which = np.asarray(problem.some.xs).astype(int)
     names = list(problem.columns)
-    observed = np.bincount(which, problem.weights, minlength=len(names))
+    observed = np.bincount(which, problem.some.weights, minlength=len(names))
     chances = subject.seen.chances_of_groups()
-    return _counted(np.array(names, dtype=object), observed, chances, float(problem.weights.sum()))
+    return _counted(np.array(names, dtype=object), observed, chances, float(problem.some.weights.sum()))
 
 
 def _counted(names: np.ndarray, observed: np.ndarray, chances: np.ndarray, total: float) -> dict[str, Any]:

@@ -179,7 +179,7 @@ class Seen:
 
     @cached_property
     def _rows(self) -> Any:
-        return self.problem.as_given
+        return self.problem.some.as_given
 
     @cached_property
     @double
@@ -199,7 +199,7 @@ class Seen:
             if kind == "category" and not categories:
                 categories = tuple(range(getattr(family, "k", None) or 2))
             if name not in self.sizes:
-                found[name] = Column(name, kind, lower, upper, flags, problem.weights, categories, family)
+                found[name] = Column(name, kind, lower, upper, flags, problem.some.weights, categories, family)
         return found
 
     @double
@@ -230,13 +230,13 @@ class Seen:
 
     @property
     def _named(self) -> bool:
-        return isinstance(self.problem.xs, dict) or isinstance(self.reader, AbstractFamily | Common)
+        return isinstance(self.problem.some.xs, dict) or isinstance(self.reader, AbstractFamily | Common)
 
     @cached_property
     def distinct_sizes(self) -> tuple[np.ndarray, np.ndarray]:
         """(s, fields) the sizes there are, and (s,) the shares of the rows that have them."""
         sizes, which = np.unique(self._rows[:, 1:], axis=0, return_inverse=True)
-        return sizes, np.bincount(which.ravel(), self.problem.weights) / self.problem.weights.sum()
+        return sizes, np.bincount(which.ravel(), self.problem.some.weights) / self.problem.some.weights.sum()
 
     def sized(self, column: str, values: np.ndarray) -> Densities:
         """The densities of a column whose data have sizes, on average over those of the rows."""
@@ -267,7 +267,7 @@ class Seen:
         gone = np.full(some.sum(), np.nan)
         data = {name: sets if name == column else gone for name in self.problem.columns}
         found = np.zeros(len(values))
-        found[some] = np.exp(self.estimate.log_density(data if isinstance(self.problem.xs, dict) else sets))
+        found[some] = np.exp(self.estimate.log_density(data if isinstance(self.problem.some.xs, dict) else sets))
         return found
 
     def chances_of_groups(self) -> np.ndarray:
@@ -281,7 +281,7 @@ class Seen:
 
     def posterior(self) -> np.ndarray:
         """(n, k) of every row of the fit."""
-        return np.asarray(self.estimate.posterior())
+        return np.asarray(self.estimate.some.posterior())
 
 
 def _one(array: np.ndarray, j: int) -> np.ndarray:

@@ -35,7 +35,7 @@ def no_hidden(subject: Subject) -> str:
 
 def posterior_table(subject: Subject) -> Table:
     """Per hidden value and bin of probability: `count`, the weight of the rows whose posterior is there."""
-    given, weights = subject.seen.posterior(), subject.estimate.problem.weights
+    given, weights = subject.seen.posterior(), subject.estimate.problem.some.weights
     edges = np.linspace(0, 1, BINS + 1)
     parts = []
     for j, name in enumerate(subject.hidden):
@@ -83,7 +83,7 @@ def uncertainty_table(subject: Subject, columns: Sequence[str] | str | None = No
     given = subject.seen.posterior()
     uncertain, of = 1 - given.max(1), given.argmax(1)
     order = np.argsort(uncertain, kind="stable")
-    weights = subject.estimate.problem.weights[order]
+    weights = subject.estimate.problem.some.weights[order]
     share = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
     places = {name: _seen(column)[order] for name, column in zip("xy", _asked(subject, columns), strict=False)}
     return {

@@ -230,7 +230,7 @@ def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
         lines.append(_wrapped("Note", "; ".join(estimate.notes) + "."))
     if starts is not None:
         height = "log-likelihood" if estimate.problem.prior is None else "log-posterior"
-        lines.append(_wrapped("Starts", _starts(starts, int(estimate.problem.informative.sum()), height)))
+        lines.append(_wrapped("Starts", _starts(starts, estimate.problem.rows_seen, height)))
     return lines
 
 

@@ -1,0 +1,303 @@
+"""Rows that are too many to hold: files, and streams that can be opened again, read in parts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from glob import glob
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from latens.data.arrow import Columns, columns_from, extra
+from latens.errors import DataError, first_line, listed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NUMBERS = 1 << 19  # in what is read at once: 4 MB
+FEWEST, MOST = 1 << 12, 1 << 18  # rows read at once
+Path_ = str | PathLike[str]
+Filter = Sequence[tuple[str, str, Any]]
+
+
+class Part(NamedTuple):
+    """What of a source is read from its beginning to its end by one thread: a row group, lines of a file, a stream."""
+
+    number: int
+    file: str  # "" of a stream
+    place: int  # the row group, or the first byte
+    size: int  # bytes, about
+
+    def __str__(self) -> str:
+        return f"{self.file}, row group {self.place}" if self.file.lower().endswith(".parquet") else self.file
+
+
+class Stamp(NamedTuple):
+    """What tells that a file is the one that was looked at."""
+
+    file: str
+    size: int
+    changed: int  # nanoseconds
+
+
+def stamped(file: str) -> Stamp:
+    """The stamp that a file has now; raises `DataError` if it is gone."""
+    try:
+        found = Path(file).stat()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}") from None
+    return Stamp(file, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractSource(ABC):
+    """Rows in parts. To write another kind: `parts`, `tables`, `names`."""
+
+    columns: Sequence[str] | None = None
+    filter: Filter | None = None
+    weights: str | None = None
+    labels: str | None = None
+    cache: Path_ | None = None
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Part, ...]:
+        """In the order of their rows."""
+
+    @abstractmethod
+    def tables(self, part: Part, wanted: list[str]) -> Iterator[pa.Table]:
+        """The wanted columns of a part, a few rows at a time."""
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """All columns that there are; () if only reading tells."""
+
+    @property
+    def stamps(self) -> tuple[Stamp, ...]:
+        """Of its files, as they were when it was first looked at."""
+        return ()
+
+    @property
+    def title(self) -> str:
+        """What reports call it."""
+        return "a stream"
+
+    def read(self, part: Part) -> Iterator[Columns]:
+        """The rows of a part that pass the filter, in pieces; columns of the model first, then weights and labels."""
+        for table in self.tables(part, self.wanted):
+            kept = table.filter(self._rule) if self.filter else table
+            kept = kept.select(self._of(kept.column_names))
+            most = min(max(NUMBERS // max(kept.num_columns, 1), FEWEST), MOST)
+            for first in range(0, kept.num_rows, most):
+                yield columns_from(kept.slice(first, most), str(part) or self.title)
+
+    @cached_property
+    def wanted(self) -> list[str]:
+        """Columns to read; none of them means all."""
+        if self.columns is None:
+            return []
+        asked = [*self.columns, *(name for name, _, _ in self.filter or ())]
+        return list(dict.fromkeys([*asked, *self.beside]))
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Columns that are no data of the model."""
+        return tuple(name for name in (self.weights, self.labels) if name is not None)
+
+    def _of(self, names: Sequence[str]) -> list[str]:
+        own = [name for name in names if name not in self.beside] if self.columns is None else list(self.columns)
+        return [*own, *self.beside]
+
+    @property
+    def _rule(self) -> Any:
+        import pyarrow.parquet as pq
+
+        return pq.filters_to_expression(list(self.filter or ()))
+
+    def _check(self, names: Sequence[str], where: str) -> None:
+        """Raises `DataError` for a column asked for that is not there."""
+        twice = next((name for name in names if list(names).count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"{where}: two columns are called '{twice}': rename one of them")
+        own = [*(self.columns or ()), *self.beside, *(name for name, _, _ in self.filter or ())]
+        absent = next((name for name in own if name not in names), None)
+        if absent is not None:
+            raise DataError(f"{where}: there is no column '{absent}'; it has {listed(names)}")
+
+
+@dataclass(frozen=True)
+class Source(AbstractSource):
+    """Files of rows, read again in every pass instead of held: Parquet or CSV, more than memory takes.
+
+    **Arguments:** `files`: a path, a pattern ("rides/*.parquet"), a folder (all its Parquet files), or a list of
+    such; `columns`: those of the model, in this order (default: all others); `filter`: conditions on columns that all
+    rows must meet, as [("year", ">=", 2020), ("kind", "in", ["a", "b"])]; `weights`: the column of frequency weights;
+    `labels`: the column of hidden labels where they are known; `cache`: a folder in which rows are kept as they are
+    computed with, so that no later pass decodes them (as large as the numbers, 8 bytes each; its files are run like
+    programs when they are read, so share it with nobody whom you would not let run any). Texts are read as
+    `lt.read_cells` reads them.
+    **Raises:** `DataError` for a pattern that matches no file, a file of another kind or with other columns.
+    **Example:**
+        >>> import latens as lt
+        >>> source = lt.Source("rides/*.parquet", columns=["miles", "minutes"], weights="n")
+        >>> fit = lt.fit(lt.Mixture(lt.MultivariateNormal(2), 3), source)  # doctest: +SKIP
+    """
+
+    files: Path_ | Sequence[Path_]
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The files there are, in order."""
+        given = [self.files] if isinstance(self.files, str | PathLike) else list(self.files)
+        if not given:
+            raise DataError("there is no file in an empty list of files")
+        found = [str(path) for pattern in given for path in _matching(str(pattern))]
+        kinds = {Path(path).suffix.lower() for path in found}
+        if kinds - {".parquet"} and kinds & {".parquet"}:
+            raise DataError(f"{listed(given)}: Parquet files and others together; give files of one kind")
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def stamps(self) -> tuple[Stamp, ...]:
+        return tuple(map(stamped, self.paths))
+
+    @cached_property
+    def _stamp(self) -> dict[str, Stamp]:
+        return {stamp.file: stamp for stamp in self.stamps}
+
+    def _check_unchanged(self, part: Part) -> None:
+        if stamped(part.file) != self._stamp[part.file]:
+            raise DataError(
+                f"{part.file} has changed since it was first read: what was summed of it no longer holds; begin anew "
+                "when nobody writes to it any more"
+            )
+
+    @cached_property
+    def _format(self) -> Any:
+        if Path(self.paths[0]).suffix.lower() == ".parquet":
+            from latens.data.parquet import ParquetFiles as Format
+        else:
+            from latens.data.lines import TextFiles as Format  # type: ignore[assignment]
+        _ = extra(), self.stamps
+        found = Format(self.paths, self.wanted)
+        for file, names in found.names.items():
+            self._check(names, file)
+        return found
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        return tuple(part._replace(number=i) for i, part in enumerate(self._format.parts))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._format.names[self.paths[0]])
+
+    @property
+    def title(self) -> str:
+        return self.paths[0] if len(self.paths) == 1 else f"{len(self.paths)} files, {self.paths[0]} the first"
+
+    def tables(self, part: Part, wanted: list[str]) -> Iterator[pa.Table]:
+        self._check_unchanged(part)
+        try:
+            yield from self._format.tables(part, wanted)
+        except (OSError, extra().ArrowException) as error:
+            raise DataError(
+                f"{part} cannot be read ({first_line(error) or type(error).__name__}): it is damaged or cut off; write "
+                "it anew, or leave it out"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Batches(AbstractSource):
+    """A stream of rows that can be opened again and again: what `open()` gives is read from its beginning each time.
+
+    **Arguments:** `open`: a function that opens the stream: an iterable of data frames, dicts of columns or Arrow
+    batches, or one object that is such a stream (anything with `__arrow_c_stream__`, such as a DuckDB relation or a
+    reader of pyarrow); the others as in `lt.Source`.
+    **Raises:** `DataError` for a stream that cannot be opened twice.
+    **Example:**
+        >>> import latens as lt
+        >>> stream = lt.Batches(lambda: ({"calls": [i, i + 1, 9]} for i in range(4)))
+        >>> round(float(lt.fit(lt.IID(lt.Poisson()), stream).params["rate"]), 4)
+        4.3333
+    """
+
+    open: Callable[[], Any]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(0, "", 0, 0),)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    def tables(self, part: Part, wanted: list[str]) -> Iterator[pa.Table]:
+        opened = self._opened()
+        for batch in _batches(opened):
+            table = _table(batch)
+            self._check(table.column_names, f"{self.title}")
+            yield table.select(wanted) if wanted else table
+
+    def _opened(self) -> Any:
+        extra()
+        opened = self.open()
+        if isinstance(opened, Iterator) and opened is self.open():
+            raise DataError(
+                "lt.Batches: the function gives the same iterator again, which can be read once only: let it open the "
+                "stream anew, as in lt.Batches(lambda: reader()); for rows that are seen once there is lt.online"
+            )
+        return opened
+
+
+def _matching(pattern: str) -> list[str]:
+    if Path(pattern).is_dir():
+        found = sorted(map(str, Path(pattern).rglob("*.parquet")))
+        if not found:
+            raise DataError(f"there is no Parquet file in the folder {pattern}")
+        return found
+    if Path(pattern).is_file():
+        return [pattern]
+    found = sorted(path for path in glob(pattern, recursive=True) if Path(path).is_file())
+    if not found:
+        what = "no file matches" if any(sign in pattern for sign in "*?[") else "there is no file"
+        raise DataError(f"{what} {pattern} (looked for from {Path.cwd()})")
+    return found
+
+
+def _batches(opened: Any) -> Iterable[Any]:
+    if hasattr(opened, "__arrow_c_stream__"):
+        return extra().RecordBatchReader.from_stream(opened)
+    if isinstance(opened, Mapping) or not isinstance(opened, Iterable):
+        raise DataError(
+            f"lt.Batches: the function gave a {type(opened).__name__}; let it give an iterable of data frames, dicts "
+            "of columns or Arrow batches"
+        )
+    return opened
+
+
+def _table(batch: Any) -> pa.Table:
+    import pyarrow as pa
+
+    if isinstance(batch, pa.RecordBatch):
+        return pa.Table.from_batches([batch])
+    if isinstance(batch, Mapping):
+        return pa.table({str(name): column for name, column in batch.items()})
+    if isinstance(batch, pa.Table):
+        return batch
+    if hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):
+        return pa.table(batch)
+    raise DataError(
+        f"lt.Batches: a batch is a {type(batch).__name__}; give data frames, dicts of columns or Arrow batches"
+    )
+
+
+def source_of(data: Any) -> AbstractSource | None:
+    """A source, or a path or pattern as one; None for data of any other kind."""
+    if isinstance(data, AbstractSource):
+        return data
+    return Source(data) if isinstance(data, str | PathLike) else None

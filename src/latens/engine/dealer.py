@@ -1,0 +1,199 @@
+"""Rows of a source as they are computed with: read, checked, put in the frame, cut into blocks, a piece at a time."""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from latens.cells import OneOf, rows_in, taken
+from latens.cells.base import numbers
+from latens.cells.repeated import Repeated
+from latens.data.arrow import Columns, as_columns
+from latens.data.reader import Tally, tally, unseen
+from latens.data.source import AbstractSource, Part
+from latens.data.survey import located
+from latens.engine.blocks import Load, Shard, piece_of
+from latens.engine.problem import told
+from latens.errors import DataError
+from latens.families.frame import AbstractFrame
+from latens.models.base import AbstractModel
+
+
+class Read(NamedTuple):
+    """Rows of positive weight of a piece, as the model reads them."""
+
+    xs: Any
+    weights: np.ndarray  # (m,)
+    told: np.ndarray | None  # (m, k)
+    used: np.ndarray | slice  # which of the rows read
+
+
+class Facts(NamedTuple):
+    """What rows add up to, whatever the params are."""
+
+    rows: int = 0  # of positive weight
+    weight: float = 0.0
+    observations: float = 0.0  # the weight of those of which something was seen
+    offset: float = 0.0  # Σ w log |∂ frame / ∂ data|
+    half_seen: Tally | None = None
+
+    def plus(self, other: "Facts") -> "Facts":
+        """Of both."""
+        return Facts(
+            self.rows + other.rows,
+            self.weight + other.weight,
+            self.observations + other.observations,
+            self.offset + other.offset,
+            _both(self.half_seen or {}, other.half_seen or {}),
+        )
+
+
+class Piece(NamedTuple):
+    """Some rows in blocks: the i-th of those used stands at `slots[i]`."""
+
+    shard: Shard
+    slots: np.ndarray | slice
+    used: np.ndarray | slice  # which of the rows read
+    read: int  # how many those were
+
+
+class Item(NamedTuple):
+    """A piece of a part on its way: as it was read, or as it was kept."""
+
+    part: Part
+    number: int  # of the piece in the part
+    first: int  # its first row in the part
+    content: "Columns | Piece"
+
+
+@dataclass(frozen=True)
+class Dealer:
+    """All that makes rows of a source ready for a program, so small that it can be sent to where the rows are."""
+
+    source: AbstractSource
+    named: frozenset[str]  # columns of categories
+    columns: tuple[str, ...]  # those of the model, in the order of the source
+    names: tuple[str, ...]  # as the model calls them
+    model: AbstractModel  # with what the data say of it filled in
+    frame: AbstractFrame
+    load: Load
+    together: int | None  # rows in a group of one pattern
+    single: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """A digest of everything that the pieces depend on."""
+        leaves, tree = jax.tree.flatten((self.model, self.frame))
+        source = replace(self.source, cache=None)
+        own = (source, self.source.stamps or uuid.uuid4(), sorted(self.named), self.columns, self.load.size)
+        text = re.sub(r" at 0x[0-9a-f]+", "", f"{tree} {own} {self.together} {self.single}")
+        digest = hashlib.sha256(text.encode())
+        for leaf in leaves:
+            digest.update(np.ascontiguousarray(leaf).tobytes())
+        return digest.hexdigest()[:32]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"key": self.key}  # of a stream it would be another one elsewhere
+
+    def items(self, part: Part) -> Iterator[Item]:
+        """The pieces of a part as they are read."""
+        first = 0
+        for number, columns in enumerate(self.source.read(part)):
+            yield Item(part, number, first, columns)
+            first += _height(columns)
+
+    def read(self, item: Item) -> Read:
+        """The rows of a piece, checked; an error says where they are."""
+        assert isinstance(item.content, dict)
+        try:
+            return self._read(item.content)
+        except DataError as error:
+            raise DataError(located(str(error), item.part, item.first)) from None
+
+    def _read(self, columns: Columns) -> Read:
+        n, cells = _height(columns), as_columns(columns, self.named)
+        weights, labels = (cells.pop(name) if name else None for name in (self.source.weights, self.source.labels))
+        if set(cells) != set(self.columns):
+            raise DataError(f"the columns are {', '.join(cells)}; the fit is of {', '.join(self.columns)}")
+        xs = self.model.reader.read({name: cells[name] for name in self.columns}).xs
+        given = np.ones(n) if weights is None else frequencies_of(weights)
+        told = None if labels is None else told_of(self.model, labels)
+        used: np.ndarray | slice = slice(n)
+        if not (given > 0).all():
+            # if of none, the first, which counts for nothing
+            used = np.flatnonzero(given > 0) if given.any() else np.arange(1)
+            xs, given, told = taken(xs, used), given[used], None if told is None else told[used]
+        return Read(xs, given, told, used)
+
+    def piece(self, item: Item) -> Piece:
+        """The same in the frame and in blocks."""
+        if isinstance(item.content, Piece):
+            return item.content
+        return self.dealt(self.read(item), _height(item.content))
+
+    def dealt(self, read: Read, n: int) -> Piece:
+        """Rows read of n in the frame and in blocks."""
+        seen = self.model.labelled(self.model.reader.observe(self.frame.apply(read.xs)), read.told)
+        if self.single:
+            seen = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, seen)
+        dealt = piece_of(seen, read.weights, self.load, self.together)
+        return Piece(dealt.shards[0], dealt.slots, read.used, n)
+
+    def facts(self, read: Read) -> Facts:
+        """What these rows add up to."""
+        informative = ~unseen(read.xs, read.told)
+        jacobian = np.broadcast_to(self.frame.log_jacobian(read.xs), read.weights.shape)
+        seen = self.model.labelled(self.model.reader.observe(read.xs), read.told)
+        return Facts(
+            int((read.weights > 0).sum()),
+            float(read.weights.sum()),
+            float(read.weights @ informative),
+            float(read.weights @ jacobian),
+            tally(seen, self.names, read.weights),
+        )
+
+    @property
+    def asking(self) -> "Dealer":
+        """The same for rows that are asked about: none is left out, of none a label is told."""
+        source = replace(self.source, weights=None, labels=None, cache=None, columns=list(self.columns))
+        return replace(self, source=source)
+
+
+def frequencies_of(weights: Any) -> np.ndarray:
+    """(n,) weights of a piece, of which all may be 0; or a `DataError`."""
+    found = numbers(weights, "weights") if isinstance(weights, np.ndarray) else None
+    if found is None or found.ndim != 1:
+        raise DataError("the column of weights holds texts, not numbers")
+    bad = ~np.isfinite(found) | (found < 0)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataError(f"row {row}: the weight {found[row]} is not a finite number of at least 0")
+    return found
+
+
+def told_of(model: AbstractModel, labels: Any) -> np.ndarray:
+    """(n, k) which components each row may come from, by a column of labels."""
+    if isinstance(labels, Repeated) and isinstance(labels.distinct, OneOf):
+        each = labels.distinct
+        labels = OneOf(tuple(each.sets[i] for i in labels.which.tolist()), each.labels)
+    return told(model, labels, rows_in(labels) if isinstance(labels, np.ndarray) else len(labels))
+
+
+def _height(columns: Columns) -> int:
+    first = next(iter(columns.values()))
+    return len(first if isinstance(first, np.ndarray) else first.which)
+
+
+def _both(here: Tally, there: Tally) -> Tally:
+    found = {column: dict(kinds) for column, kinds in here.items()}
+    for column, kinds in there.items():
+        own = found.setdefault(column, {})
+        for kind, number in kinds.items():
+            own[kind] = own.get(kind, 0.0) + number
+    return found

@@ -1,0 +1,239 @@
+"""Rows of a source, gone over in every evaluation; a problem made of them."""
+
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from latens.data.reader import Tally
+from latens.data.source import AbstractSource, Part, source_of
+from latens.data.survey import Survey
+from latens.engine.blocks import Load, rows_together
+from latens.engine.dealer import Dealer, Facts, frequencies_of
+from latens.engine.emmap import entropies, evidences, posteriors
+from latens.engine.engines import AbstractEngine, Threads, engine_of, shards_of
+from latens.engine.prior import Prior
+from latens.engine.problem import Problem
+from latens.engine.rows import AbstractRows, Program, RowsInMemory
+from latens.engine.sweep import AbstractJob, Each, Look, Settle, Sum
+from latens.errors import DataError, LatensError, ModelError, ParameterError, counted
+from latens.families.frame import Identity
+from latens.models.base import AbstractModel
+from latens.numerics.compiling import double
+
+ROOM = 1 << 30  # bytes that what is asked of every row may take
+
+
+class StreamedRows(AbstractRows):
+    """The rows of a source, wherever an engine computes with them."""
+
+    def __init__(self, dealer: Dealer, engine: AbstractEngine, some: RowsInMemory, n: int) -> None:
+        """`some` of the rows stand for all where only a few are asked for."""
+        self.dealer, self.engine, self.some, self.n = dealer, engine, some, n
+        self.draw: int | None = None  # the seed of other weights
+        self.passes = 0
+
+    @cached_property
+    def shards(self) -> list[tuple[Part, ...]]:
+        return shards_of(self.dealer.source.parts)
+
+    def evaluate(self, job: AbstractJob[Any]) -> Any:
+        """One pass: what the job gives for all rows."""
+        self.passes += 1
+        return summed(job, self.engine.evaluate(job, self.dealer, self.shards))
+
+    @double
+    def add(self, program: Program, *args: Any, width: int = 1, **settings: Any) -> Any:
+        return self.evaluate(Sum(program, args, width, settings, self.draw))
+
+    @double
+    def each(self, program: Program, *args: Any) -> Any:
+        sample = self.some.each(program, *args)
+        wide = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(sample)) / self.some.n
+        if wide * self.n > ROOM:
+            raise DataError(
+                f"what is asked of {self.n} rows takes {wide * self.n / 1e9:.1f} GB: give some of the rows, or have it "
+                "written to files, fit.predict_to(FOLDER)"
+            )
+        parts = self.evaluate(Each(program, args))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+    def take(self, rows: np.ndarray | slice) -> Any:
+        raise DataError("the rows of a source are not held in memory: give some of them")
+
+    def arrays(self) -> list[Any]:
+        return [np.frombuffer(self.dealer.key.encode(), np.uint8)]
+
+    def operations(self, program: jax.stages.Wrapped, *args: Any) -> float:
+        return self.some.operations(program, *args) * self.n / self.some.n
+
+    def reweighted(self, weights: np.ndarray) -> AbstractRows:
+        raise DataError("the rows of a source take no other weights: name a column, lt.Source(..., weights=...)")
+
+    def drawn(self, seed: int) -> "StreamedRows":
+        """The same rows with Poisson weights, drawn by their places."""
+        other = copy(self)
+        other.draw = seed
+        return other
+
+    def beside(self, values: np.ndarray, weights: np.ndarray) -> AbstractRows:
+        raise DataError("the rows of a source have no clusters: use lt.Sandwich() without, or rows in memory")
+
+
+def summed(job: AbstractJob[Any], found: list[Any]) -> Any:
+    """What shards gave (None of those without rows), added up in their order."""
+    some = [value for value in found if value is not None]
+    total = some[0]
+    for value in some[1:]:
+        total = job.plus(total, value)
+    return total
+
+
+class Streamed(Problem):
+    """A model and the rows of a source. What a model asks of data before it is fitted, it asks of `some` of them."""
+
+    rows: StreamedRows
+    facts: Facts
+
+    def __init__(
+        self,
+        model: AbstractModel,
+        source: AbstractSource,
+        prior: Prior | float | None = None,
+        precision: str = "double",
+        engine: AbstractEngine | None = None,
+    ) -> None:
+        self.engine: AbstractEngine = Threads() if engine is None else engine
+        self.source = source
+        survey = self._looked(model)
+        sample = survey.table(source)
+        cells = sample.read()
+        given = cells.pop(source.weights) if source.weights else np.ones(1)
+        weights = sample.located(lambda: frequencies_of(given))
+        labels = cells.pop(source.labels) if source.labels else None
+        sample.located(lambda: Problem.__init__(self, model, cells, weights * sample.shares, labels, prior, precision))
+        self.library = "polars"
+        self.some_rows = object.__new__(Problem)
+        vars(self.some_rows).update(vars(self))
+        held: Any = self.some_rows.rows
+        together = rows_together(self.xs, held.load.size)
+        dealer = Dealer(source, sample.named, tuple(cells), self.columns, self.given, self.frame, held.load, together)
+        self.facts = self._settled(dealer, survey, sample.holes)
+        self.rows = self.quick = StreamedRows(dealer, self.engine, held, self.facts.rows)
+        if self.single:
+            self.quick = StreamedRows(replace(dealer, single=True), self.engine, held, self.facts.rows)
+        self.n, self.offset, self._total = self.facts.weight, self.facts.offset, np.array(self.facts.weight)
+        self.rows_read = survey.n
+        for name in ("weights", "informative", "row_jacobian", "rows_used", "lengths"):  # those are of `some` only
+            delattr(self, name)
+
+    def _looked(self, model: AbstractModel) -> Survey:
+        """The first pass."""
+        nothing = Dealer(self.source, frozenset(), (), (), model, Identity(), Load(1, 1), None)
+        shards = shards_of(self.source.parts)
+        if not shards:
+            raise DataError(f"{self.source.title}: there is no row, so nothing to fit")
+        total = Survey()
+        for found in self.engine.evaluate(Look(), nothing, shards):
+            total = total if found is None else total.merge(found)
+        return total
+
+    def _settled(self, dealer: Dealer, survey: Survey, holes: bool) -> Facts:
+        """What all rows add up to: known, where all are numbers of weight 1; else from another pass."""
+        jacobian = self.row_jacobian
+        if not (holes or self.source.beside or np.ndim(jacobian)):
+            return Facts(survey.n, float(survey.n), float(survey.n), survey.n * float(jacobian), {})
+        facts: Facts = summed(Settle(), self.engine.evaluate(Settle(), dealer, shards_of(self.source.parts)))
+        if not facts.weight > 0:
+            raise DataError("all weights are zero: there is nothing to fit")
+        return facts
+
+    @property
+    def some(self) -> Problem:
+        return self.some_rows
+
+    @property
+    def height(self) -> int:
+        return self.facts.rows
+
+    @property
+    def rows_seen(self) -> int:
+        return self.facts.rows  # about: it is said where starts were tried on fewer
+
+    @property
+    def observations(self) -> float:
+        return self.facts.observations
+
+    @property
+    def unseen(self) -> float:
+        return self.n - self.facts.observations
+
+    @property
+    def half_seen(self) -> Tally:
+        return self.facts.half_seen or {}
+
+    def part(self, rows: np.ndarray) -> Problem:
+        raise DataError("the rows of a source are not held in memory: take some of problem.some")
+
+    def elsewhere(self, data: Any) -> Problem:
+        return self.some.elsewhere(data)
+
+    def resampled(self, seed: int, replicate: int) -> Problem:
+        drawn = self.rows.drawn(int(np.random.default_rng([seed, replicate]).integers(2**31)))
+        return self.but(rows=drawn, quick=drawn, spare=0)
+
+    @property
+    def origin(self) -> Any:
+        return self.source, self.source.stamps
+
+    @property
+    def story(self) -> str:  # type: ignore[override]
+        passes = self.rows.passes + (0 if self.quick is self.rows else self.quick.passes)
+        return f"{self.source.title}, gone over {counted(passes, 'time')} by {self.engine.story}"
+
+    @double
+    def log_densities(self, free: np.ndarray) -> np.ndarray:
+        if not isinstance(self.frame, Identity) and self.facts.half_seen:
+            raise DataError("give the rows whose densities are wanted: those of a source with holes are not held")
+        return np.asarray(self.rows.each(evidences, self.about(free).model, free) + self.offset / self.n)
+
+    @double
+    def entropy(self, free: np.ndarray) -> float:
+        found = float(self.rows.add(entropies, self.about(free).model, free))
+        if not self.unseen:
+            return found + 0.0
+        # one of the rows of which nothing was seen is among them; what is known of its label is that of all such
+        nothing = self.some.each(posteriors, free)[~self.some.informative][0]
+        return found + self.unseen * float((nothing * np.log(np.where(nothing > 0, nothing, 1.0))).sum())
+
+    def unusable(self, free: np.ndarray) -> LatensError:
+        return self.some.unusable(free)
+
+
+def problem_of(
+    model: AbstractModel,
+    data: Any,
+    weights: Any = None,
+    labels: Any = None,
+    prior: Prior | float | None = None,
+    precision: str = "double",
+    engine: Any = None,
+) -> Problem:
+    """The model and the data, in memory or wherever they are; arguments and errors as in `lt.fit`."""
+    source = source_of(data)
+    if source is None:
+        if engine is not None:
+            raise ParameterError("engine= is for the rows of files and streams (lt.Source, lt.Batches); leave it out")
+        return Problem(model, data, weights, labels, prior, precision)
+    for name, given in (("weights", weights), ("labels", labels)):
+        if given is None:
+            continue
+        if not isinstance(given, str):
+            raise DataError(f"the rows are those of files: name the column of {name}, {name}='...'")
+        source = replace(source, **{name: given})  # type: ignore[arg-type]
+    if not isinstance(model, AbstractModel):
+        raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
+    return Streamed(model, source, prior, precision, engine_of(engine))

@@ -1,0 +1,238 @@
+"""One pass over parts of rows by several threads: what they give is added up in the order of the rows."""
+
+import os
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
+from threading import Condition, Lock
+from typing import Any, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from latens.data.source import Part
+from latens.data.survey import Survey
+from latens.engine.blocks import HELD, finer
+from latens.engine.dealer import Facts, Item
+from latens.engine.kept import Kept, plain
+from latens.engine.rows import Program, threads
+from latens.numerics.compiling import double, one_thread_each
+
+T = TypeVar("T")
+_compiled: set[Any] = set()
+_compiling: dict[Any, Lock] = {}
+_lock = Lock()
+
+
+class AbstractJob(ABC, Generic[T]):
+    """What a pass does. It is sent to where the rows are, so it must be small."""
+
+    @abstractmethod
+    def of(self, kept: Kept, item: Item) -> T:
+        """What one piece gives."""
+
+    @abstractmethod
+    def plus(self, total: T, value: T) -> T:
+        """The sum of earlier rows and of those that come next."""
+
+    def items(self, kept: Kept, part: Part) -> Iterator[Item]:
+        """The pieces of a part."""
+        return kept.items(part)
+
+    def ended(self, kept: Kept, part: Part) -> None:
+        """All pieces of a part have been taken."""
+        kept.ended(part)
+
+
+class Look(AbstractJob[Survey]):
+    """The first pass: before it is known how rows are read."""
+
+    def of(self, kept: Kept, item: Item) -> Survey:
+        found = Survey()
+        assert isinstance(item.content, dict)
+        found.counts[item.part.number] = item.first
+        found.add(item.part, item.content, kept.dealer.source.weights)
+        return found
+
+    def plus(self, total: Survey, value: Survey) -> Survey:
+        return total.merge(value)
+
+    def items(self, kept: Kept, part: Part) -> Iterator[Item]:
+        return kept.dealer.items(part)
+
+    def ended(self, kept: Kept, part: Part) -> None:
+        pass
+
+
+class Settle(AbstractJob[Facts]):
+    """What rows add up to whatever the params are."""
+
+    def of(self, kept: Kept, item: Item) -> Facts:
+        return kept.dealer.facts(kept.dealer.read(item))
+
+    def plus(self, total: Facts, value: Facts) -> Facts:
+        return total.plus(value)
+
+    def items(self, kept: Kept, part: Part) -> Iterator[Item]:
+        return kept.dealer.items(part)
+
+    def ended(self, kept: Kept, part: Part) -> None:
+        pass
+
+
+class Sum(AbstractJob[Any]):
+    """Σ of what a program gives."""
+
+    def __init__(
+        self, program: Program, args: Any, width: int, settings: dict[str, Any], draw: int | None = None
+    ) -> None:
+        """With a seed to `draw` by, under Poisson weights whose means are the weights."""
+        self.program, self.args, self.width, self.settings = program, plain(args), width, settings
+        self.draw = draw
+
+    def of(self, kept: Kept, item: Item) -> Any:
+        piece = kept.piece(item)
+        shard = piece.shard
+        if self.draw is not None:
+            seed = np.random.default_rng([self.draw, item.part.number, item.number])
+            weights = np.zeros(shard.weights.size)
+            weights[piece.slots] = seed.poisson(np.asarray(shard.weights).reshape(-1)[piece.slots])
+            shard = shard._replace(weights=jnp.asarray(weights.reshape(shard.weights.shape)))
+        shard = shard if self.width == 1 else finer(shard, HELD // self.width)
+        return plain(once_compiled(self.program, self.args, shard, self.settings))
+
+    def plus(self, total: Any, value: Any) -> Any:
+        return jax.tree.map(np.add, total, value)
+
+
+class Each(AbstractJob[list[Any]]):
+    """What a program gives for every row, in pieces: of each a tree of arrays."""
+
+    def __init__(self, program: Program, args: Any) -> None:
+        self.program, self.args = program, plain(args)
+
+    def of(self, kept: Kept, item: Item) -> list[Any]:
+        piece = kept.piece(item)
+        depth = piece.shard.weights.ndim
+
+        def lay(leaf: Any) -> np.ndarray:
+            return np.asarray(leaf).reshape(-1, *np.shape(leaf)[depth:])[piece.slots]
+
+        return [jax.tree.map(lay, once_compiled(self.program, self.args, piece.shard, {}))]
+
+    def plus(self, total: list[Any], value: list[Any]) -> list[Any]:
+        total += value
+        return total
+
+
+def once_compiled(program: Program, args: Any, shard: Any, settings: dict[str, Any]) -> Any:
+    """Call a program; the first of several threads that would compile it for such rows does, while the others wait."""
+    shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves((args, shard)))
+    key = program, shapes, jax.tree.structure((args, shard)), *sorted(settings.items())
+    if key in _compiled:
+        return program(*args, shard, **settings)
+    with _lock:
+        own = _compiling.setdefault(key, Lock())
+    with own:
+        found = jax.block_until_ready(program(*args, shard, **settings))
+        _compiled.add(key)
+    return found
+
+
+class _Shard(Generic[T]):
+    """Parts that are added up in their order, whoever takes a piece when."""
+
+    def __init__(self, job: AbstractJob[T], kept: Kept, parts: Sequence[Part]) -> None:
+        self.job, self.kept, self.parts = job, kept, parts
+        self.items = self._pieces()
+        self.taken = self.added = 0
+        self.early: dict[int, T] = {}
+        self.total: Any = None
+
+    def _pieces(self) -> Iterator[Item]:
+        for part in self.parts:
+            yield from self.job.items(self.kept, part)
+
+    def put(self, number: int, value: T) -> None:
+        self.early[number] = value
+        while self.added in self.early:
+            value = self.early.pop(self.added)
+            self.total = value if self.added == 0 else self.job.plus(self.total, value)
+            self.added += 1
+
+
+class _Pass(Generic[T]):
+    """The state that the threads of one pass share."""
+
+    def __init__(self, shards: list[_Shard[T]]) -> None:
+        self.ready = deque((i, shard) for i, shard in enumerate(shards))
+        self.reading = 0  # threads that may put a shard back
+        self.changed = Condition()
+        self.wrong: dict[int, BaseException] = {}  # shard → what went wrong there
+        self.stopped = False
+
+    @double
+    def work(self) -> None:
+        while (found := self._next()) is not None:
+            i, shard, number, item = found
+            try:
+                value = shard.job.of(shard.kept, item)
+                with self.changed:
+                    shard.put(number, value)
+            except BaseException as error:
+                self._fail(i, error)
+
+    def _next(self) -> tuple[int, _Shard[T], int, Item] | None:
+        while True:
+            with self.changed:
+                while not self.ready and self.reading and not self.stopped:
+                    self.changed.wait()
+                if self.stopped or not self.ready:
+                    return None
+                i, shard = self.ready.popleft()
+                self.reading += 1
+            item, failed = None, False
+            try:
+                item = next(shard.items, None)
+            except BaseException as error:
+                failed = True
+                self._fail(i, error)
+            with self.changed:
+                self.reading -= 1
+                if item is not None:
+                    number = shard.taken
+                    shard.taken += 1
+                    self.ready.appendleft((i, shard))
+                self.changed.notify_all()
+            if item is not None:
+                return i, shard, number, item
+            if failed:
+                return None
+
+    def _fail(self, i: int, error: BaseException) -> None:
+        with self.changed:
+            self.wrong[i] = error
+            self.stopped = True
+            self.changed.notify_all()
+
+
+def sweep(job: AbstractJob[T], kept: Kept, shards: Sequence[Sequence[Part]], most: int) -> list[T | None]:
+    """What a job gives for each shard (None of one without rows), by `most` threads; the first error is raised."""
+    own = [_Shard(job, kept, parts) for parts in shards]
+    state = _Pass(own)
+    with one_thread_each():
+        running = [threads(os.getpid()).submit(state.work) for _ in range(most)]
+        try:
+            for each in running:
+                each.result()
+        finally:
+            with state.changed:  # Ctrl-C: they stop after their piece
+                state.stopped = True
+                state.changed.notify_all()
+    if state.wrong:
+        raise state.wrong[min(state.wrong)]
+    for shard in own:
+        for part in shard.parts:
+            job.ended(kept, part)
+    return [shard.total for shard in own]
