@@ -61,6 +61,7 @@ class Piece(NamedTuple):
     slots: np.ndarray | slice
     used: np.ndarray | slice  # which of the rows read
     read: int  # how many those were
+    jacobian: np.ndarray | float  # log |∂ frame / ∂ data| of each of those used
 
 
 class Item(NamedTuple):
@@ -143,7 +144,7 @@ class Dealer:
         if self.single:
             seen = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, seen)
         dealt = piece_of(seen, read.weights, self.load, self.together)
-        return Piece(dealt.shards[0], dealt.slots, read.used, n)
+        return Piece(dealt.shards[0], dealt.slots, read.used, n, self.frame.log_jacobian(read.xs))
 
     def facts(self, read: Read) -> Facts:
         """What these rows add up to."""

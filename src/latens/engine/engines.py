@@ -15,7 +15,7 @@ from latens.data.source import Part
 from latens.engine.blocks import cores
 from latens.engine.dealer import Dealer
 from latens.engine.kept import MEMORY, Kept
-from latens.engine.sweep import AbstractJob, sweep
+from latens.engine.sweep import AbstractJob, dumps, sweep
 from latens.errors import LatensError, ParameterError, counted
 from latens.numerics.asked import whole
 
@@ -121,15 +121,6 @@ def serve(key: str, sent: bytes | None, job: bytes, shards: Shards, number: int,
             _here.pop(next(iter(_here)))
         _here[key] = Kept(pickle.loads(sent), memory)
     return dumps(sweep(pickle.loads(job), _here[key], shards, number))
-
-
-def dumps(value: Any) -> bytes:
-    """Pickled; what a user defined in a notebook or script by its content, if cloudpickle is there."""
-    try:
-        from cloudpickle import dumps as by_value
-    except ImportError:
-        return pickle.dumps(value, protocol=5)
-    return by_value(value, protocol=5)
 
 
 def _prepare(folder: str | None) -> None:

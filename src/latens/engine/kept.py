@@ -93,9 +93,8 @@ class Folder:
             head = file.read(sizes[0])
             file.seek(_up(file.tell()))
             room = aligned(np.empty(sum(map(_up, sizes[1:])), np.uint8))
-            file.readinto(
-                memoryview(room)
-            )  # no map of the file: what is read once would stay in the memory of the process
+            # no map of the file: what is read once would stay in the memory of the process
+            file.readinto(room.data)
         ends = np.cumsum([0, *map(_up, sizes[1:])])
         parts = [room[begin : begin + size] for begin, size in zip(ends, sizes[1:], strict=False)]
         piece: Piece = pickle.loads(head, buffers=parts)

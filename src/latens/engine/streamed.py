@@ -13,12 +13,12 @@ from latens.data.source import AbstractSource, Part, source_of
 from latens.data.survey import Survey
 from latens.engine.blocks import Load, rows_together
 from latens.engine.dealer import Dealer, Facts, frequencies_of
-from latens.engine.emmap import entropies, evidences, posteriors
+from latens.engine.emmap import entropies, posteriors
 from latens.engine.engines import AbstractEngine, Threads, engine_of, shards_of
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.rows import AbstractRows, Program, RowsInMemory
-from latens.engine.sweep import AbstractJob, Each, Look, Settle, Sum
+from latens.engine.sweep import AbstractJob, Densities, Each, Look, Settle, Sum
 from latens.errors import DataError, LatensError, ModelError, ParameterError, counted
 from latens.families.frame import Identity
 from latens.models.base import AbstractModel
@@ -52,14 +52,17 @@ class StreamedRows(AbstractRows):
     @double
     def each(self, program: Program, *args: Any) -> Any:
         sample = self.some.each(program, *args)
-        wide = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(sample)) / self.some.n
+        self.check_room(sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(sample)) / self.some.n)
+        parts = self.evaluate(Each(program, args))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+    def check_room(self, wide: float) -> None:
+        """Raises `DataError` if so many bytes of every row are more than may be held."""
         if wide * self.n > ROOM:
             raise DataError(
                 f"what is asked of {self.n} rows takes {wide * self.n / 1e9:.1f} GB: give some of the rows, or have it "
                 "written to files, fit.predict_to(FOLDER)"
             )
-        parts = self.evaluate(Each(program, args))
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
     def take(self, rows: np.ndarray | slice) -> Any:
         raise DataError("the rows of a source are not held in memory: give some of them")
@@ -196,9 +199,8 @@ class Streamed(Problem):
 
     @double
     def log_densities(self, free: np.ndarray) -> np.ndarray:
-        if not isinstance(self.frame, Identity) and self.facts.half_seen:
-            raise DataError("give the rows whose densities are wanted: those of a source with holes are not held")
-        return np.asarray(self.rows.each(evidences, self.about(free).model, free) + self.offset / self.n)
+        self.rows.check_room(8)
+        return np.concatenate(self.rows.evaluate(Densities((self.about(free).model, free))))
 
     @double
     def entropy(self, free: np.ndarray) -> float:

@@ -1,9 +1,11 @@
 """One pass over parts of rows by several threads: what they give is added up in the order of the rows."""
 
 import os
+import pickle
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from threading import Condition, Lock
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +16,8 @@ import numpy as np
 from latens.data.source import Part
 from latens.data.survey import Survey
 from latens.engine.blocks import HELD, finer
-from latens.engine.dealer import Facts, Item
+from latens.engine.dealer import Facts, Item, Piece
+from latens.engine.emmap import evidences
 from latens.engine.kept import Kept, plain
 from latens.engine.rows import Program, threads
 from latens.numerics.compiling import double, one_thread_each
@@ -81,7 +84,40 @@ class Settle(AbstractJob[Facts]):
         pass
 
 
-class Sum(AbstractJob[Any]):
+class AbstractProgramJob(AbstractJob[T]):
+    """A job that calls a program with arguments, which are sent as arrays and the tree that they are leaves of.
+
+    What the tree was made of is kept by its bytes: a program is compiled for one tree, and a copy of it, such as comes
+    out of a pickle, is another to JAX where a part of it knows no equality but identity.
+    """
+
+    args: Any
+
+    def __getstate__(self) -> dict[str, Any]:
+        leaves, tree = jax.tree.flatten(self.args)
+        return vars(self) | {"args": (leaves, dumps(jax.tree.unflatten(tree, range(len(leaves)))))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        leaves, tree = state["args"]
+        vars(self).update(state | {"args": jax.tree.unflatten(_tree(tree), leaves)})
+
+
+@lru_cache(maxsize=64)
+def _tree(sent: bytes) -> Any:
+    return jax.tree.structure(pickle.loads(sent))
+
+
+def dumps(value: Any) -> bytes:
+    """Pickled; what a user defined in a notebook or script by its content, if cloudpickle is there."""
+    try:
+        from cloudpickle import dumps as by_value
+    except ImportError:
+        return pickle.dumps(value, protocol=5)
+    found: bytes = by_value(value, protocol=5)
+    return found
+
+
+class Sum(AbstractProgramJob[Any]):
     """Σ of what a program gives."""
 
     def __init__(
@@ -106,24 +142,37 @@ class Sum(AbstractJob[Any]):
         return jax.tree.map(np.add, total, value)
 
 
-class Each(AbstractJob[list[Any]]):
+class Each(AbstractProgramJob[list[Any]]):
     """What a program gives for every row, in pieces: of each a tree of arrays."""
 
     def __init__(self, program: Program, args: Any) -> None:
         self.program, self.args = program, plain(args)
 
     def of(self, kept: Kept, item: Item) -> list[Any]:
-        piece = kept.piece(item)
+        return [self.laid(kept.piece(item))]
+
+    def laid(self, piece: Piece) -> Any:
+        """What the program gives for the rows of a piece, in their order."""
         depth = piece.shard.weights.ndim
 
         def lay(leaf: Any) -> np.ndarray:
             return np.asarray(leaf).reshape(-1, *np.shape(leaf)[depth:])[piece.slots]
 
-        return [jax.tree.map(lay, once_compiled(self.program, self.args, piece.shard, {}))]
+        return jax.tree.map(lay, once_compiled(self.program, self.args, piece.shard, {}))
 
     def plus(self, total: list[Any], value: list[Any]) -> list[Any]:
         total += value
         return total
+
+
+class Densities(Each):
+    """The log-likelihood of every row, in the units of the data."""
+
+    def __init__(self, args: Any) -> None:
+        super().__init__(evidences, args)
+
+    def laid(self, piece: Piece) -> Any:
+        return super().laid(piece) + piece.jacobian
 
 
 def once_compiled(program: Program, args: Any, shard: Any, settings: dict[str, Any]) -> Any:

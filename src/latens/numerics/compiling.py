@@ -38,6 +38,9 @@ class BySize(Generic[P, R]):
         much = any(np.size(leaf) > MUCH for leaf in jax.tree.leaves(args))
         return (self._well if much else self._quickly)(*args, **kwargs)
 
+    def __reduce__(self) -> str:
+        return self.__qualname__  # type: ignore[attr-defined]  # of its module: elsewhere it is the one compiled there
+
     @property
     def programs(self) -> int:
         """How many have been compiled."""
