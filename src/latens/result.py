@@ -1,10 +1,11 @@
 """The frozen result of a fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from latens.numerics.memory import Sealed, frozen, sealed
 from latens.numerics.space import Label, Params
 from latens.report.record import record
 from latens.report.tidy import augmented, framed, glance, tidy
+from latens.report.written import impute_to, predict_to
 
 if TYPE_CHECKING:
     from latens.plots import Plots
@@ -427,6 +429,39 @@ class Fit(Sealed):
         **Source:** Little & Rubin (2019), Statistical Analysis with Missing Data, §10.2, §11.2.
         """
         return impute(self._estimate, data, draws, seed)
+
+    def predict_to(
+        self, folder: str | PathLike[str], data: Any = None, *, keep: Sequence[str] = (), progress: bool = False
+    ) -> tuple[Path, ...]:
+        """What `augment` says of each row of files, written to Parquet files beside each other in a folder.
+
+        A file for each that is read, in the order of its rows; memory stays small however many there are.
+
+        **Arguments:** `folder`: made if it is not there; `data`: files or a stream, as in `lt.fit`; None for the source
+        of the fit; `keep`: columns to copy, such as a key; `progress`: show a progress line.
+        **Returns:** the files written.
+        **Raises:** `DataError` naming file, row and column, and for a full disk: files written before are whole.
+        """
+        return predict_to(self._estimate, folder, data, keep, progress=progress)
+
+    def impute_to(
+        self,
+        folder: str | PathLike[str],
+        data: Any = None,
+        *,
+        draws: int = 0,
+        seed: int = 0,
+        keep: Sequence[str] = (),
+        progress: bool = False,
+    ) -> tuple[Path, ...]:
+        """The rows of files completed as by `impute`, written to Parquet files beside each other in a folder.
+
+        **Arguments:** as in `impute` and `predict_to`; with `draws` every row comes so many times, numbered in a
+        column `draw`.
+        **Returns:** the files written.
+        **Raises:** as `impute` and `predict_to`.
+        """
+        return impute_to(self._estimate, folder, data, keep, draws, seed, progress=progress)
 
     def conditional(self, given: dict[str, Any]) -> Conditional:
         """The distribution of the other columns given these, as in regression by a mixture.

@@ -88,12 +88,17 @@ class AbstractSource(ABC):
 
     def read(self, part: Part) -> Iterator[Columns]:
         """The rows of a part that pass the filter, in pieces; columns of the model first, then weights and labels."""
+        for table in self.pieces(part):
+            yield columns_from(table, str(part) or self.title)
+
+    def pieces(self, part: Part) -> Iterator[pa.Table]:
+        """The same as they are in the files."""
         for table in self.tables(part, self.wanted):
             kept = table.filter(self._rule) if self.filter else table
             kept = kept.select(self._of(kept.column_names))
             most = min(max(NUMBERS // max(kept.num_columns, 1), FEWEST), MOST)
             for first in range(0, kept.num_rows, most):
-                yield columns_from(kept.slice(first, most), str(part) or self.title)
+                yield kept.slice(first, most)
 
     @cached_property
     def wanted(self) -> list[str]:

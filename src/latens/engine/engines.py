@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from threading import RLock
 from typing import Any
 
 from latens import __version__
@@ -20,10 +21,13 @@ from latens.errors import LatensError, ParameterError, counted
 from latens.numerics.asked import whole
 
 SHARDS = 64  # at most: by the data, never by the workers, so that sums are the same on any number of them
-SEVERAL = 2  # sets of rows that a worker keeps: a fit in single precision has two
+SEVERAL = 2  # sets of rows that are kept at a time: a fit in single precision has two
 ATTEMPTS = 3  # to have one shard computed, by workers that are lost
 
 Shards = Sequence[Sequence[Part]]
+
+
+_asking = RLock()
 
 
 class WorkersLost(LatensError):
@@ -90,9 +94,12 @@ class Threads(AbstractEngine):
         return sweep(job, self._of(dealer), shards, self.number or cores())
 
     def _of(self, dealer: Dealer) -> Kept:
-        if dealer.key not in self._kept:
-            self._kept = {dealer.key: Kept(dealer, self.memory)}  # of one set of rows at a time
-        return self._kept[dealer.key]
+        with _asking:
+            if dealer.key not in self._kept:
+                for key in list(self._kept)[: len(self._kept) + 1 - SEVERAL]:
+                    del self._kept[key]
+                self._kept[dealer.key] = Kept(dealer, self.memory)
+            return self._kept[dealer.key]
 
     def close(self) -> None:
         self._kept = {}
@@ -157,6 +164,10 @@ class AbstractRemote(AbstractEngine):
         """What one gave, None if its worker was lost; raises what went wrong."""
 
     def evaluate(self, job: AbstractJob[Any], dealer: Dealer, shards: Shards) -> list[Any]:
+        with _asking:  # profiles and bootstraps come from several threads
+            return self._evaluate(job, dealer, shards)
+
+    def _evaluate(self, job: AbstractJob[Any], dealer: Dealer, shards: Shards) -> list[Any]:
         sent, whole_dealer = dumps(job), dumps(dealer)
         found: dict[int, Any] = {}
         left, attempts = list(range(len(shards))), 0

@@ -194,7 +194,7 @@ class Streamed(Problem):
 
     @property
     def story(self) -> str:  # type: ignore[override]
-        passes = self.rows.passes + (0 if self.quick is self.rows else self.quick.passes)
+        passes = sum(rows.passes for rows in {id(rows): rows for rows in (self.rows, self.quick)}.values())
         return f"{self.source.title}, gone over {counted(passes, 'time')} by {self.engine.story}"
 
     @double

@@ -1,5 +1,6 @@
 """Unseen parts filled in, by what is expected of them or by draws; and several completed data sets as one answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,9 +94,25 @@ class Incomplete:
         return jax.tree.map(jnp.asarray, given), params
 
 
+def points_drawn(estimate: Estimate, draws: int, seed: int, place: Sequence[int]) -> list[tuple[np.ndarray, int]]:
+    """For each draw a point in free coordinates, from N(θ̂, I⁻¹), and a seed to draw rows by."""
+    if not draws:
+        return []
+    # proper in Rubin's sense: the params are drawn too, so that draws vary as much as is unknown
+    information = estimate.information
+    spread = information.directions @ np.linalg.cholesky(inverse(information.observed, "observed"))
+    found = []
+    for b in range(draws):
+        rng = np.random.default_rng([seed, b])
+        free = estimate.at.free + spread @ rng.normal(size=spread.shape[1])
+        own = np.random.default_rng([seed, b, *place]) if place else rng
+        found.append((free, int(own.integers(2**31))))
+    return found
+
+
 @double
-def impute(estimate: Estimate, data: Any, draws: int, seed: int) -> Imputation:
-    """See `Fit.impute`."""
+def impute(estimate: Estimate, data: Any, draws: int, seed: int, place: Sequence[int] = ()) -> Imputation:
+    """See `Fit.impute`; rows that are one of several pieces are drawn by the piece's `place`."""
     whole(draws, "impute: draws", 0)
     whole(seed, "impute: seed", 0)
     rows, columns = Incomplete(estimate.problem, data), estimate.problem.columns
@@ -103,19 +120,12 @@ def impute(estimate: Estimate, data: Any, draws: int, seed: int) -> Imputation:
     _, found = rows.expected(estimate.at.free)
     values = jax.tree.map(lambda e: np.asarray(e.value), found, is_leaf=is_expected)
     errors = jax.tree.map(lambda e: np.asarray(e.deviation), found, is_leaf=is_expected)
-    completed, notes = [], []
-    if draws:
-        # proper in Rubin's sense: the params are drawn too, so that draws vary as much as is unknown
-        information = estimate.information
-        spread = information.directions @ np.linalg.cholesky(inverse(information.observed, "observed"))
-        for b in range(draws):
-            rng = np.random.default_rng([seed, b])
-            free = estimate.at.free + spread @ rng.normal(size=spread.shape[1])
-            completed.append(alike(data, rows.draw(free, int(rng.integers(2**31))), columns, names))
-        notes = [
-            f"{names} not drawn but held at the estimate: {reason}"
-            for names, reason in grouped((h for h in information.held if h.move.any()), estimate.problem.names)
-        ]
+    points = points_drawn(estimate, draws, seed, place)
+    completed = [alike(data, rows.draw(free, own), columns, names) for free, own in points]
+    notes = [
+        f"{names} not drawn but held at the estimate: {reason}"
+        for names, reason in grouped((h for h in estimate.held if draws and h.move.any()), estimate.problem.names)
+    ]
     filled, deviations = alike(data, values, columns, names), alike(data, errors, columns)
     return Imputation(filled, deviations, tuple(completed), tuple(notes))
 
