@@ -22,7 +22,7 @@ from latens.engine.optima import Optimum
 from latens.engine.problem import Problem
 from latens.engine.starts import Met
 from latens.engine.stop import Status
-from latens.errors import DataError, ModelError, ParameterError
+from latens.errors import DataError, LatensError, ModelError, ParameterError
 
 SECONDS = 10.0  # from one save to the next
 FORMAT = 7
@@ -101,6 +101,10 @@ class Checkpoint:
                     self._save(under_way, met)
                     saved = time.monotonic()
                 yield reached
+        except LatensError as error:
+            if under_way.best is not None:
+                error.args = (f"{error}; what was reached is kept in {self.path}: the same call goes on from there",)
+            raise
         finally:
             self._save(under_way, met)
 

@@ -13,9 +13,9 @@ PATIENCE = 30.0  # seconds that a cluster without workers is waited for
 class Dask(AbstractRemote):
     """The workers of a `distributed.Client`; rows are read by them, so all must see the files."""
 
-    def __init__(self, client: Any, memory: int = MEMORY) -> None:
-        """`memory`: bytes of rows that each worker keeps."""
-        self.client, self.memory, self.lost = client, memory, 0
+    def __init__(self, client: Any, memory: int = MEMORY, patience: float = PATIENCE) -> None:
+        """`memory`: bytes of rows that each worker keeps; `patience`: seconds that a first worker is waited for."""
+        self.client, self.memory, self.patience, self.lost = client, memory, patience, 0
         self.bound: dict[str, str] = {}  # task → worker
 
     @property
@@ -29,7 +29,7 @@ class Dask(AbstractRemote):
     def workers(self) -> list[str]:
         try:
             if not self._known():
-                self.client.wait_for_workers(1, timeout=PATIENCE)
+                self.client.wait_for_workers(1, timeout=self.patience)
             found = sorted(self._known())
         except (TimeoutError, OSError) as error:
             raise self._gone(str(error)) from None

@@ -19,7 +19,7 @@ from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.rows import AbstractRows, Program, RowsInMemory
 from latens.engine.sweep import AbstractJob, Densities, Each, Look, Settle, Sum
-from latens.errors import DataError, LatensError, ModelError, ParameterError, counted
+from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.families.frame import Identity
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import double
@@ -83,7 +83,7 @@ class StreamedRows(AbstractRows):
         return other
 
     def beside(self, values: np.ndarray, weights: np.ndarray) -> AbstractRows:
-        raise DataError("the rows of a source have no clusters: use lt.Sandwich() without, or rows in memory")
+        raise DataError("nothing can be put beside the rows of files")
 
 
 def summed(job: AbstractJob[Any], found: list[Any]) -> Any:
@@ -176,7 +176,8 @@ class Streamed(Problem):
 
     @property
     def half_seen(self) -> Tally:
-        return self.facts.half_seen or {}
+        found = self.facts.half_seen or {}
+        return {name: found[name] for name in (*self.columns, *found) if name in found}
 
     def part(self, rows: np.ndarray) -> Problem:
         raise DataError("the rows of a source are not held in memory: take some of problem.some")
@@ -194,8 +195,7 @@ class Streamed(Problem):
 
     @property
     def story(self) -> str:  # type: ignore[override]
-        passes = sum(rows.passes for rows in {id(rows): rows for rows in (self.rows, self.quick)}.values())
-        return f"{self.source.title}, gone over {counted(passes, 'time')} by {self.engine.story}"
+        return f"{self.source.title}; by {self.engine.story}"
 
     @double
     def log_densities(self, free: np.ndarray) -> np.ndarray:

@@ -259,6 +259,8 @@ class Sandwich(AbstractMethod):
 
     def _labels(self, estimate: Estimate) -> tuple[np.ndarray, int]:
         given, problem = np.asarray(self.clusters), estimate.problem
+        if problem.origin is not None:
+            raise DataError("the rows of files have no clusters: use lt.Sandwich() without, or rows in memory")
         if given.shape != (problem.rows_read,):
             raise DataError(
                 f"clusters have shape {given.shape}, the data have {counted(problem.rows_read, 'row')}: give one label "

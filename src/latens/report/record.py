@@ -31,6 +31,7 @@ def record(estimate: Estimate, starts: Met | None, method: str | AbstractMethod 
         "bic": bic(estimate),
         "evaluations": estimate.at.evaluations,
         "m_step": estimate.problem.m_step,
+        "rows": estimate.problem.story,
         "half_seen": {column: dict(kinds) for column, kinds in estimate.half_seen.items()},
         "starts": None if starts is None else asdict(starts),
         "params": {name: value.tolist() for name, value in estimate.at.params.items()},

@@ -224,6 +224,8 @@ def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
         lines.append(_wrapped("M-step", f"{estimate.problem.m_step}."))
     if estimate.problem.prior is not None:
         lines.append(_wrapped("Prior", _prior(estimate.problem.prior, estimate.at.log_likelihood)))
+    if estimate.problem.origin is not None:
+        lines.append(_wrapped("Rows", f"{estimate.problem.story}."))
     if estimate.half_seen:
         lines.append(_wrapped("Half seen", _half_seen(estimate)))
     if estimate.notes:
