@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from latens.data.source import source_of
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
+from latens.engine.engines import engine_of
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.same_data import same_data
 from latens.engine.solve import solve
 from latens.engine.stop import Status, Stop
+from latens.engine.streamed import problem_of
 from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.inference.estimate import CRITERIA, Estimate, criteria
 from latens.markup import html_table
@@ -197,10 +200,12 @@ def choose(
         raise ParameterError("choose: no sizes to choose from; give some, such as range(1, 6)")
     options.pop("progress", None)  # fits go side by side: one line has nothing to show
     models = {k: model_of(k) for k in wanted}
-    reading = {name: options.pop(name) for name in ("labels", "prior", "precision") if name in options}
+    reading = {name: options.pop(name) for name in ("labels", "prior", "precision", "engine") if name in options}
+    if source_of(data) is not None:
+        reading["engine"] = engine_of(reading.get("engine"))  # one for all: each would keep rows of its own
 
     def fitted(k: int) -> Fit:
-        return Fit(*solve(Problem(models[k], data, weights, **reading), **options))
+        return Fit(*solve(problem_of(models[k], data, weights, **reading), **options))
 
     with ThreadPoolExecutor(cores()) as pool:
         fits = dict(zip(wanted, pool.map(fitted, wanted), strict=True))
@@ -228,7 +233,7 @@ def _split_start(small: Fit, large: Fit) -> dict[str, np.ndarray] | None:
     had, has = (len(each.params[next(iter(axes))]) for each in (small, large))
     if has != had + 1:
         return None
-    ends = [_short_run(problem, small.params, list(axes), c) for c in range(had)]
+    ends = [_short_run(problem.some, small.params, list(axes), c) for c in range(had)]
     sound = [end for end in ends if end is not None]
     return max(sound, key=lambda end: end.log_likelihood).params if sound else None
 

@@ -10,6 +10,7 @@ from latens.cells import right_censored
 from latens.cells.base import numbers
 from latens.data.files import columns_in, is_there
 from latens.data.schema import ARRAY, CELL, NUMBER, TABLE, TEXT, TEXTS, WHOLE, Kind, check, either, list_of, table_of
+from latens.data.source import Source, are_many
 from latens.data.text import Table, read_cells
 from latens.engine.accelerators.anderson import Anderson
 from latens.engine.accelerators.auto import Auto
@@ -98,6 +99,7 @@ _KEYS: dict[str, dict[str, Kind]] = {
         "weights": either(TEXT, list_of(NUMBER)),
         "observed": table_of(TEXT),
         "labels": either(TEXT, list_of(either(NUMBER, list_of(NUMBER)))),
+        "cache": TEXT,
     },
     "[fit]": {
         "start": _START,
@@ -108,6 +110,7 @@ _KEYS: dict[str, dict[str, Kind]] = {
         "tolerance": NUMBER,
         "max_steps": WHOLE,
         "sorted": TEXT,
+        "engine": TEXT,
     },
     "[[published]]": {"parameter": TEXT, "estimate": CELL, "error": CELL},
     "the file": {
@@ -135,8 +138,8 @@ class Plan:
     sorted: str | None = None
 
 
-def load(path: Path, *, data: Path | None = None) -> Plan:
-    """Read a model file; `data` takes the place of the file it names.
+def load(path: Path, *, data: Path | None = None, more: Mapping[str, Mapping[str, Any]] | None = None) -> Plan:
+    """Read a model file; `data` takes the place of the file it names, `more` that of keys of its tables.
 
     **Raises:** `DataError` for a missing or malformed file, an unknown key, missing data; `ModelError`
     for a model that cannot be what is written.
@@ -150,21 +153,29 @@ def load(path: Path, *, data: Path | None = None) -> Plan:
     except (ValueError, RecursionError) as error:  # of TOML, or of the encoding
         raise DataError(f"{path} is not valid TOML: {error}") from None
     try:
+        for name, keys in (more or {}).items():
+            text[name] = dict(text.get(name, {})) | dict(keys)
         return plan(text, path.parent, data)
     except LatensError as error:
         raise type(error)(f"{path.name}: {error}") from None
 
 
-def plan(text: Mapping[str, Any], folder: Path, data: Path | None = None) -> Plan:
+def plan(text: Mapping[str, Any], folder: Path, file: Path | None = None) -> Plan:
     """The same from the parsed file; relative paths start at `folder`."""
+    data: Any
     _check(text, "the file")
     sections = {"model": text.get("model", {})} | {n: _check(text.get(n, {}), f"[{n}]") for n in ("data", "fit")}
     kind = _kind(sections["model"])
-    path = data or (folder / str(sections["data"]["file"]) if "file" in sections["data"] else None)
-    columns, weights, labels = _data(sections["data"], kind, path)
+    path = file or (folder / str(sections["data"]["file"]) if "file" in sections["data"] else None)
+    if path is not None and (are_many(path) or "cache" in sections["data"] or "engine" in sections["fit"]):
+        data, names = _source(sections["data"], path)
+        weights = labels = None
+    else:
+        data, weights, labels = _data(sections["data"], kind, path)
+        names = list(data)
     return Plan(
-        _model(kind, sections["model"], list(columns)),
-        columns,
+        _model(kind, sections["model"], names),
+        data,
         weights,
         _options(sections["fit"]),
         text.get("title", ""),
@@ -255,6 +266,18 @@ def _data(spec: Mapping[str, Any], kind: str, path: Path | None) -> tuple[dict[s
     return Table(kept, columns.notes), weights, labels
 
 
+def _source(spec: Mapping[str, Any], path: Path) -> tuple[Source, list[str]]:
+    """Files that are gone over in every pass, and the columns of the model."""
+    aside = {name: spec.get(name) for name in ("weights", "labels")}
+    for name, column in aside.items():
+        if column is not None and not isinstance(column, str):
+            raise DataError(f"[data]: of files that are read in parts {name} is the name of a column")
+    if "observed" in spec:
+        raise DataError("[data]: in files that are read in parts write censored cells as texts (>5), not by observed")
+    source = Source(path, columns=spec.get("columns"), **aside, cache=spec.get("cache"))
+    return source, list(source.columns or [name for name in source.names if name not in source.beside])
+
+
 def _counts(spec: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """How often each group of cells was seen."""
     if kind not in _OF_CELLS:
@@ -266,7 +289,7 @@ def _counts(spec: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _options(spec: Mapping[str, Any]) -> dict[str, Any]:
-    options = {key: spec[key] for key in ("start", "starts", "seed", "prior") if key in spec}
+    options = {key: spec[key] for key in ("start", "starts", "seed", "prior", "engine") if key in spec}
     if "accelerate" in spec:
         options["accelerate"] = accelerator(spec["accelerate"])
     rule = {key: spec[key] for key in ("tolerance", "max_steps") if key in spec}

@@ -16,6 +16,7 @@ from latens.cli.shared import (
     ERRORS,
     FITTING,
     GROUPED,
+    MANY,
     MODEL,
     OUTPUT,
     REPORT,
@@ -92,7 +93,7 @@ def explain(source: str, data: Path | None, steps: int, seed: int, form: str, **
 
 
 @latens.command()
-@options(SOURCES, MODEL, COMPONENTS, GROUPED, FITTING, SORTED, CHECKPOINT, ERRORS, REPORT, OUTPUT)
+@options(SOURCES, MODEL, COMPONENTS, GROUPED, FITTING, MANY, SORTED, CHECKPOINT, ERRORS, REPORT, OUTPUT)
 @click.pass_obj
 def fit(
     line: list[str],
@@ -113,6 +114,7 @@ def fit(
     latens fit counts.csv --family poisson --columns deaths --weights days --components 2
     latens fit moths.toml --errors sem --json -
     latens fit calls.csv --family exponential --components 2 --by site
+    latens fit 'rides/*.parquet' --components 3 --cache rows --engine processes:8
     """
     from latens.inference.methods import method_for
 
@@ -154,7 +156,7 @@ def compare(models: tuple[Path, ...], data: Path | None, json_to: str | None, qu
 @options(SOURCES, MODEL)
 @click.option("--components", default="1-5", show_default=True, help="Numbers to try, such as 1-5 or 2,3,5.")
 @click.option("--criterion", default="bic", show_default=True, help="Chosen by: aic, aicc, bic, caic, sabic or icl.")
-@options(FITTING, ERRORS, OUTPUT)
+@options(FITTING, MANY, ERRORS, OUTPUT)
 def choose(
     source: Path,
     data: Path | None,
@@ -212,7 +214,7 @@ def fit_groups(
     from latens.data.files import frame_in
     from latens.many import fit_many
 
-    for name in ("accelerate", "tolerance", "max_steps", "prior", "checkpoint"):
+    for name in ("accelerate", "tolerance", "max_steps", "prior", "checkpoint", "engine", "cache"):
         if flags.get(name) is not None:
             raise click.UsageError(f"--by does not go with --{name.replace('_', '-')}")
     if source.suffix == ".toml":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from latens.cli.shared import COMPONENTS, FITTING, MODEL, SORTED, SOURCES, latens, options, plan_of, run
+from latens.cli.shared import COMPONENTS, FITTING, MANY, MODEL, SORTED, SOURCES, latens, options, plan_of, run
 
 if TYPE_CHECKING:
     from latens.modelfile import Plan
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 def _writable(_: click.Context, __: click.Parameter, target: str | None) -> str | None:
     """Refuse before the fit what could not be written after it."""
     path = Path(target or "-")
-    if path != Path("-") and path.suffix.lower() not in (".csv", ".parquet"):
-        raise click.BadParameter(f"{path}: expected a .csv or .parquet file to write")
+    if path != Path("-") and path.suffix.lower() not in (".csv", ".parquet", ""):
+        raise click.BadParameter(f"{path}: expected a .csv or .parquet file to write, or a folder for those of many")
     if not path.parent.is_dir():
         raise click.BadParameter(f"{path}: there is no folder {path.parent}")
     return target
@@ -29,7 +30,7 @@ OUT = click.option(
     default="-",
     metavar="FILE",
     callback=_writable,
-    help="A .csv or .parquet file (default: standard output).",
+    help="A .csv or .parquet file (default: standard output); a folder for the rows of many files.",
 )
 ROWS = click.option("--rows", type=click.Path(path_type=Path), help="Other rows than those of the fit: a data file.")
 
@@ -40,7 +41,7 @@ ROWS = click.option("--rows", type=click.Path(path_type=Path), help="Other rows 
 @click.option(
     "--deviations", metavar="FILE", callback=_writable, help="Write the conditional standard deviations to FILE."
 )
-@options(FITTING, OUT)
+@options(FITTING, MANY, OUT)
 def impute(
     source: Path, data: Path | None, rows: Path | None, draws: int, deviations: str | None, out: str, **flags: Any
 ) -> int:
@@ -53,6 +54,11 @@ def impute(
     import polars as pl
 
     plan, done = _fitted(source, data, flags)
+    if (many := _many(plan, rows, out)) is not None:
+        if deviations is not None:
+            raise click.UsageError("--deviations are written of one file only")
+        done.impute_to(out, many, draws=draws, seed=flags.get("seed") or 0, progress=sys.stderr.isatty())
+        return _ended(done)
     given, frame = _asked(plan, done, rows)
     found = done.impute(given, draws=draws, seed=flags.get("seed") or 0)
     if draws:
@@ -66,15 +72,19 @@ def impute(
 
 
 @latens.command()
-@options(SOURCES, MODEL, COMPONENTS, ROWS, FITTING, SORTED, OUT)
+@options(SOURCES, MODEL, COMPONENTS, ROWS, FITTING, MANY, SORTED, OUT)
 def predict(source: Path, data: Path | None, rows: Path | None, out: str, **flags: Any) -> int:
     """The hidden label of every row: the most probable one, and the probability of each.
 
     \b
     latens predict faithful.csv --components 2 --out labels.csv
     latens predict model.toml --rows new.csv
+    latens predict 'rides/*.parquet' --components 3 --out told
     """
     plan, done = _fitted(source, data, flags)
+    if (many := _many(plan, rows, out)) is not None:
+        done.predict_to(out, many, progress=sys.stderr.isatty())
+        return _ended(done)
     given, frame = _asked(plan, done, rows)
     asked = None if plan.file is None and rows is None else given
     label, chances = done.predict(asked), done.posterior(asked)
@@ -105,6 +115,19 @@ def simulate(source: Path, data: Path | None, number: int, out: str, **flags: An
 def _fitted(source: Path, data: Path | None, flags: dict[str, Any]) -> tuple[Plan, Fit]:
     plan = plan_of(source, data, flags)
     return plan, run(plan, flags, progress=False)
+
+
+def _many(plan: Plan, rows: Path | None, out: str) -> Any:
+    """The files whose rows are asked about, if they are many; None for rows that are held."""
+    from latens.data.source import AbstractSource, Source, are_many
+
+    found = Source(rows) if rows is not None and are_many(rows) else None
+    if rows is None and isinstance(plan.data, AbstractSource):
+        found = plan.data  # type: ignore[assignment]
+    folder = out != "-" and not Path(out).suffix
+    if folder != (found is not None):
+        raise click.UsageError("--out: a folder takes what is said of many files, a .csv or .parquet file that of one")
+    return found
 
 
 def _asked(plan: Plan, done: Fit, rows: Path | None) -> tuple[Any, Any]:

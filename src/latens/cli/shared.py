@@ -41,6 +41,12 @@ FITTING = (
     click.option("--tolerance", type=float, help="Stop this many standard errors from the limit (default: 1e-6)."),
     click.option("--max-steps", type=int, help="Most steps of EM (default: 10000)."),
 )
+MANY = (
+    click.option(
+        "--engine", metavar="WHO", help="Who goes over the rows of files: threads:4, processes, dask://HOST:PORT."
+    ),
+    click.option("--cache", metavar="FOLDER", help="Keep rows of files there as they are computed with."),
+)
 SORTED = click.option("--sorted", "by", metavar="NAME", help="Put components in the order of a parameter: mean.")
 CHECKPOINT = click.option(
     "--checkpoint", type=click.Path(path_type=Path), help="Keep the iteration in this file, and go on from it."
@@ -109,10 +115,12 @@ def plan_of(source: Path, data: Path | None, flags: dict[str, Any]) -> Plan:
 
     describing = ("family", "components", "columns", "covariance", "shared", "weights")
     given = {name: flags[name] for name in describing if flags.get(name) is not None}
+    asked = {"data": {"cache": flags.get("cache")}, "fit": {"engine": flags.get("engine")}}
+    more = {table: {k: v for k, v in keys.items() if v is not None} for table, keys in asked.items()}
     if source.suffix == ".toml":
         if given:
             raise DataError(f"--{next(iter(given))} belongs in the [model] or [data] table of {source}")
-        return load(source, data=data)
+        return load(source, data=data, more=more)
     if data is not None:
         raise DataError(f"{source} is no .toml file, so {data} cannot be its data")
     model: dict[str, Any] = {}
@@ -127,7 +135,7 @@ def plan_of(source: Path, data: Path | None, flags: dict[str, Any]) -> Plan:
     table: dict[str, Any] = {"file": str(source.absolute())}
     table |= {"columns": listed(given["columns"])} if "columns" in given else {}
     table |= {"weights": given["weights"]} if "weights" in given else {}
-    return plan({"model": model or {"kind": "iid"}, "data": table}, Path())
+    return plan({"model": model or {"kind": "iid"}, "data": table | more["data"], "fit": more["fit"]}, Path())
 
 
 def run(plan: Plan, flags: dict[str, Any], *, progress: bool) -> Fit:

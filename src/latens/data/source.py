@@ -301,6 +301,12 @@ def _table(batch: Any) -> pa.Table:
     )
 
 
+def are_many(path: Path_) -> bool:
+    """Whether a path is a pattern or a folder, so that it names more than one file."""
+    text = str(path)
+    return Path(text).is_dir() or (any(sign in text for sign in "*?[") and not Path(text).exists())
+
+
 def source_of(data: Any) -> AbstractSource | None:
     """A source, or a path or pattern as one; None for data of any other kind."""
     if isinstance(data, AbstractSource):
