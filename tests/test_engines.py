@@ -15,8 +15,9 @@ import pytest
 
 import latens as lt
 from latens.engine.dask import Dask
-from latens.engine.engines import WorkersLost, engine_of, serve
-from latens.engine.sweep import Sum, dumps
+from latens.engine.jobs import Sum, dumps
+from latens.engine.streamed import engine_of
+from latens.engine.workers import WorkersLost, serve
 
 RNG = np.random.default_rng(2)
 MODEL = lt.Mixture(lt.MultivariateNormal(2), 2)
@@ -137,7 +138,7 @@ def test_a_dask_cluster_whose_workers_die(rows, want, tmp_path, monkeypatch):
         cluster.scale(2)
         client.wait_for_workers(2, timeout=60)
         same(lt.fit(MODEL, rows, **RUN, engine=client, checkpoint=kept), want)
-    monkeypatch.setattr("latens.engine.dask.PATIENCE", 0.5)
+    monkeypatch.setattr("latens.engine.dask.ANSWER", 0.5)
     with pytest.raises(lt.LatensError, match="no Dask scheduler answers at 127.0.0.1:1"):
         engine_of("dask://127.0.0.1:1")
 

@@ -73,7 +73,7 @@ Bootstrap Categorical Cells DataError ExactSEM Exponential Fit FixedPoint Gamma 
 InferenceError Iterate LatensError Latent LogNormal Louis Mixture ModelError Multinomial MultivariateNormal
 NegativeBinomial Normal OPG Oakes Observed ParameterError ParametricBootstrap Plain Poisson Positive
 PositiveDefinite Prior Product Profile QuasiNewton Real SEM Sandwich Simplex Squarem Starts Status Stop Support
-Truncated Unit Weibull accelerate choose compare explain fit
+Batches Processes Source Threads Truncated Unit Weibull accelerate choose compare explain fit
 grouped h_function interval iterate keep_programs Many fit_many left_censored
 lower_bound one_of pool q_function read_cells right_censored testing
 """

@@ -294,7 +294,7 @@ def test_memory_is_flat_in_the_number_of_files(tmp_path):
 
 def test_shards_follow_the_data():
     assert [rung(n) for n in (1, 2, 3, 4, 5, 7, 9, 13, 17)] == [1, 2, 3, 4, 6, 8, 12, 16, 24]
-    from latens.data.source import Part
+    from latens.data.parts import Part
 
     for sizes in ([5], [1] * 7, [3] * 1000, [1] * 500 + [1000] * 3, [0] * 90):
         parts = [Part(i, "f", i, size) for i, size in enumerate(sizes)]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from latens.data.reader import AbstractReader as AbstractReader
     from latens.data.reader import Rows as Rows
     from latens.data.reader import sequences as sequences
-    from latens.data.source import Batches as Batches
     from latens.data.source import Source as Source
+    from latens.data.stream import Batches as Batches
     from latens.data.text import read_cells as read_cells
     from latens.engine.accelerators.anderson import Anderson as Anderson
     from latens.engine.accelerators.auto import Auto as Auto
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from latens.engine.accelerators.base import Plain as Plain
     from latens.engine.accelerators.quasi_newton import QuasiNewton as QuasiNewton
     from latens.engine.accelerators.squarem import Squarem as Squarem
-    from latens.engine.engines import Processes as Processes
     from latens.engine.engines import Threads as Threads
     from latens.engine.fixed_point import FixedPoint as FixedPoint
     from latens.engine.fixed_point import accelerate as accelerate
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from latens.engine.starts import Starts as Starts
     from latens.engine.stop import Status as Status
     from latens.engine.stop import Stop as Stop
+    from latens.engine.workers import Processes as Processes
     from latens.errors import DataError as DataError
     from latens.errors import InferenceError as InferenceError
     from latens.errors import LatensError as LatensError
@@ -106,7 +106,8 @@ __version__ = "0.1.0"
 _HOME = {
     "cells.categories": ["one_of"],
     "cells.intervals": ["grouped", "interval", "left_censored", "right_censored"],
-    "data.source": ["Batches", "Source"],
+    "data.source": ["Source"],
+    "data.stream": ["Batches"],
     "data.reader": ["AbstractReader", "Rows", "sequences"],
     "data.text": ["read_cells"],
     "engine.accelerators.anderson": ["Anderson"],
@@ -114,12 +115,13 @@ _HOME = {
     "engine.accelerators.base": ["AbstractAccelerator", "Plain"],
     "engine.accelerators.quasi_newton": ["QuasiNewton"],
     "engine.accelerators.squarem": ["Squarem"],
-    "engine.engines": ["Processes", "Threads"],
+    "engine.engines": ["Threads"],
     "engine.fixed_point": ["FixedPoint", "accelerate"],
     "engine.loop": ["Iterate"],
     "engine.prior": ["Prior"],
     "engine.starts": ["Starts"],
     "engine.stop": ["Status", "Stop"],
+    "engine.workers": ["Processes"],
     "errors": ["DataError", "InferenceError", "LatensError", "ModelError", "ParameterError"],
     "explaining": ["explain"],
     "families.base": ["AbstractFamily"],

@@ -11,13 +11,12 @@ import numpy as np
 from latens.data.source import source_of
 from latens.engine.accelerators.auto import Auto
 from latens.engine.blocks import cores
-from latens.engine.engines import engine_of
 from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.same_data import same_data
 from latens.engine.solve import solve
 from latens.engine.stop import Status, Stop
-from latens.engine.streamed import problem_of
+from latens.engine.streamed import engine_of, problem_of
 from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.inference.estimate import CRITERIA, Estimate, criteria
 from latens.markup import html_table

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latens.data.files import DECIMAL, TEXTS, Dialect, dialect_of
-from latens.data.source import Part
+from latens.data.parts import Part
 from latens.errors import DataError, first_line, listed
 
 if TYPE_CHECKING:

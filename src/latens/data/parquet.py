@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from latens.data.arrow import is_text
-from latens.data.source import FEWEST, MOST, NUMBERS, Part
+from latens.data.parts import FEWEST, MOST, NUMBERS, Part
 from latens.errors import DataError, first_line
 
 if TYPE_CHECKING:

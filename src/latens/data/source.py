@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from latens.data.arrow import Columns, columns_from, extra
+from latens.data.lines import TextFiles
+from latens.data.parquet import ParquetFiles
+from latens.data.parts import FEWEST, MOST, NUMBERS, Part, Stamp, stamped
 from latens.errors import DataError, first_line, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NUMBERS = 1 << 19  # in what is read at once: 4 MB
-FEWEST, MOST = 1 << 12, 1 << 18  # rows read at once
 Path_ = str | PathLike[str]
 Filter = Sequence[tuple[str, str, Any]]
-
-
-class Part(NamedTuple):
-    """What of a source is read from its beginning to its end by one thread: a row group, lines of a file, a stream."""
-
-    number: int
-    file: str  # "" of a stream
-    place: int  # the row group, or the first byte
-    size: int  # bytes, about
-
-    def __str__(self) -> str:
-        return f"{self.file}, row group {self.place}" if self.file.lower().endswith(".parquet") else self.file
-
-
-class Stamp(NamedTuple):
-    """What tells that a file is the one that was looked at."""
-
-    file: str
-    size: int
-    changed: int  # nanoseconds
-
-
-def stamped(file: str) -> Stamp:
-    """The stamp that a file has now; raises `DataError` if it is gone."""
-    try:
-        found = Path(file).stat()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}") from None
-    return Stamp(file, found.st_size, found.st_mtime_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,12 +155,9 @@ class Source(AbstractSource):
 
     @cached_property
     def _format(self) -> Any:
-        if Path(self.paths[0]).suffix.lower() == ".parquet":
-            from latens.data.parquet import ParquetFiles as Format
-        else:
-            from latens.data.lines import TextFiles as Format  # type: ignore[assignment]
         _ = extra(), self.stamps
-        found = Format(self.paths, self.wanted)
+        kind = ParquetFiles if Path(self.paths[0]).suffix.lower() == ".parquet" else TextFiles
+        found = kind(self.paths, self.wanted)
         for file, names in found.names.items():
             self._check(names, file)
         return found
@@ -216,49 +185,6 @@ class Source(AbstractSource):
             ) from None
 
 
-@dataclass(frozen=True)
-class Batches(AbstractSource):
-    """A stream of rows that can be opened again and again: what `open()` gives is read from its beginning each time.
-
-    **Arguments:** `open`: a function that opens the stream: an iterable of data frames, dicts of columns or Arrow
-    batches, or one object that is such a stream (anything with `__arrow_c_stream__`, such as a DuckDB relation or a
-    reader of pyarrow); the others as in `lt.Source`.
-    **Raises:** `DataError` for a stream that cannot be opened twice.
-    **Example:**
-        >>> import latens as lt
-        >>> stream = lt.Batches(lambda: ({"calls": [i, i + 1, 9]} for i in range(4)))
-        >>> round(float(lt.fit(lt.IID(lt.Poisson()), stream).params["rate"]), 4)
-        4.3333
-    """
-
-    open: Callable[[], Any]
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        return (Part(0, "", 0, 0),)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return ()
-
-    def tables(self, part: Part, wanted: list[str]) -> Iterator[pa.Table]:
-        opened = self._opened()
-        for batch in _batches(opened):
-            table = _table(batch)
-            self._check(table.column_names, f"{self.title}")
-            yield table.select(wanted) if wanted else table
-
-    def _opened(self) -> Any:
-        extra()
-        opened = self.open()
-        if isinstance(opened, Iterator) and opened is self.open():
-            raise DataError(
-                "lt.Batches: the function gives the same iterator again, which can be read once only: let it open the "
-                "stream anew, as in lt.Batches(lambda: reader()); for rows that are seen once there is lt.online"
-            )
-        return opened
-
-
 def _matching(pattern: str) -> list[str]:
     if Path(pattern).is_dir():
         found = sorted(map(str, Path(pattern).rglob("*.parquet")))
@@ -272,33 +198,6 @@ def _matching(pattern: str) -> list[str]:
         what = "no file matches" if any(sign in pattern for sign in "*?[") else "there is no file"
         raise DataError(f"{what} {pattern} (looked for from {Path.cwd()})")
     return found
-
-
-def _batches(opened: Any) -> Iterable[Any]:
-    if hasattr(opened, "__arrow_c_stream__"):
-        return extra().RecordBatchReader.from_stream(opened)
-    if isinstance(opened, Mapping) or not isinstance(opened, Iterable):
-        raise DataError(
-            f"lt.Batches: the function gave a {type(opened).__name__}; let it give an iterable of data frames, dicts "
-            "of columns or Arrow batches"
-        )
-    return opened
-
-
-def _table(batch: Any) -> pa.Table:
-    import pyarrow as pa
-
-    if isinstance(batch, pa.RecordBatch):
-        return pa.Table.from_batches([batch])
-    if isinstance(batch, Mapping):
-        return pa.table({str(name): column for name, column in batch.items()})
-    if isinstance(batch, pa.Table):
-        return batch
-    if hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):
-        return pa.table(batch)
-    raise DataError(
-        f"lt.Batches: a batch is a {type(batch).__name__}; give data frames, dicts of columns or Arrow batches"
-    )
 
 
 def are_many(path: Path_) -> bool:

@@ -9,7 +9,8 @@ import numpy as np
 
 from latens.cells import OneOf
 from latens.data.arrow import Columns, Texts, as_columns
-from latens.data.source import AbstractSource, Part
+from latens.data.parts import Part
+from latens.data.source import AbstractSource
 from latens.data.text import column_of
 from latens.errors import DataError
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from latens.engine.engines import AbstractRemote, WorkersLost, serve
 from latens.engine.kept import MEMORY
+from latens.engine.workers import AbstractRemote, WorkersLost, serve
 from latens.errors import LatensError, first_line
 
 PATIENCE = 30.0  # seconds that a cluster without workers is waited for
+ANSWER = 10.0  # seconds that a scheduler has to answer
 
 
 class Dask(AbstractRemote):
@@ -91,7 +92,7 @@ def joined(address: str) -> Dask:
         raise LatensError('a Dask cluster needs its library: pip install "latens[dask]"') from None
     place = address.removeprefix("dask://")
     try:
-        return Dask(Client(f"tcp://{place}", timeout=PATIENCE))  # type: ignore[no-untyped-call]
+        return Dask(Client(f"tcp://{place}", timeout=ANSWER))  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError, ValueError) as error:
         raise LatensError(
             f"no Dask scheduler answers at {place} ({first_line(error) or type(error).__name__}): start it, or give "

@@ -15,8 +15,9 @@ from latens.cells import OneOf, rows_in, taken
 from latens.cells.base import numbers
 from latens.cells.repeated import Repeated
 from latens.data.arrow import Columns, as_columns
+from latens.data.parts import Part
 from latens.data.reader import Tally, tally, unseen
-from latens.data.source import AbstractSource, Part
+from latens.data.source import AbstractSource
 from latens.data.survey import located
 from latens.engine.blocks import Load, Shard, piece_of
 from latens.engine.problem import told

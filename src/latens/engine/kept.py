@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.data.source import Part
+from latens.data.parts import Part
 from latens.engine.dealer import Dealer, Item, Piece
 from latens.numerics.memory import ALIGNMENT, aligned
 

@@ -1,5 +1,6 @@
 """Rows of a source, gone over in every evaluation; a problem made of them."""
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -8,17 +9,20 @@ from typing import Any
 import jax
 import numpy as np
 
+from latens.data.parts import Part
 from latens.data.reader import Tally
-from latens.data.source import AbstractSource, Part, source_of
+from latens.data.source import AbstractSource, source_of
 from latens.data.survey import Survey
 from latens.engine.blocks import Load, rows_together
+from latens.engine.dask import Dask, joined
 from latens.engine.dealer import Dealer, Facts, frequencies_of
 from latens.engine.emmap import entropies, posteriors
-from latens.engine.engines import AbstractEngine, Threads, engine_of, shards_of
+from latens.engine.engines import AbstractEngine, Threads, shards_of
+from latens.engine.jobs import AbstractJob, Densities, Each, Look, Settle, Sum
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.rows import AbstractRows, Program, RowsInMemory
-from latens.engine.sweep import AbstractJob, Densities, Each, Look, Settle, Sum
+from latens.engine.workers import Processes
 from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.families.frame import Identity
 from latens.models.base import AbstractModel
@@ -239,3 +243,25 @@ def problem_of(
     if not isinstance(model, AbstractModel):
         raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
     return Streamed(model, source, prior, precision, engine_of(engine))
+
+
+def engine_of(given: Any) -> AbstractEngine:
+    """An engine; a Dask client, or "dask://HOST:PORT", "processes" or "threads:4", as one; None for threads."""
+    if given is None:
+        return Threads()
+    if isinstance(given, AbstractEngine):
+        return given
+    if isinstance(given, str):
+        kind, _, number = given.partition(":")
+        if kind == "dask":
+            return joined(given)
+        if kind in ENGINES and (not number or number.isdigit()):
+            return ENGINES[kind](int(number) if number else None)
+    if type(given).__module__.split(".")[0] == "distributed":
+        return Dask(given)
+    raise ParameterError(
+        f"engine must be lt.Threads(), lt.Processes(), a Dask client, or 'dask://HOST:PORT', got {given!r}"
+    )
+
+
+ENGINES: dict[str, Callable[[int | None], AbstractEngine]] = {"threads": Threads, "processes": Processes}

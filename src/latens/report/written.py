@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latens.data.arrow import as_columns, columns_from, extra
-from latens.data.source import AbstractSource, Part, source_of
+from latens.data.parts import Part
+from latens.data.source import AbstractSource, source_of
 from latens.data.survey import located
 from latens.errors import DataError, ParameterError, counted
 from latens.inference.estimate import Estimate
