@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from latens.engine.accelerators.squarem import Squarem as Squarem
     from latens.engine.fixed_point import FixedPoint as FixedPoint
     from latens.engine.fixed_point import accelerate as accelerate
+    from latens.engine.growing import Growing as Growing
     from latens.engine.loop import Iterate as Iterate
     from latens.engine.prior import Prior as Prior
     from latens.engine.starts import Starts as Starts
@@ -110,6 +111,7 @@ _HOME = {
     "engine.accelerators.quasi_newton": ["QuasiNewton"],
     "engine.accelerators.squarem": ["Squarem"],
     "engine.fixed_point": ["FixedPoint", "accelerate"],
+    "engine.growing": ["Growing"],
     "engine.loop": ["Iterate"],
     "engine.prior": ["Prior"],
     "engine.starts": ["Starts"],

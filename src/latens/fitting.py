@@ -45,7 +45,8 @@ def iterate(
     """
     problem = Problem(model, data, weights, labels, prior, precision)
     accelerate, stop = rules(accelerate, stop)
-    return run(problem, beginning(problem, start, starts, seed).reach(problem)[0], accelerate, stop)
+    free = beginning(problem, start, starts, seed).reach(problem)[0]
+    return run(problem, free, accelerate.prepared(problem, free, seed), stop)
 
 
 def fit(
