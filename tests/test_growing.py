@@ -170,7 +170,8 @@ def test_samples_that_lead_elsewhere_are_left():
     start = {"weights": [1 - 12 / len(x), 12 / len(x)], "mean": [1.0, 60.0], "variance": [2.0, 0.25]}
     fit, usual = (lt.fit(NORMALS, x, start=start, accelerate=a) for a in (lt.Growing(500, factor=2.0), None))
     assert usual.params["mean"][1] == pytest.approx(60.0, abs=1.0)
-    assert fit.samples
+    assert {each.status for each in fit.samples} == {"degenerate", "converged"}
+    assert fit.rejected[-1] == 1  # where the others led
     assert fit.log_likelihood == pytest.approx(usual.log_likelihood, abs=1e-6)
     assert fit.evaluations <= usual.evaluations + 5
 
@@ -210,7 +211,13 @@ def test_what_a_sample_has_none_of_is_not_kept_at_0():
         "y.variance": [1.0, 1.0],
         "c.probabilities": np.full((2, 3), 1 / 3),
     }
-    fit, usual = (lt.fit(model, data, start=start, accelerate=a) for a in (lt.Growing(500, most=0.03), None))
+    rule = lt.Growing(500, most=0.03)
+    problem = Problem(model, data)
+    edge = start | {"c.probabilities": np.tile([0.5, 0.5, 1e-300], (2, 1))}  # where a sample of them ends
+    goal = rule.prepared(problem, problem.free(edge), 0).learnt.goal
+    led = problem.params(problem.unchart(goal))["c.probabilities"][:, 2]
+    assert ((led > 1e-4) & (led < 1e-2)).all()
+    fit, usual = (lt.fit(model, data, start=start, accelerate=a) for a in (rule, None))
     assert fit.samples
     assert fit.log_likelihood == pytest.approx(usual.log_likelihood, abs=1e-6)
 

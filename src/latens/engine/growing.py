@@ -92,8 +92,11 @@ class Growing(AbstractAccelerator):
             done.append(Sampled(len(sample.weights), last.evaluations, last.status.value))
             if last.status is Status.DEGENERATE:
                 continue
-            if last.log_likelihood - under_way.path[0].log_likelihood > GAIN:
-                here = problem.space.inward(last.free, np.log(len(sample.weights)))
+            # a share of 0 here need not be one of all rows, and EM would be long in coming away from it
+            inside = problem.space.inward(last.free, np.log(len(sample.weights)))
+            gain = last.log_likelihood - under_way.path[0].log_likelihood
+            if gain > GAIN or np.abs(inside - last.free).max() > NUDGE:
+                here = inside
             guide = _guide(sample, here)
         goal = None if here is free else problem.chart(here)
         return replace(self, learnt=guided.begun(guide, goal, tuple(done)))
