@@ -11,7 +11,7 @@ import latens as lt
 from latens.engine.problem import Problem
 
 N = 40_000
-RULE = lt.Growing(2_000)
+RULE = lt.Growing(2_000, factor=4.0, most=0.25)
 RNG = np.random.default_rng(11)
 LABEL = RNG.integers(2, size=N)
 CLOSE = RNG.normal(np.where(LABEL, 2.0, 0.0))

@@ -40,8 +40,8 @@ class Growing(AbstractAccelerator):
     by `lt.Auto`. A point that loses is dropped. After two in a row, or where steps do not shorten, `lt.Auto` goes on.
 
     A sample in which a component dies is passed over, and the place that samples lead to is dropped if all rows make it
-    less likely than the start. It pays where a pass over all rows takes a second or more. With few rows, or few that
-    are distinct, it is `lt.Auto`.
+    less likely than the start. It pays where a pass over all rows takes some tenths of a second or more. With few rows,
+    or few that are distinct, it is `lt.Auto`.
 
     **Arguments:** `first`: rows of the first sample (or 50 to a parameter, if that is more); `factor`: from one to the
     next; `most`: the largest share of the rows that a sample may have.
@@ -61,8 +61,8 @@ class Growing(AbstractAccelerator):
 
     first: int = PILOT
     _: KW_ONLY
-    factor: float = 4.0
-    most: float = 0.25
+    factor: float = 8.0
+    most: float = 0.2
     learnt: Memory | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
