@@ -69,7 +69,7 @@ def test_files_are_short():
 PUBLIC = """
 AbstractAccelerator AbstractExponentialFamily AbstractFamily AbstractModel Anderson Auto Bernoulli Beta Binomial
 AbstractReader Coefficient Covariance Location Rows Scale Stacked Variance logsumexp safe_log sequences
-Bootstrap Categorical Cells DataError ExactSEM Exponential Fit FixedPoint Gamma Geometric HardyWeinberg IID
+Bootstrap Categorical Cells DataError ExactSEM Exponential Fit FixedPoint Gamma Geometric Growing HardyWeinberg IID
 InferenceError Iterate LatensError Latent LogNormal Louis Mixture ModelError Multinomial MultivariateNormal
 NegativeBinomial Normal OPG Oakes Observed ParameterError ParametricBootstrap Plain Poisson Positive
 PositiveDefinite Prior Product Profile QuasiNewton Real SEM Sandwich Simplex Squarem Starts Status Stop Support

@@ -19,7 +19,7 @@ from latens.engine.blocks import rung
 from latens.engine.engines import SHARDS, shards_of
 from latens.engine.problem import Problem
 from latens.engine.streamed import problem_of
-from latens.inference.derivatives import complete_data
+from latens.engine.derivatives import complete_data
 from latens.numerics.compiling import double
 
 from registry import MODELS, PLANE

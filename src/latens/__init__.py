@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from latens.engine.engines import Threads as Threads
     from latens.engine.fixed_point import FixedPoint as FixedPoint
     from latens.engine.fixed_point import accelerate as accelerate
+    from latens.engine.growing import Growing as Growing
     from latens.engine.loop import Iterate as Iterate
     from latens.engine.prior import Prior as Prior
     from latens.engine.starts import Starts as Starts
@@ -117,6 +118,7 @@ _HOME = {
     "engine.accelerators.squarem": ["Squarem"],
     "engine.engines": ["Threads"],
     "engine.fixed_point": ["FixedPoint", "accelerate"],
+    "engine.growing": ["Growing"],
     "engine.loop": ["Iterate"],
     "engine.prior": ["Prior"],
     "engine.starts": ["Starts"],

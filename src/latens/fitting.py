@@ -46,7 +46,8 @@ def iterate(
     """
     problem = problem_of(model, data, weights, labels, prior, precision, engine)
     accelerate, stop = rules(accelerate, stop)
-    return run(problem, beginning(problem, start, starts, seed).reach(problem)[0], accelerate, stop)
+    free = beginning(problem, start, starts, seed).reach(problem)[0]
+    return run(problem, free, accelerate.prepared(problem, free, seed), stop)
 
 
 def fit(

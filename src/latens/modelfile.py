@@ -17,6 +17,7 @@ from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator, Plain
 from latens.engine.accelerators.quasi_newton import QuasiNewton
 from latens.engine.accelerators.squarem import Squarem
+from latens.engine.growing import Growing
 from latens.engine.stop import Stop
 from latens.errors import DataError, LatensError, ModelError
 from latens.families.base import AbstractFamily
@@ -66,6 +67,7 @@ ACCELERATORS: dict[str, Callable[[], AbstractAccelerator]] = {
     "anderson": Anderson,
     "daarem": Anderson.daarem,
     "quasi-newton": QuasiNewton,
+    "growing": Growing,
 }
 
 _MODEL_KEYS = {

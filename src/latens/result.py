@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latens.data.reader import Tally
+from latens.engine.accelerators.base import Sampled
 from latens.engine.loop import Iterate, Passed
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
@@ -48,7 +49,7 @@ class Fit(Sealed):
     (`status.sentence` in words) and `reason`: why, if degenerate; `evaluations`: of the EM map, over the
     final run; `trace`, `accelerated`, `rejected`: (steps,) of its points; `n`: the total weight of the rows of which
     something was seen; `names`: a label for every scalar; `starts`: what many starts met, or None; `begun`: where it
-    was asked to begin. Uncertainty:
+    was asked to begin; `samples`: the runs on samples of the rows before it (`lt.Growing`). Uncertainty:
     `information`, `errors`, `standard_errors`, `covariance`, `confidence_intervals`, `derive`, `wald_test`,
     `likelihood_ratio`.
 
@@ -63,6 +64,7 @@ class Fit(Sealed):
     path: tuple[Passed, ...]
     starts: Met | None
     begun: Beginning
+    samples: tuple[Sampled, ...] = ()
 
     @property
     def _problem(self) -> Problem:
@@ -553,13 +555,13 @@ class Fit(Sealed):
         """
         from latens.document import write  # loaded when a page is asked for
 
-        write(path, self._estimate, self.path, self.starts, self.begun, method, command)
+        write(path, self._estimate, self.path, self.starts, self.begun, method, command, self.samples)
 
     def summary(self, method: str | AbstractMethod = "observed") -> str:
         """The report as plain text: what `print(fit)` shows, with standard errors by `method`."""
         from latens.report.text import render  # rich is slow to load
 
-        return render(self._estimate, self.starts, method)
+        return render(self._estimate, self.starts, method, samples=self.samples)
 
     def __str__(self) -> str:
         return self.summary()
@@ -567,11 +569,11 @@ class Fit(Sealed):
     def _repr_html_(self) -> str:
         from latens.report.html import html  # rich is slow to load
 
-        return html(self._estimate, self.starts)
+        return html(self._estimate, self.starts, self.samples)
 
     def __repr__(self) -> str:
         return f"<Fit of {type(self.model).__name__}: log-likelihood {self.log_likelihood:.6f}, {self.status.value}>"
 
     def to_dict(self, method: str | AbstractMethod = "observed") -> dict[str, Any]:
         """Everything in the report as plain Python values, ready for JSON (no NaN, no infinity)."""
-        return record(self._estimate, self.starts, method) | {"trace": self.trace.tolist()}
+        return record(self._estimate, self.starts, method, self.samples) | {"trace": self.trace.tolist()}

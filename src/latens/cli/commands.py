@@ -56,7 +56,7 @@ def demo(line: list[str], /, name: str | None, page: Path | None) -> int:
     plan = load(files[name])
     click.echo(f"{plan.title}\n{wrapped(plan.about)}\n")
     done = run(plan, {}, progress=False)
-    click.echo(render(Estimate(done.last), done.starts, published=plan.published))
+    click.echo(render(Estimate(done.last), done.starts, samples=done.samples, published=plan.published))
     click.echo(wrapped(f"Published: {plan.source}"))
     if page is not None:
         done.report(page, command=shlex.join(line))

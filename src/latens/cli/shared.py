@@ -37,7 +37,7 @@ FITTING = (
     click.option("--starts", type=int, help="How many starts to try (default: 10 to 30 for a mixture)."),
     click.option("--seed", type=int, help="Seed of the starts (default: 0)."),
     click.option("--prior", type=float, help="Weight of a prior, in observations like all rows taken together."),
-    click.option("--accelerate", help="auto (default), plain, squarem, anderson, daarem or quasi-newton."),
+    click.option("--accelerate", help="auto (default), growing, plain, squarem, anderson, daarem or quasi-newton."),
     click.option("--tolerance", type=float, help="Stop this many standard errors from the limit (default: 1e-6)."),
     click.option("--max-steps", type=int, help="Most steps of EM (default: 10000)."),
 )

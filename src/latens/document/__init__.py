@@ -13,6 +13,7 @@ from threading import Lock
 import numpy as np
 
 from latens.cells import labels_of
+from latens.engine.accelerators.base import Sampled
 from latens.engine.loop import Passed
 from latens.engine.solve import Beginning
 from latens.engine.starts import Met
@@ -51,11 +52,12 @@ def write(
     begun: Beginning,
     method: str | AbstractMethod = "observed",
     command: str = "",
+    samples: tuple[Sampled, ...] = (),
 ) -> None:
     """Write the page of a fit; see `Fit.report`."""
     if not isinstance(path, str | PathLike):
         raise DataError(f"report takes the path of a file, got {path!r}")
-    text = page(estimate, way, starts, begun, method, command)
+    text = page(estimate, way, starts, begun, method, command, samples)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -69,6 +71,7 @@ def page(
     begun: Beginning,
     method: str | AbstractMethod,
     command: str,
+    samples: tuple[Sampled, ...] = (),
 ) -> str:
     """The page as HTML."""
     try:
@@ -81,7 +84,7 @@ def page(
     from latens.report.text import told  # rich is slow to load
 
     steps = stepping(estimate, begun)
-    found, half_seen = told(estimate, starts, method, most=MOST_ROWS), _half_seen(estimate)
+    found, half_seen = told(estimate, starts, method, samples=samples, most=MOST_ROWS), _half_seen(estimate)
     pictures = [(Markup(svg), caption) for svg, caption in _pictures(Plots(estimate, way, starts), method)]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text: str = template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latens.engine.accelerators.auto import Auto
-from latens.engine.accelerators.base import AbstractAccelerator
+from latens.engine.accelerators.base import AbstractAccelerator, Sampled
 from latens.engine.checkpoint import Checkpoint
 from latens.engine.loop import Iterate, Passed, Run, drive, exhaust
 from latens.engine.problem import Problem
@@ -47,12 +47,14 @@ class Beginning:
 
 
 class Solution(NamedTuple):
-    """Where a run ended, the points it went on from, what its starts met, and where it was asked to begin."""
+    """Where a run ended, the points it went on from, what its starts met, where it was asked to begin, and the runs on
+    samples before it."""
 
     last: Iterate
     path: tuple[Passed, ...]
     starts: Met | None
     begun: Beginning
+    samples: tuple[Sampled, ...]
 
 
 def beginning(
@@ -105,11 +107,11 @@ def solve(
         under_way = kept.restore(Run(problem, free, accelerate, stop))
     else:
         free, met = begun.reach(problem)
-        under_way = Run(problem, free, accelerate, stop)
+        under_way = Run(problem, free, accelerate.prepared(problem, free, begun.seed), stop)
     steps = drive(under_way)
     steps = steps if kept is None else kept.keep(under_way, steps, met)
     last = exhaust(under_way, steps if watch is None else watch(steps, stop))
     assert isfinite(last.log_likelihood)
     if problem.single:  # what is reported is summed in double precision
         last = replace(last, log_likelihood=problem.log_likelihood(last.free) + problem.log_prior(last.free))
-    return Solution(last, tuple(under_way.path), met, begun)
+    return Solution(last, tuple(under_way.path), met, begun, accelerate.samples(under_way.memory))

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.engine.derivatives import cluster_scores, complete_data, outer_product
 from latens.errors import DataError, InferenceError, counted
-from latens.inference.derivatives import cluster_scores, complete_data, outer_product
 from latens.inference.estimate import Estimate
 from latens.inference.information import FreeInformation, Held, check_converged, masked
 from latens.numerics.asked import number

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.engine.derivatives import complete_data, jacobian
 from latens.engine.loop import Iterate
 from latens.engine.problem import Problem
 from latens.engine.stop import Status
 from latens.errors import InferenceError, listed
-from latens.inference.derivatives import complete_data, jacobian
 from latens.markup import html_table
 from latens.numerics.compiling import double
 from latens.numerics.memory import Sealed

@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 
 from latens.engine.accelerators.base import Plain
+from latens.engine.derivatives import complete_data
 from latens.engine.loop import run
 from latens.engine.stop import Stop
 from latens.errors import InferenceError
-from latens.inference.derivatives import complete_data
 from latens.inference.errors import AbstractMethod, Errors
 from latens.inference.estimate import Estimate
 from latens.inference.information import FreeInformation

@@ -103,8 +103,8 @@ class AbstractConstraint(Module):
         links = np.ravel(self.link)
         return links if len(links) == self.size else np.full(self.size, "identity")
 
-    def inward(self, free: np.ndarray) -> np.ndarray:
-        """The same no nearer to a boundary than EM comes away from within some steps: here as it is."""
+    def inward(self, free: np.ndarray, away: float = AWAY) -> np.ndarray:
+        """The same no nearer to a boundary than a logit of `away`: here as it is."""
         return free
 
     @abstractmethod
@@ -216,8 +216,8 @@ class Unit(_Elementwise):
     def holds(self, value: np.ndarray) -> bool:
         return bool(((value > 0) & (value < 1)).all())
 
-    def inward(self, free: np.ndarray) -> np.ndarray:
-        return np.clip(free, -AWAY, AWAY)
+    def inward(self, free: np.ndarray, away: float = AWAY) -> np.ndarray:
+        return np.clip(free, -away, away)
 
 
 class PositiveDefinite(AbstractConstraint):

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from latens.errors import ParameterError, listed
-from latens.numerics.constraints import AbstractConstraint
+from latens.numerics.constraints import AWAY, AbstractConstraint
 from latens.numerics.stacked import interiors
 
 Params = dict[str, Any]
@@ -110,11 +110,11 @@ class Space(eqx.Module):
         """Per free coordinate: "identity", "log" or "logit"."""
         return np.concatenate([np.empty(0, "<U8"), *(c.scales for c in self.kinds)])
 
-    def inward(self, free: np.ndarray) -> np.ndarray:
-        """The same point, no nearer to a boundary than EM comes away from within some steps."""
+    def inward(self, free: np.ndarray, away: float = AWAY) -> np.ndarray:
+        """The same point, no nearer to a boundary than a logit of `away`: what EM comes away from within some steps."""
         parts, at = [np.zeros(0)], 0
         for c in self.constraints.values():
-            parts.append(c.inward(free[at : at + c.size]))
+            parts.append(c.inward(free[at : at + c.size], away))
             at += c.size
         return np.concatenate(parts)
 

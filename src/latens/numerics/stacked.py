@@ -55,8 +55,8 @@ class Stacked(AbstractConstraint):
     def scales(self) -> np.ndarray:
         return np.tile(self.each.scales, self.k)
 
-    def inward(self, free: np.ndarray) -> np.ndarray:
-        return np.concatenate([self.each.inward(own) for own in np.split(free, self.k)])
+    def inward(self, free: np.ndarray, away: float = AWAY) -> np.ndarray:
+        return np.concatenate([self.each.inward(own, away) for own in np.split(free, self.k)])
 
     def holds(self, value: np.ndarray) -> bool:
         return all(self.each.holds(each) for each in value)
@@ -211,9 +211,9 @@ class Composition(AbstractConstraint):
     def scales(self) -> np.ndarray:
         return np.full(self.size, "logit")
 
-    def inward(self, free: np.ndarray) -> np.ndarray:
+    def inward(self, free: np.ndarray, away: float = AWAY) -> np.ndarray:
         logs = free @ _basis(self.k) / 2**0.5
-        return np.asarray(2**0.5 * np.maximum(logs, logs.max() - AWAY) @ _basis(self.k).T)
+        return np.asarray(2**0.5 * np.maximum(logs, logs.max() - away) @ _basis(self.k).T)
 
     def counted(self, free: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """The shares of counts n_j, as coordinates, from the slope of Σ n_j log p_j / Σ n_j at any."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from latens.engine.accelerators.base import Sampled
 from latens.engine.starts import Met
 from latens.errors import InferenceError
 from latens.inference.errors import AbstractMethod
@@ -14,7 +15,12 @@ from latens.inference.estimate import Estimate, aic, bic
 from latens.inference.methods import errors_by, intervals_by, method_for
 
 
-def record(estimate: Estimate, starts: Met | None, method: str | AbstractMethod = "observed") -> dict[str, Any]:
+def record(
+    estimate: Estimate,
+    starts: Met | None,
+    method: str | AbstractMethod = "observed",
+    samples: tuple[Sampled, ...] = (),
+) -> dict[str, Any]:
     """What the report shows, ready for JSON: no NaN, no infinity, None where there is no number."""
     prior = estimate.problem.prior
     return {
@@ -34,6 +40,7 @@ def record(estimate: Estimate, starts: Met | None, method: str | AbstractMethod 
         "rows": estimate.problem.story,
         "half_seen": {column: dict(kinds) for column, kinds in estimate.half_seen.items()},
         "starts": None if starts is None else asdict(starts),
+        "samples": [each._asdict() for each in samples],
         "params": {name: value.tolist() for name, value in estimate.at.params.items()},
         **_uncertainty(estimate, method),
     }

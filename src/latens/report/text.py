@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from latens.engine.accelerators.base import Sampled
 from latens.engine.optima import Optimum
 from latens.engine.prior import Prior
 from latens.engine.starts import Met
@@ -82,6 +83,7 @@ def told(
     starts: Met | None,
     method: str | AbstractMethod = "observed",
     *,
+    samples: tuple[Sampled, ...] = (),
     published: dict[str, str] | None = None,
     most: int = MOST_ROWS,
 ) -> Told:
@@ -99,7 +101,7 @@ def told(
             missing = estimate.scalar_information().fractions
     held = _held(estimate, intervals if errors is None else errors)
     head, rows = _table(estimate, (errors, intervals, missing), held, published, most)
-    lines = [*_facts(estimate, starts), *_reasons(held)]
+    lines = [*_facts(estimate, starts, samples), *_reasons(held)]
     if len(estimate.shown) > most:
         lines.insert(0, f"... and {len(estimate.shown) - most} more: fit.params, fit.standard_errors()\n")
     if intervals is None:
@@ -119,10 +121,11 @@ def render(
     starts: Met | None,
     method: str | AbstractMethod = "observed",
     *,
+    samples: tuple[Sampled, ...] = (),
     published: dict[str, str] | None = None,
 ) -> str:
     """The report as plain text."""
-    head, rows, lines = told(estimate, starts, method, published=published)
+    head, rows, lines = told(estimate, starts, method, samples=samples, published=published)
     return _printed(wrapped(title(estimate)), _ruled(head, rows), *lines)
 
 
@@ -210,7 +213,7 @@ def _by(estimate: Estimate, method: str | AbstractMethod) -> str:
     return "; ".join([f"by the method '{chosen.name}'", *notes]) + "."
 
 
-def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
+def _facts(estimate: Estimate, starts: Met | None, samples: tuple[Sampled, ...]) -> list[str]:
     """Lines about the fit, each with its head."""
     free = counted(estimate.free_parameters, "free parameter")
     spent = counted(estimate.at.evaluations, "evaluation") + " of the EM map"
@@ -233,7 +236,15 @@ def _facts(estimate: Estimate, starts: Met | None) -> list[str]:
     if starts is not None:
         height = "log-likelihood" if estimate.problem.prior is None else "log-posterior"
         lines.append(_wrapped("Starts", _starts(starts, estimate.problem.rows_seen, height)))
+    if samples:
+        lines.append(_wrapped("Samples", _samples(samples)))
     return lines
+
+
+def _samples(samples: tuple[Sampled, ...]) -> str:
+    """How many evaluations were of how few rows."""
+    each = (f"{counted(one.evaluations, 'evaluation')} of {one.rows} rows" for one in samples)
+    return f"before those of all rows, {', '.join(each)}."
 
 
 def _prior(prior: Prior, height: float) -> str:

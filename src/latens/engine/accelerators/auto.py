@@ -70,7 +70,7 @@ class Auto(AbstractAccelerator):
         if waits or not secants.moves:
             return memory, image
         residual = image - point
-        jump = _newton(secants, residual, reach)
+        jump = newton(secants, residual, reach)
         length, most = float(np.linalg.norm(jump)), reach * float(np.linalg.norm(residual))
         return memory._replace(wait=1, jumped=True), point + jump * (most / length if length > most else 1.0)
 
@@ -91,7 +91,7 @@ def _squared(memory: Memory, point: np.ndarray, image: np.ndarray) -> tuple[Memo
     return memory._replace(cycle=cycle, wait=1, squared=memory.squared + 1), proposed
 
 
-def _newton(secants: Secants, residual: np.ndarray, reach: float) -> np.ndarray:
+def newton(secants: Secants, residual: np.ndarray, reach: float) -> np.ndarray:
     """θ' − θ; along a direction turned round it goes at most `reach` times as far as EM."""
     basis, turned, curvature = secants.span(INDEPENDENT)
     along = basis.T @ residual

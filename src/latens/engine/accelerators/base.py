@@ -9,6 +9,14 @@ import numpy as np
 from latens.errors import ParameterError
 
 
+class Sampled(NamedTuple):
+    """A run on a sample: its rows, evaluations of the EM map over them, and how it ended."""
+
+    rows: int
+    evaluations: int
+    status: str
+
+
 class AbstractAccelerator(ABC):
     """A rule for the next point, given a point and its image under the EM map.
 
@@ -34,6 +42,14 @@ class AbstractAccelerator(ABC):
     @abstractmethod
     def rejected(self, memory: Any) -> Any:
         """The memory after a proposed point was dropped: EM goes on from the image of the best point."""
+
+    def prepared(self, problem: Any, free: np.ndarray, seed: int) -> "AbstractAccelerator":
+        """The same with what can be learnt of a problem before it is evaluated at all rows, where a fit begins."""
+        return self
+
+    def samples(self, memory: Any) -> tuple[Sampled, ...]:
+        """The runs on samples of the rows by which it was prepared."""
+        return ()
 
     @property
     def forgiven(self) -> float:
