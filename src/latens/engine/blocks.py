@@ -62,8 +62,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def deal(xs: Any, weights: np.ndarray, load: Load) -> Deal:
-    """All rows as shards; rows that share a pattern of unseen cells are put together, and sequences of like lengths."""
+def deal(xs: Any, weights: np.ndarray, load: Load, together: int | None = None) -> Deal:
+    """All rows as shards; rows that share a pattern of unseen cells are put together, and sequences of like lengths.
+
+    `together`: how many of one pattern; None for as many as cost least.
+    """
     lengths = lengths_of(xs)
     if lengths is not None:
         return _by_length(xs, weights, load, lengths)
@@ -78,7 +81,7 @@ def deal(xs: Any, weights: np.ndarray, load: Load) -> Deal:
         alike = jnp.asarray(np.full((spans[0].stop, size), weights[0])) if weights.strides == (0,) else None
         return Deal([shard_of(xs, weights, alike, size, span) for span in spans], slice(n))
     _, which, counts = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True, return_counts=True)
-    together = _rows_together(counts)
+    together = together or _rows_together(counts)
     groups = -(-counts // together)
     order = np.argsort(which.ravel(), kind="stable")
     within = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
