@@ -340,3 +340,13 @@ def test_streams_run_side_by_side_and_take_single_precision():
         one, other = pool.map(run, range(2))
     np.testing.assert_array_equal(one, other)
     assert one.dtype == np.float64
+
+
+def test_where_nearly_all_is_missing_it_stays_near():
+    """99 % missing and few first rows: a step to the limit may go too far, and is kept short."""
+    beta = lt.Mixture(lt.Beta(), 2)
+    for seed in (2, 5):
+        draws = np.random.default_rng(seed)
+        rows = draws.beta(np.where(draws.random(2400) < 0.5, 2, 9), 4)
+        found = _fed(beta, rows, 400, warmup=200).estimate.log_density(rows).sum()
+        assert found > lt.fit(beta, rows).log_likelihood - 4

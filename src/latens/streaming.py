@@ -248,7 +248,7 @@ def online(
         >>> stream = lt.online(lt.Mixture(lt.Poisson(), 2), warmup=500)
         >>> for _ in range(20):
         ...     stream.update(draws.poisson(np.where(draws.random(250) < 0.3, 2.0, 12.0)))
-        >>> np.sort(stream.estimate.params["rate"]).round(1).tolist()
+        >>> np.sort(stream.estimate.params["rate"]).round().tolist()
         [2.0, 12.0]
 
     **Source:** Cappé & Moulines (2009), JRSS B 71, 593; Polyak & Juditsky (1992), SIAM J. Control Optim. 30, 838; the

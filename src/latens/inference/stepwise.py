@@ -20,6 +20,8 @@ from latens.numerics.compiling import double, once
 from latens.numerics.space import Space
 
 UNLIKELY = 1e-6  # how rarely rows of one law seem to be of two
+LITTLE, MARGIN = 0.2, 3.0  # of the complete information; how much more than it the scores may say
+FAR = 0.2  # standard deviations of a complete row
 SINGULAR = 1e-12  # of the largest eigenvalue
 BLURRED = 1e10  # terms of a row's log-evidence beyond which statistics have lost what the estimates need
 
@@ -243,19 +245,28 @@ def averaged(problem: Problem, free: np.ndarray, record: Record) -> Averaged:
     inside, directions = problem.space.interior(image, np.asarray(curvature(model, *ends[1:])))
     complete, observed, products = (directions.T @ each @ directions for each in record[3:])
     least = inverted(complete)
-    inverse = None if least is None else _inverse(observed, least)
+    inverse = None if least is None else _inverse(observed, least, products)
     found = Averaged(image, inside, directions, inverse, products)
     if inverse is None or least is None:
         return found
-    ahead = image + directions @ (inverse - least) @ directions.T @ record.complete @ (image - mean)
+    step = directions @ (inverse - least) @ directions.T @ record.complete @ (image - mean)
+    # farther than this a slope says little of where it will be 0: the next doubling takes another step
+    length = np.sqrt(max(float(step @ record.complete @ step), 0.0) / record.n)
+    ahead = image + step * min(1.0, FAR / length) if length > 0 else image
     sound = (np.asarray(_health(model, jnp.asarray(ahead), n)) >= 1).all()
     return found._replace(free=ahead) if sound else found
 
 
-def _inverse(observed: np.ndarray, least: np.ndarray) -> np.ndarray | None:
-    """Of the observed information; None where it tells nothing of a direction. `least`: that of the complete one."""
+def _inverse(observed: np.ndarray, least: np.ndarray, products: np.ndarray) -> np.ndarray | None:
+    """Of the observed information; None where it tells nothing of a direction. `least`: that of the complete one.
+
+    Where most is missing, curvatures at points off the maximum may seem to vanish: there they count as what the scores
+    say, less a margin for models that are wrong.
+    """
     half = np.linalg.cholesky((least + least.T) / 2)
     shares, vectors = np.linalg.eigh(half.T @ observed @ half)
+    by_scores = np.einsum("ij,ik,kj->j", half @ vectors, products, half @ vectors)
+    shares = np.where(shares < LITTLE, np.maximum(shares, by_scores / MARGIN), shares)
     if shares.min(initial=1.0) <= FLAT:
         return None
     along = half @ vectors
