@@ -5,6 +5,7 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
@@ -240,6 +241,32 @@ def test_the_first_rows_may_be_half_seen_labelled_and_lack_categories():
         stream.update(rows, labels=(rows > 2).astype(int) if i % 2 == 0 else None)
     assert np.diff(stream.estimate.params["mean"]) > 3  # in the order of the labels
     assert stream.estimate.predict([0.0, 5.0]).tolist() == [0, 1]
+
+
+class Coin(lt.AbstractModel):
+    """Tosses, in sequences."""
+
+    @property
+    def constraints(self):
+        return {"p": lt.Unit()}
+
+    def potentials(self, params):
+        return jnp.log(jnp.stack([1 - params["p"], params["p"]]))
+
+    def log_evidence(self, potentials, x):
+        return jnp.where(x.within, jnp.where(x.value > 0.5, potentials[1], potentials[0]), 0.0).sum()
+
+
+def test_sequences_for_a_model_of_ones_own(tmp_path):
+    tosses, stream = [], lt.online(Coin(), warmup=40)
+    for _ in range(5):
+        batch = [(RNG.random(k) < 0.3).astype(float) for k in RNG.integers(1, 6, 30)]
+        stream.update(lt.sequences(batch))
+        tosses += batch
+    stream.save(tmp_path / "coin.npz")
+    for each in (stream, lt.Online.load(tmp_path / "coin.npz", Coin())):
+        assert each.n == 150
+        assert each.estimate.params["p"] == pytest.approx(np.concatenate(tosses).mean(), rel=1e-6)
 
 
 def test_rows_of_which_nothing_was_seen_count_for_nothing():

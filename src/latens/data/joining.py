@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from latens.cells import OneOf, Sequences, cells_of, interval, named_sets
@@ -44,7 +45,11 @@ def _column(parts: Sequence[Any], name: str) -> Any:
     sets = [part for part in parts if isinstance(part, OneOf)]
     if len(sets) == len(parts):
         return _sets(sets)
-    if any(isinstance(part, Sequences) for part in parts) or sets:
+    rows = [part for part in parts if isinstance(part, Sequences)]
+    if len(rows) == len(parts) and len({jax.tree.structure(each.steps) for each in rows}) == 1:
+        steps = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(each.steps for each in rows))
+        return Sequences(steps, np.concatenate([each.lengths for each in rows]))
+    if rows or sets:
         kinds = {type(part).__name__ for part in parts}
         raise DataError(f"column '{name}' is of another kind in a later batch ({listed(sorted(kinds))}): give one kind")
     ends = [cells_of(part).ends_called(name) for part in parts]

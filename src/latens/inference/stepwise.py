@@ -23,7 +23,7 @@ UNLIKELY = 1e-6  # how rarely rows of one law seem to be of two
 LITTLE, MARGIN = 0.2, 3.0  # of the complete information; how much more than it the scores may say
 FAR = 0.2  # standard deviations of a complete row
 SINGULAR = 1e-12  # of the largest eigenvalue
-BLURRED = 1e10  # terms of a row's log-evidence beyond which statistics have lost what the estimates need
+BLURRED = 1e12  # terms of a row's log-evidence beyond which statistics have lost what the estimates need
 
 
 @dataclass(frozen=True)
@@ -184,8 +184,8 @@ def _ailment(problem: Problem, step: Stepped, met: Record, *, moves: bool) -> st
         return "the rows lead to estimates that are no numbers"
     if moves and not step.size <= BLURRED:
         return (
-            "rounding hides what the rows tell, so far are they from the first ones: begin a stream with rows like "
-            "those to come, or give them in other units"
+            "rounding hides what the rows tell: they are too far from the first ones, or columns are nearly collinear; "
+            "begin a stream with rows like those to come, or leave out a column"
         )
     return ""
 
