@@ -16,7 +16,7 @@ import pytest
 import latens as lt
 from latens.engine.dask import Dask
 from latens.engine.jobs import Sum, dumps
-from latens.engine.streamed import engine_of
+from latens.engine.sourced import engine_of
 from latens.engine.workers import WorkersLost, serve
 
 RNG = np.random.default_rng(2)

@@ -74,7 +74,7 @@ InferenceError Iterate LatensError Latent LogNormal Louis Mixture ModelError Mul
 NegativeBinomial Normal OPG Oakes Observed ParameterError ParametricBootstrap Plain Poisson Positive
 PositiveDefinite Prior Product Profile QuasiNewton Real SEM Sandwich Simplex Squarem Starts Status Stop Support
 Batches Processes Source Threads Truncated Unit Weibull accelerate choose compare explain fit
-grouped h_function interval iterate keep_programs Many fit_many left_censored
+grouped h_function interval iterate keep_programs Many fit_many left_censored Online Streamed online
 lower_bound one_of pool q_function read_cells right_censored testing
 """
 

@@ -26,6 +26,8 @@ REASONS = {
     "engine/fixed_point.py": {"fallen"},
     "models/base.py": {"collapsed"},
     "models/mixture.py": {"ailment"},
+    "inference/stepwise.py": {"_ailment"},
+    "streamed.py": {"UNTOLD"},
     "inference/information.py": {"BOUNDARY", "FIXED", "_unidentified", "_extreme"},
 }
 PARTS = (",", "try ")  # of a reason, written apart from it

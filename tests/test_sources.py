@@ -16,10 +16,10 @@ import latens as lt
 from latens.cells import Interval
 from latens.data.source import source_of
 from latens.engine.blocks import rung
+from latens.engine.derivatives import complete_data
 from latens.engine.engines import SHARDS, shards_of
 from latens.engine.problem import Problem
-from latens.engine.streamed import problem_of
-from latens.engine.derivatives import complete_data
+from latens.engine.sourced import problem_of
 from latens.numerics.compiling import double
 
 from registry import MODELS, PLANE

@@ -101,6 +101,9 @@ if TYPE_CHECKING:
     from latens.numerics.stacked import Simplex as Simplex
     from latens.numerics.stacked import Stacked as Stacked
     from latens.result import Fit as Fit
+    from latens.streamed import Streamed as Streamed
+    from latens.streaming import Online as Online
+    from latens.streaming import online as online
 
 __version__ = "0.1.0"
 
@@ -143,6 +146,7 @@ _HOME = {
     "fitting": ["fit", "iterate"],
     "keeping": ["keep_programs"],
     "many": ["Many", "fit_many"],
+    "streaming": ["Online", "online"],
     "inference.bound": ["h_function", "lower_bound", "q_function"],
     "comparison": ["choose", "compare"],
     "inference.bootstrap": ["Bootstrap", "ParametricBootstrap"],
@@ -151,6 +155,7 @@ _HOME = {
     "inference.profile": ["Profile"],
     "inference.sem": ["ExactSEM", "SEM"],
     "result": ["Fit"],
+    "streamed": ["Streamed"],
     "models.base": ["AbstractModel"],
     "models.gene_counting": ["Cells", "HardyWeinberg"],
     "models.iid": ["IID"],

@@ -15,8 +15,8 @@ from latens.engine.loop import Iterate, run
 from latens.engine.problem import Problem
 from latens.engine.same_data import same_data
 from latens.engine.solve import solve
+from latens.engine.sourced import engine_of, problem_of
 from latens.engine.stop import Status, Stop
-from latens.engine.streamed import engine_of, problem_of
 from latens.errors import DataError, LatensError, ModelError, ParameterError
 from latens.inference.estimate import CRITERIA, Estimate, criteria
 from latens.markup import html_table

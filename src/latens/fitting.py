@@ -8,9 +8,9 @@ from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.loop import Iterate, run
 from latens.engine.prior import Prior
 from latens.engine.solve import Watch, beginning, rules, solve
+from latens.engine.sourced import problem_of
 from latens.engine.starts import Starts
 from latens.engine.stop import Stop
-from latens.engine.streamed import problem_of
 from latens.models.base import AbstractModel
 from latens.numerics.space import Params
 from latens.result import Fit

@@ -33,9 +33,9 @@ from latens.numerics.asked import whole
 from latens.numerics.compiling import double
 from latens.numerics.memory import Sealed, frozen, sealed
 from latens.numerics.space import Label, Params
+from latens.report.files import impute_to, predict_to
 from latens.report.record import record
 from latens.report.tidy import augmented, framed, glance, tidy
-from latens.report.written import impute_to, predict_to
 
 if TYPE_CHECKING:
     from latens.plots import Plots

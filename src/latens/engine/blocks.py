@@ -62,8 +62,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def deal(xs: Any, weights: np.ndarray, load: Load) -> Deal:
-    """All rows as shards; rows that share a pattern of unseen cells are put together, and sequences of like lengths."""
+def deal(xs: Any, weights: np.ndarray, load: Load, together: int | None = None) -> Deal:
+    """All rows as shards; rows that share a pattern of unseen cells are put together, and sequences of like lengths.
+
+    `together`: how many of one pattern; None for as many as cost least.
+    """
     lengths = lengths_of(xs)
     if lengths is not None:
         return _by_length(xs, weights, load, lengths)
@@ -76,7 +79,7 @@ def deal(xs: Any, weights: np.ndarray, load: Load) -> Deal:
         # weights of all rows that are one number in memory are one array for all shards too
         alike = jnp.asarray(np.full((spans[0].stop, size), weights[0])) if weights.strides == (0,) else None
         return Deal([shard_of(xs, weights, alike, size, span) for span in spans], slice(n))
-    pattern = _by_pattern(seen, size, None)
+    pattern = _by_pattern(seen, size, together)
     spans = _spans(pattern.blocks, shards)
     return Deal(_patterned(xs, weights, pattern, spans), pattern.slots)
 
@@ -94,17 +97,16 @@ class Pattern(NamedTuple):
         return -(-self.groups // self.height)
 
 
-def _by_pattern(seen: np.ndarray, size: int, together: int | None) -> Pattern:
-    """Groups for patterns (n, d) of rows; of `together` rows, or as many as waste least."""
+def _by_pattern(seen: np.ndarray, size: int, together: int | None, *, even: bool = False) -> Pattern:
+    """Groups for patterns (n, d) of rows; of `together` rows, or as many as waste least; in blocks of one size."""
     _, which, counts = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True, return_counts=True)
-    fixed = together is not None
-    together = _rows_together(counts) if together is None else together
+    together = together or _rows_together(counts)
     groups = -(-counts // together)
     order = np.argsort(which.ravel(), kind="stable")
     within = np.arange(len(seen)) - np.repeat(np.cumsum(counts) - counts, counts)
     slots = np.empty(len(seen), dtype=np.int64)
     slots[order] = np.repeat((np.cumsum(groups) - groups) * together, counts) + within
-    height = max(size // together, 1) if fixed else max(min(size // together, int(groups.sum())), 1)
+    height = max(size // together if even else min(size // together, int(groups.sum())), 1)
     return Pattern(slots, int(groups.sum()), together, height)
 
 
@@ -132,7 +134,7 @@ def piece_of(xs: Any, weights: np.ndarray, load: Load, together: int | None) -> 
     if seen is None:
         blocks = rung(-(-len(weights) // load.size))
         return Deal([shard_of(xs, weights, None, load.size, slice(0, blocks))], slice(len(weights)))
-    pattern = _by_pattern(seen, load.size, together)
+    pattern = _by_pattern(seen, load.size, together, even=True)
     return Deal(_patterned(xs, weights, pattern, [slice(0, rung(pattern.blocks))]), pattern.slots)
 
 

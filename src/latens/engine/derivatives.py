@@ -1,6 +1,7 @@
 """Second derivatives of a fit, each a sum over blocks, by automatic differentiation: of Q and of the log-likelihood."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -112,19 +113,32 @@ def through(model: AbstractModel, free: Array, stats: Any, moves: Array, n: Arra
     return along(push, moves)
 
 
-def _block_scores(model: AbstractModel, free: Array, xs: Any) -> Array:
-    """(rows, p) ∂ log f(x)/∂θ of the rows of one block, those of its groups end to end."""
+def _block_scores(model: AbstractModel, free: Array) -> Callable[[Any], Array]:
+    """What gives (rows, p) ∂ log f(x)/∂θ of the rows of a block, those of its groups end to end."""
     space = Space(model.constraints)
-    found: Array = per_row(lambda x: jax.grad(lambda u: model.evidence(space.params(u), x))(free), xs)
-    return found.reshape(-1, len(free))
+    if model.finite:  # back through φ once, and not for every row
+        flat, unravel = ravel_pytree(model.potentials(space.params(free)))
+        slope = jax.jacfwd(lambda u: _flat(model, u))(free)
+
+        def expected(x: Any) -> Array:
+            return jax.grad(lambda phi: model.log_evidence(unravel(phi), x))(flat)
+
+        return lambda xs: per_row(expected, xs).reshape(-1, len(flat)) @ slope
+
+    def score(x: Any) -> Array:
+        return jax.grad(lambda u: model.evidence(space.params(u), x))(free)
+
+    return lambda xs: per_row(score, xs).reshape(-1, len(free))
 
 
 @by_size()
 def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
     """Σ w s sᵀ over the scores s of the rows: (p, p)."""
 
+    scores_of = _block_scores(model, free)
+
     def block(xs: Any, w: Array) -> Array:
-        scores = _block_scores(model, free, xs)
+        scores = scores_of(xs)
         each = w.reshape(-1, 1)
         return scores.T @ (each * jnp.where(each > 0, scores, 0.0))
 
@@ -135,10 +149,12 @@ def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
 def cluster_scores(model: AbstractModel, free: Array, number: int, labelled: Shard) -> Array:
     """(number, p) Σ w s over the rows of each cluster; the rows of the shard are pairs (x, cluster)."""
 
+    scores_of = _block_scores(model, free)
+
     def block(pairs: tuple[Any, Array], w: Array) -> Array:
         xs, labels = pairs
         each = w.reshape(-1, 1)
-        scores = each * jnp.where(each > 0, _block_scores(model, free, xs), 0.0)
+        scores = each * jnp.where(each > 0, scores_of(xs), 0.0)
         return jax.ops.segment_sum(scores, labels.ravel(), number)
 
     return over_blocks(block, labelled)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import complete_like, lengths_of, one_of, padded, rows_in, taken, without_labels
-from latens.data.reader import Tally, tally, unseen
+from latens.data.reader import Rows, Tally, tally, unseen
 from latens.data.table import frequencies, library_of, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
@@ -53,18 +53,24 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: 
     _check_leaves(model)
     data, counts = ungroup(data, whole=model.reader.whole)
     model = model.suited(data)
+    rows, given = read_weighed(model, data, weights, counts)
+    n, used = len(given), given > 0
+    keep = slice(None) if used.all() else np.flatnonzero(used)
+    xs = rows.xs if isinstance(keep, slice) else taken(rows.xs, keep)
+    if not enough:
+        model.require(xs, rows.columns)
+    known = None if labels is None else told(model, labels, n)[keep]
+    return Bound(model, xs, rows.columns, given[keep], known, ~unseen(xs, known), n, keep)
+
+
+def read_weighed(model: AbstractModel, data: Any, weights: Any, counts: Any) -> tuple[Rows, np.ndarray]:
+    """Rows as the model reads them, and the weights (n,): those given times what the data themselves count."""
     rows = model.reader.read(data)
     n = rows_in(rows.xs)
     given = frequencies(weights, n)
     for more in (rows.weights, None if counts is None else frequencies(counts, n)):
         given = given if more is None else given * more
-    used = given > 0
-    keep = slice(None) if used.all() else np.flatnonzero(used)
-    xs = rows.xs if isinstance(keep, slice) else taken(rows.xs, keep)
-    if not enough:
-        model.require(xs, rows.columns)
-    allowed = None if labels is None else told(model, labels, n)[keep]
-    return Bound(model, xs, rows.columns, given[keep], allowed, ~unseen(xs, allowed), n, keep)
+    return rows, given
 
 
 def told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:
@@ -156,21 +162,34 @@ class Problem(AbstractEvaluation):
         self.prior = prior_of(prior)
         enough = self.prior is not None and self.prior.params is not None
         read = bind(model, data, weights, labels, enough=enough)
-        model = self.given = read.model
-        self.columns, self.weights = read.columns, read.weights
         self.notes = data.notes if isinstance(data, Table) else ()
         self.library = library_of(data)  # of whose frames results are
+        self._hold(read, read.model.frame(read.xs, read.weights, read.columns), enough=enough)
+
+    @classmethod
+    @double
+    def within(cls, read: Bound, frame: AbstractFrame) -> "Problem":
+        """Rows that have been read, in a frame that need not be made from them."""
+        made = cls.__new__(cls)
+        made.single, made.prior, made.notes, made.library = False, None, (), None
+        made._hold(read, frame, enough=False)
+        return made
+
+    def _hold(self, read: Bound, frame: AbstractFrame, *, enough: bool) -> None:
+        """Put rows and model in the frame; `enough`, however little the rows tell."""
+        model = self.given = read.model
+        self.columns, self.weights = read.columns, read.weights
         self.rows_read, self.rows_used = read.rows_read, read.rows_used
-        self.frame: AbstractFrame = model.frame(read.xs, self.weights, read.columns)
+        self.frame: AbstractFrame = frame
         if self.frame.lack and not enough:
             raise DataError(self.frame.lack)
         self.base = self.model = model.framed(self.frame)
         self.row_jacobian = self.frame.log_jacobian(read.xs)
         self.space = Space(model.constraints)
-        told = read.labels
-        alike = (told is None or told.all()) and not enough  # labels, or params of a prior, tell components apart
+        known = read.labels
+        alike = (known is None or known.all()) and not enough  # labels, or params of a prior, tell components apart
         self.symmetry = symmetry_of(model) if alike else Symmetry({})
-        self._store(model.labelled(model.reader.observe(self.frame.apply(read.xs)), told))
+        self._store(model.labelled(model.reader.observe(self.frame.apply(read.xs)), known))
         self.informative, self.lengths = read.informative, lengths_of(read.xs)
         before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
         self.before: Seen | None = jax.device_get(before)  # arrays of JAX would lose half of their bits when pickled
@@ -184,10 +203,10 @@ class Problem(AbstractEvaluation):
 
     def _store(self, moved: Any) -> None:
         """Put rows in the frame where they are computed with."""
-        self.rows = self.quick = RowsInMemory(moved, self.weights, self._load(moved))
+        self.rows = self.quick = RowsInMemory(moved, self.weights, self.load(moved))
         if self.single:
             rounded = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, moved)
-            self.quick = RowsInMemory(rounded, self.weights, self._load(rounded))
+            self.quick = RowsInMemory(rounded, self.weights, self.load(rounded))
         self._weigh(self.weights)
 
     def stored(self, rows: AbstractRows) -> "Problem":
@@ -220,7 +239,7 @@ class Problem(AbstractEvaluation):
         absent = [name for name in self.columns if isinstance(rows.xs, dict) and name not in rows.xs]
         if absent:
             raise DataError(f"column '{absent[0]}' is not in these rows, which have {listed(list(rows.xs))}")
-        self._check_form(rows.xs)
+        self.check_form(rows.xs)
         frame, n = self.frame.suiting(rows.xs), rows_in(rows.xs)
         model = self.given.framed(frame)
         other = self.but(frame=frame, base=model, model=model, weights=frequencies(None, n), rows_read=n)
@@ -229,7 +248,7 @@ class Problem(AbstractEvaluation):
         other._store(model.reader.observe(frame.apply(rows.xs)))
         return other
 
-    def _check_form(self, xs: Any) -> None:
+    def check_form(self, xs: Any) -> None:
         """Raises `DataError` for rows that a user's own model could not be handed."""
         if not (isinstance(self.given, Latent) or written_elsewhere(self.given)):
             return  # families have looked at their columns
@@ -239,7 +258,7 @@ class Problem(AbstractEvaluation):
             kind = "sequences" if self.lengths is not None else "rows"
             raise DataError(f"the fit is of {kind} with the columns {listed(self.columns)}: give {kind} like those")
 
-    def _load(self, xs: Any) -> Load:
+    def load(self, xs: Any) -> Load:
         """What one row takes, by the shapes of the potentials."""
         leaves = jax.tree.leaves(jax.eval_shape(potentials_at, self.model, self.centre))
         own = sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(xs))

@@ -125,6 +125,19 @@ class RowsInMemory(AbstractRows):
             self.slots = slots[same.which]
         self._compiled: set[Any] = set()
 
+    @classmethod
+    @double
+    def even(cls, xs: Any, weights: np.ndarray, load: Load) -> "RowsInMemory":
+        """Rows in shards whose shapes depend on nothing but their number, so that others of that number fit a program.
+
+        None are put together, neither identical ones nor those that share a pattern of unseen cells.
+        """
+        made = object.__new__(cls)
+        made.n, made.load, made._compiled = len(weights), load, set()
+        made._uneven = xs if lengths_of(xs) is not None else None
+        made.shards, made.slots = deal(xs, weights, load, together=1)
+        return made
+
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: getattr(self, name) for name in ("n", "load", "slots", "_uneven")}
         return kept | {"shards": jax.device_get(self.shards)}

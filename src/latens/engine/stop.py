@@ -22,6 +22,7 @@ class Status(Enum):
     MAX_STEPS = "stopped at max steps"
     DEGENERATE = "degenerate"
     INTERRUPTED = "interrupted"
+    ONLINE = "online estimate, no certificate"
 
     @property
     def sentence(self) -> str:
@@ -38,6 +39,10 @@ _SENTENCES = {
     ),
     Status.DEGENERATE: "Degenerate: the estimates shown are the last usable ones, not a maximum.",
     Status.INTERRUPTED: "Interrupted: the estimates shown are the best found so far.",
+    Status.ONLINE: (
+        "Online estimate, no certificate: each row was seen once, at the params reached by then, so nothing shows that "
+        "the likelihood of all rows is highest here."
+    ),
 }
 
 UNFOUND = "the M-step"  # how a reason begins that says nothing of the likelihood

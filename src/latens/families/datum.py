@@ -18,6 +18,7 @@ from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
 from latens.families.frame import ROWS
 from latens.numerics.compiling import by_size, double
+from latens.numerics.room import room
 from latens.numerics.space import Params, Space
 
 
@@ -182,8 +183,14 @@ class AbstractDatum(AbstractFamily):
     def _possible(self, xs: Any) -> np.ndarray:
         """(n,) whether each row, or part of each interval, is in the support."""
         n = len(jax.tree.leaves(xs)[0])
-        blocks = [jax.tree.map(lambda leaf: leaf[i : i + ROWS], xs) for i in range(0, n, ROWS)]  # noqa: B023
-        return np.concatenate([np.asarray(_supports(self, block)) for block in blocks])
+        found = []
+        for first in range(0, n, ROWS):
+            last = min(first + ROWS, n)
+            size = ROWS if last - first == ROWS else room(last - first)
+            rows = slice(first, last) if size == last - first else np.minimum(np.arange(first, first + size), n - 1)
+            block = jax.tree.map(lambda leaf: leaf[rows], xs)  # noqa: B023
+            found.append(np.asarray(_supports(self, block))[: last - first])
+        return np.concatenate(found)
 
     def read(self, data: Any) -> Rows:
         if not isinstance(self.support, Support):

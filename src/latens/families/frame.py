@@ -58,8 +58,13 @@ class AbstractFrame(eqx.Module):
     def leave(self, params: Params) -> Params:
         """The inverse of `enter`."""
 
+    @property
+    def separate(self) -> "AbstractFrame":
+        """This frame, or one like it that does not mix columns, so that single cells of a row may be unseen."""
+        return self
+
     def suiting(self, xs: Any) -> "AbstractFrame":
-        """This frame, or for rows of which single cells were not seen one like it that does not mix columns."""
+        """This frame, or for rows of which single cells were not seen the one that does not mix columns."""
         return self
 
     @abstractmethod
@@ -132,6 +137,10 @@ class ByComponent(AbstractParts):
 
     data: AbstractFrame
 
+    @property
+    def separate(self) -> AbstractFrame:
+        return ByComponent(self.parts, self.names, tuple(frame.separate for frame in self.frames), self.data.separate)
+
     def suiting(self, xs: Any) -> AbstractFrame:
         data = self.data.suiting(xs)
         if data is self.data:
@@ -190,10 +199,14 @@ class Affine(AbstractFrame):
             return jnp.asarray(cells.mixed_slope(self.shift, self.matrix))
         return jnp.where(cells.seen, jnp.broadcast_to(jnp.log(self.matrix), cells.shape), 0.0).sum()
 
-    def suiting(self, xs: Any) -> AbstractFrame:
-        if self.matrix.ndim < 2 or not np.isnan(xs).any():
+    @property
+    def separate(self) -> AbstractFrame:
+        if self.matrix.ndim < 2:
             return self
         return Affine(self.shift, 1.0 / np.linalg.norm(np.linalg.inv(self.matrix), axis=1), self.roles)
+
+    def suiting(self, xs: Any) -> AbstractFrame:
+        return self if self.matrix.ndim < 2 or not np.isnan(xs).any() else self.separate
 
     @property
     def _inverse(self) -> Array:

@@ -100,14 +100,14 @@ def told(
         with suppress(InferenceError):  # a bootstrap or a profile may serve where the informations do not
             missing = estimate.scalar_information().fractions
     held = _held(estimate, intervals if errors is None else errors)
-    head, rows = _table(estimate, (errors, intervals, missing), held, published, most)
-    lines = [*_facts(estimate, starts, samples), *_reasons(held)]
+    head, rows = table_of(estimate, (errors, intervals, missing), held, published, most)
+    lines = [*_facts(estimate, starts, samples), *reasons_of(held)]
     if len(estimate.shown) > most:
         lines.insert(0, f"... and {len(estimate.shown) - most} more: fit.params, fit.standard_errors()\n")
     if intervals is None:
-        lines.append(_wrapped("Standard errors", f"not given: {reason}."))
+        lines.append(headed("Standard errors", f"not given: {reason}."))
     else:
-        lines.append(_wrapped("Intervals" if errors is None else "Standard errors", _by(estimate, method)))
+        lines.append(headed("Intervals" if errors is None else "Standard errors", _by(estimate, method)))
     return Told(head, rows, lines)
 
 
@@ -126,10 +126,10 @@ def render(
 ) -> str:
     """The report as plain text."""
     head, rows, lines = told(estimate, starts, method, samples=samples, published=published)
-    return _printed(wrapped(title(estimate)), _ruled(head, rows), *lines)
+    return printed(wrapped(title(estimate)), ruled(head, rows), *lines)
 
 
-def _ruled(head: list[str], rows: list[list[str]]) -> Table:
+def ruled(head: list[str], rows: list[list[str]]) -> Table:
     """A table, its first column to the left."""
     (first, *heads), table = head, Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first)
@@ -140,7 +140,7 @@ def _ruled(head: list[str], rows: list[list[str]]) -> Table:
     return table
 
 
-def _printed(*parts: str | Table) -> str:
+def printed(*parts: str | Table) -> str:
     """Texts and tables one below the other, as plain text."""
     out = StringIO()
     console = Console(file=out, width=TABLE_WIDTH, highlight=False, color_system=None, force_terminal=False)
@@ -157,12 +157,12 @@ def _held(estimate: Estimate, uncertainty: np.ndarray | None) -> dict[int, str]:
     return {i: reasons.get(estimate.problem.names[i], "") for i in estimate.shown if np.isnan(uncertainty[i]).any()}
 
 
-def _reasons(held: dict[int, str]) -> list[str]:
+def reasons_of(held: dict[int, str]) -> list[str]:
     """Each reason once, under the number that stands in the table."""
-    return [_wrapped(f"Held ({n})", f"{reason}.") for n, reason in enumerate(dict.fromkeys(held.values()), 1)]
+    return [headed(f"Held ({n})", f"{reason}.") for n, reason in enumerate(dict.fromkeys(held.values()), 1)]
 
 
-def _table(
+def table_of(
     estimate: Estimate, uncertainty: Uncertainty, held: dict[int, str], published: dict[str, str] | None, most: int
 ) -> tuple[list[str], list[list[str]]]:
     errors, intervals, missing = uncertainty
@@ -221,23 +221,23 @@ def _facts(estimate: Estimate, starts: Met | None, samples: tuple[Sampled, ...])
     after = " after the short runs" if starts is not None else ""
     lines = [
         f"Log-likelihood  {estimate.log_likelihood:.6f}    {free}    {criteria}",
-        _wrapped("Status", f"{estimate.message} {spent}{after}."),
+        headed("Status", f"{estimate.message} {spent}{after}."),
     ]
     if not estimate.problem.closed:
-        lines.append(_wrapped("M-step", f"{estimate.problem.m_step}."))
+        lines.append(headed("M-step", f"{estimate.problem.m_step}."))
     if estimate.problem.prior is not None:
-        lines.append(_wrapped("Prior", _prior(estimate.problem.prior, estimate.at.log_likelihood)))
+        lines.append(headed("Prior", _prior(estimate.problem.prior, estimate.at.log_likelihood)))
     if estimate.problem.origin is not None:
-        lines.append(_wrapped("Rows", f"{estimate.problem.story}."))
+        lines.append(headed("Rows", f"{estimate.problem.story}."))
     if estimate.half_seen:
-        lines.append(_wrapped("Half seen", _half_seen(estimate)))
+        lines.append(headed("Half seen", _half_seen(estimate)))
     if estimate.notes:
-        lines.append(_wrapped("Note", "; ".join(estimate.notes) + "."))
+        lines.append(headed("Note", "; ".join(estimate.notes) + "."))
     if starts is not None:
         height = "log-likelihood" if estimate.problem.prior is None else "log-posterior"
-        lines.append(_wrapped("Starts", _starts(starts, estimate.problem.rows_seen, height)))
+        lines.append(headed("Starts", _starts(starts, estimate.problem.rows_seen, height)))
     if samples:
-        lines.append(_wrapped("Samples", _samples(samples)))
+        lines.append(headed("Samples", _samples(samples)))
     return lines
 
 
@@ -293,7 +293,7 @@ def wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH)
 
 
-def _wrapped(head: str, text: str) -> str:
+def headed(head: str, text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=f"{head:<16}", subsequent_indent=" " * 16)
 
 
@@ -313,7 +313,7 @@ def compared(rows: dict[str, Row], best: dict[str, str], ends: dict[str, Status]
 def render_comparison(lines: list[list[str]]) -> str:
     """What `compared` gives, as text."""
     head, *rows = lines
-    return _printed(_ruled(head, rows), BEST)
+    return printed(ruled(head, rows), BEST)
 
 
 def _cell(value: float | None, *, best: bool) -> str:

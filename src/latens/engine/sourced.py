@@ -31,7 +31,7 @@ from latens.numerics.compiling import double
 ROOM = 1 << 30  # bytes that what is asked of every row may take
 
 
-class StreamedRows(AbstractRows):
+class SourcedRows(AbstractRows):
     """The rows of a source, wherever an engine computes with them."""
 
     def __init__(self, dealer: Dealer, engine: AbstractEngine, some: RowsInMemory, n: int) -> None:
@@ -80,7 +80,7 @@ class StreamedRows(AbstractRows):
     def reweighted(self, weights: np.ndarray) -> AbstractRows:
         raise DataError("the rows of a source take no other weights: name a column, lt.Source(..., weights=...)")
 
-    def drawn(self, seed: int) -> "StreamedRows":
+    def drawn(self, seed: int) -> "SourcedRows":
         """The same rows with Poisson weights, drawn by their places."""
         other = copy(self)
         other.draw = seed
@@ -99,10 +99,10 @@ def summed(job: AbstractJob[Any], found: list[Any]) -> Any:
     return total
 
 
-class Streamed(Problem):
+class Sourced(Problem):
     """A model and the rows of a source. What a model asks of data before it is fitted, it asks of `some` of them."""
 
-    rows: StreamedRows
+    rows: SourcedRows
     facts: Facts
 
     def __init__(
@@ -129,9 +129,9 @@ class Streamed(Problem):
         together = rows_together(self.xs, held.load.size)
         dealer = Dealer(source, sample.named, tuple(cells), self.columns, self.given, self.frame, held.load, together)
         self.facts = self._settled(dealer, survey, sample.holes)
-        self.rows = self.quick = StreamedRows(dealer, self.engine, held, self.facts.rows)
+        self.rows = self.quick = SourcedRows(dealer, self.engine, held, self.facts.rows)
         if self.single:
-            self.quick = StreamedRows(replace(dealer, single=True), self.engine, held, self.facts.rows)
+            self.quick = SourcedRows(replace(dealer, single=True), self.engine, held, self.facts.rows)
         self.n, self.offset, self._total = self.facts.weight, self.facts.offset, np.array(self.facts.weight)
         self.rows_read = survey.n
         for name in ("weights", "informative", "row_jacobian", "rows_used", "lengths"):  # those are of `some` only
@@ -242,7 +242,7 @@ def problem_of(
         source = replace(source, **{name: given})  # type: ignore[arg-type]
     if not isinstance(model, AbstractModel):
         raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
-    return Streamed(model, source, prior, precision, engine_of(engine))
+    return Sourced(model, source, prior, precision, engine_of(engine))
 
 
 def engine_of(given: Any) -> AbstractEngine:
