@@ -414,7 +414,7 @@ def test_a_file_that_changes_stops_the_fit_with_its_checkpoint(tmp_path):
         problem = problem_of(model, path, engine=lt.Threads(memory=0))
         begun = beginning(problem, start, None, 0)
         saved = Checkpoint(kept, problem, begun.plain())
-        run = Run(problem, begun.reach(problem)[0], *rules(None, None))
+        run = Run(problem, begun.reach(problem)[0], *rules(problem, None, None))
         return saved.keep(run, drive(run), None)
 
     under_way = steps()

@@ -45,7 +45,7 @@ def iterate(
         [0.33333, 0.23741, 0.19787]
     """
     problem = problem_of(model, data, weights, labels, prior, precision, engine)
-    accelerate, stop = rules(accelerate, stop)
+    accelerate, stop = rules(problem, accelerate, stop)
     free = beginning(problem, start, starts, seed).reach(problem)[0]
     return run(problem, free, accelerate.prepared(problem, free, seed), stop)
 

@@ -176,9 +176,10 @@ class Source(AbstractSource):
 
     def tables(self, part: Part, wanted: list[str]) -> Iterator[pa.Table]:
         self._check_unchanged(part)
+        broken = (OSError, extra().ArrowException)
         try:
             yield from self._format.tables(part, wanted)
-        except (OSError, extra().ArrowException) as error:
+        except broken as error:
             raise DataError(
                 f"{part} cannot be read ({first_line(error) or type(error).__name__}): it is damaged or cut off; write "
                 "it anew, or leave it out"

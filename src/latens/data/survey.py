@@ -27,10 +27,11 @@ class Mark(NamedTuple):
     row: dict[str, Any]
 
 
-def places(part: int, first: int, n: int) -> np.ndarray:
+def places(part: int, first: int, n: int, seed: int = 0) -> np.ndarray:
     """(n,) numbers in [0, 2⁶⁴) as if drawn, of rows by their places: the same whoever reads them, in any order."""
     # the finaliser of SplitMix64 (Steele, Lea & Flood 2014), of which each round is one-to-one
-    found = np.arange(first, first + n, dtype=np.uint64) + np.uint64((part * 0x9E3779B97F4A7C15) % 2**64)
+    origin = np.uint64(((part + (seed << 32)) * 0x9E3779B97F4A7C15) % 2**64)
+    found = np.arange(first, first + n, dtype=np.uint64) + origin
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
     return np.asarray(found ^ (found >> np.uint64(31)))
@@ -59,14 +60,14 @@ class Survey:
 
     def add(self, part: Part, columns: Columns, weights: str | None) -> None:
         """The next rows of a part; `weights`: the column of theirs."""
-        first, n = self.counts.get(part.number, 0), len(_codes(next(iter(columns.values()))))
+        first, n = self.counts.get(part.number, 0), len(codes(next(iter(columns.values()))))
         self.counts[part.number] = first + n
         self._named(tuple(columns), part)
         drawn = places(part.number, first, n)
         few = np.flatnonzero(drawn <= self.bar)
         if len(few):
             rows = np.column_stack([np.full(len(few), part.number), first + few])
-            self.kept.append((drawn[few], rows, {name: _some(column, few) for name, column in columns.items()}))
+            self.kept.append((drawn[few], rows, {name: some_of(column, few) for name, column in columns.items()}))
             self._prune()
         for name, column in columns.items():
             for key, value, row in _shown(column):
@@ -111,12 +112,12 @@ class Survey:
         drawn, rows, columns = self._all()
         few = np.sort(np.argpartition(drawn, SAMPLE)[:SAMPLE])
         self.bar = drawn[few].max()
-        self.kept = [(drawn[few], rows[few], {name: _some(column, few) for name, column in columns.items()})]
+        self.kept = [(drawn[few], rows[few], {name: some_of(column, few) for name, column in columns.items()})]
 
     def _all(self) -> tuple[np.ndarray, np.ndarray, Columns]:
         drawn, rows, columns = zip(*self.kept, strict=True)
-        joined: Columns = {name: _joined([each[name] for each in columns]) for name in self.names}
-        return np.concatenate(drawn), np.concatenate(rows), joined
+        cells: Columns = {name: joined([each[name] for each in columns]) for name in self.names}
+        return np.concatenate(drawn), np.concatenate(rows), cells
 
     def table(self, source: AbstractSource) -> "Some":
         """The rows kept, as models take them."""
@@ -130,8 +131,8 @@ class Survey:
         shares = np.concatenate([np.ones(len(few)), np.full(len(more), len(few) / self.n)])
         at = np.concatenate([rows[few], np.array(list(more), dtype=int).reshape(-1, 2)])
         order = np.lexsort(at.T[::-1])
-        cells = {name: _filled(_some(column, few), name, list(more.values())) for name, column in columns.items()}
-        cells = {name: _some(column, order) for name, column in cells.items()}
+        cells = {name: _filled(some_of(column, few), name, list(more.values())) for name, column in columns.items()}
+        cells = {name: some_of(column, order) for name, column in cells.items()}
         return Some(cells, at[order], shares[order], source)
 
 
@@ -184,7 +185,8 @@ def located(message: str, part: Part, first: int) -> str:
     return f"{part}: {told}" if part.file else told
 
 
-def _codes(column: np.ndarray | Texts) -> np.ndarray:
+def codes(column: np.ndarray | Texts) -> np.ndarray:
+    """(n,) numbers, or which text each row has."""
     return column.which if isinstance(column, Texts) else column
 
 
@@ -199,11 +201,13 @@ def _cell(column: np.ndarray | Texts, row: int) -> Any:
     return column.distinct[column.which[row]] if isinstance(column, Texts) else column[row]
 
 
-def _some(column: np.ndarray | Texts, rows: np.ndarray) -> np.ndarray | Texts:
+def some_of(column: np.ndarray | Texts, rows: np.ndarray) -> np.ndarray | Texts:
+    """Some rows of a column."""
     return Texts(column.distinct, column.which[rows]) if isinstance(column, Texts) else column[rows]
 
 
-def _joined(columns: list[np.ndarray | Texts]) -> np.ndarray | Texts:
+def joined(columns: list[np.ndarray | Texts]) -> np.ndarray | Texts:
+    """Columns put end to end."""
     if not any(isinstance(column, Texts) for column in columns):
         return np.concatenate(columns)
     return _coded(np.concatenate([_objects(column) for column in columns]))

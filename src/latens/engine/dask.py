@@ -84,7 +84,7 @@ class Dask(AbstractRemote):
             return None
 
 
-def joined(address: str) -> Dask:
+def cluster_at(address: str) -> Dask:
     """The cluster whose scheduler is at "dask://HOST:PORT"; raises `LatensError` if nobody answers there."""
     try:
         from distributed import Client

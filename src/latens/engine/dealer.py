@@ -114,11 +114,12 @@ class Dealer:
         """The rows of a piece, checked; an error says where they are."""
         assert isinstance(item.content, dict)
         try:
-            return self._read(item.content)
+            return self.read_columns(item.content)
         except DataError as error:
             raise DataError(located(str(error), item.part, item.first)) from None
 
-    def _read(self, columns: Columns) -> Read:
+    def read_columns(self, columns: Columns) -> Read:
+        """Columns as they are read, as the model takes them."""
         n, cells = _height(columns), as_columns(columns, self.named)
         weights, labels = (cells.pop(name) if name else None for name in (self.source.weights, self.source.labels))
         if set(cells) != set(self.columns):

@@ -103,13 +103,10 @@ class Growing(AbstractAccelerator):
 
     def _samples(self, problem: Problem, seed: int) -> Iterator[Problem]:
         """Ever more of the rows of which something was seen, weighted so that they count as all."""
-        rows = np.flatnonzero(problem.informative)
         size = max(self.first, ROWS * problem.space.size)
-        while problem.space.size and size <= self.most * len(rows):
-            chosen = np.sort(np.random.default_rng([seed]).choice(rows, size, replace=False))
-            part = problem.part(chosen)
-            part = part.reweighted(part.weights * (problem.weights[rows].sum() / part.weights.sum()))
-            if part.operations > CHEAPER * problem.operations:
+        while problem.space.size and size <= self.most * problem.rows_seen:
+            part = problem.sampled(size, seed)
+            if part is None or part.operations > CHEAPER * problem.operations:
                 return
             yield part
             size = ceil(size * self.factor)

@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from latens.data.arrow import Columns
 from latens.data.parts import Part
-from latens.data.survey import Survey
+from latens.data.survey import Survey, codes, places, some_of
 from latens.engine.blocks import HELD, finer
 from latens.engine.dealer import Facts, Item, Piece
 from latens.engine.emmap import evidences
@@ -73,6 +74,29 @@ class Settle(AbstractJob[Facts]):
 
     def plus(self, total: Facts, value: Facts) -> Facts:
         return total.plus(value)
+
+    def items(self, kept: Kept, part: Part) -> Iterator[Item]:
+        return kept.dealer.items(part)
+
+    def ended(self, kept: Kept, part: Part) -> None:
+        pass
+
+
+class Take(AbstractJob[list[Columns]]):
+    """A share of the rows, drawn by their places."""
+
+    def __init__(self, share: float, seed: int) -> None:
+        self.bar, self.seed = int(share * 2**64), seed
+
+    def of(self, kept: Kept, item: Item) -> list[Columns]:
+        assert isinstance(item.content, dict)
+        n = len(codes(next(iter(item.content.values()))))
+        few = np.flatnonzero(places(item.part.number, item.first, n, self.seed) < self.bar)
+        return [{name: some_of(column, few) for name, column in item.content.items()}]
+
+    def plus(self, total: list[Columns], value: list[Columns]) -> list[Columns]:
+        total += value
+        return total
 
     def items(self, kept: Kept, part: Part) -> Iterator[Item]:
         return kept.dealer.items(part)

@@ -12,6 +12,8 @@ from latens.data.reader import Rows, Tally, tally, unseen
 from latens.data.table import frequencies, library_of, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
+from latens.engine.accelerators.auto import Auto
+from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.blocks import Load
 from latens.engine.emmap import Care, evidences, posteriors, potentials_at
 from latens.engine.ends import Doubt
@@ -233,6 +235,13 @@ class Problem(AbstractEvaluation):
         return part
 
     @double
+    def sampled(self, size: int, seed: int) -> "Problem | None":
+        """So many of the rows that something was seen of, weighted up to all of them; None if they take too much."""
+        rows = np.flatnonzero(self.informative)
+        part = self.part(np.sort(np.random.default_rng([seed]).choice(rows, size, replace=False)))
+        return part.reweighted(part.weights * (self.weights[rows].sum() / part.weights.sum()))
+
+    @double
     def elsewhere(self, data: Any) -> "Problem":
         """Other rows, each of weight 1; `carried` takes free coordinates there."""
         rows = self.given.reader.read(ungroup(ordered(data, self.columns), whole=self.given.reader.whole)[0])
@@ -285,6 +294,11 @@ class Problem(AbstractEvaluation):
     def as_given(self) -> Any:
         """Rows in the units of the data, without labels."""
         return self.frame.undo(without_labels(self.xs))
+
+    @property
+    def usual(self) -> AbstractAccelerator:
+        """What a run is accelerated by if nothing is said."""
+        return Auto()
 
     @property
     def some(self) -> "Problem":

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator, Sampled
 from latens.engine.checkpoint import Checkpoint
 from latens.engine.loop import Iterate, Passed, Run, drive, exhaust
@@ -80,9 +79,11 @@ def beginning(
     return Beginning(points, None, seed)
 
 
-def rules(accelerate: AbstractAccelerator | None, stop: Stop | None) -> tuple[AbstractAccelerator, Stop]:
+def rules(
+    problem: Problem, accelerate: AbstractAccelerator | None, stop: Stop | None
+) -> tuple[AbstractAccelerator, Stop]:
     """Those given, or the usual ones."""
-    accelerate, stop = Auto() if accelerate is None else accelerate, Stop() if stop is None else stop
+    accelerate, stop = problem.usual if accelerate is None else accelerate, Stop() if stop is None else stop
     instance(accelerate, AbstractAccelerator, "accelerate", "lt.Auto() or lt.Plain()")
     return accelerate, instance(stop, Stop, "stop", "lt.Stop(tolerance=1e-8)")
 
@@ -99,7 +100,7 @@ def solve(
     watch: Watch | None = None,
 ) -> Solution:
     """Take a run to its end, by Ctrl-C to the best so far; arguments and errors as in `lt.fit`."""
-    accelerate, stop = rules(accelerate, stop)
+    accelerate, stop = rules(problem, accelerate, stop)
     begun = beginning(problem, start, starts, seed)
     kept = None if checkpoint is None else Checkpoint(checkpoint, problem, begun.plain())
     if kept is not None and kept.state is not None:

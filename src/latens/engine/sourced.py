@@ -9,16 +9,21 @@ from typing import Any
 import jax
 import numpy as np
 
+from latens.cells import taken
 from latens.data.parts import Part
-from latens.data.reader import Tally
+from latens.data.reader import Tally, unseen
 from latens.data.source import AbstractSource, source_of
-from latens.data.survey import Survey
+from latens.data.survey import Survey, joined
+from latens.engine.accelerators.auto import Auto
+from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.blocks import Load, rows_together
-from latens.engine.dask import Dask, joined
+from latens.engine.dask import Dask, cluster_at
 from latens.engine.dealer import Dealer, Facts, frequencies_of
 from latens.engine.emmap import entropies, posteriors
 from latens.engine.engines import AbstractEngine, Threads, shards_of
-from latens.engine.jobs import AbstractJob, Densities, Each, Look, Settle, Sum
+from latens.engine.growing import Growing
+from latens.engine.jobs import AbstractJob, Densities, Each, Look, Settle, Sum, Take
+from latens.engine.kept import MEMORY
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.rows import AbstractRows, Program, RowsInMemory
@@ -28,6 +33,7 @@ from latens.families.frame import Identity
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import double
 
+MUCH = 1e11  # operations of a pass, some seconds, from which one saved is worth the programs that samples take
 ROOM = 1 << 30  # bytes that what is asked of every row may take
 
 
@@ -186,6 +192,32 @@ class Sourced(Problem):
     def part(self, rows: np.ndarray) -> Problem:
         raise DataError("the rows of a source are not held in memory: take some of problem.some")
 
+    @property
+    def usual(self) -> AbstractAccelerator:
+        return Growing() if self.operations > MUCH else Auto()
+
+    @double
+    def sampled(self, size: int, seed: int) -> Problem | None:
+        if size * (len(self.columns) + 1) * 8 > MEMORY // 4:
+            return None
+        drawn = self.rows.evaluate(Take(size / self.facts.rows, seed + 1))
+        cells = {name: joined([each[name] for each in drawn]) for name in drawn[0]}
+        read = self.rows.dealer.read_columns(cells)
+        seen = ~unseen(read.xs, read.told) & (read.weights > 0)
+        if not seen.any():
+            return None
+        xs, told = taken(read.xs, np.flatnonzero(seen)), None if read.told is None else read.told[seen]
+        weights = read.weights[seen] * (self.observations / read.weights[seen].sum())
+        part = self.some.but(
+            weights=weights,
+            rows_read=len(weights),
+            rows_used=slice(None),
+            row_jacobian=self.frame.log_jacobian(xs),
+            informative=np.ones(len(weights), dtype=bool),
+        )
+        part._store(self.given.labelled(self.given.reader.observe(self.frame.apply(xs)), told))
+        return part
+
     def elsewhere(self, data: Any) -> Problem:
         return self.some.elsewhere(data)
 
@@ -254,7 +286,7 @@ def engine_of(given: Any) -> AbstractEngine:
     if isinstance(given, str):
         kind, _, number = given.partition(":")
         if kind == "dask":
-            return joined(given)
+            return cluster_at(given)
         if kind in ENGINES and (not number or number.isdigit()):
             return ENGINES[kind](int(number) if number else None)
     if type(given).__module__.split(".")[0] == "distributed":
