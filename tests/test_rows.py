@@ -17,7 +17,7 @@ from scipy.stats import poisson
 import latens as lt
 from latens.cells.sequences import widths
 from latens.engine.accelerators.auto import Auto
-from latens.engine.blocks import HELD, finer, shard_of
+from latens.engine.blocks import finer, shard_of
 from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.rows import AbstractRows
@@ -52,8 +52,7 @@ class ParquetRows(AbstractRows):
     def add(self, program, *args, width=1, **settings):
         @double
         def part(i):
-            shard = self._shard(i) if width == 1 else finer(self._shard(i), HELD // width)
-            return jax.tree.map(np.asarray, program(*args, shard, **settings))
+            return jax.tree.map(np.asarray, program(*args, finer(self._shard(i), width), **settings))
 
         with ThreadPoolExecutor(2) as pool:
             parts = [part(0), *pool.map(part, range(1, self.groups))]

@@ -9,7 +9,8 @@ import numpy as np
 from latens.cells import are_cells, rows_in, taken
 from latens.data.table import columns_of, library_of
 from latens.engine.abreast import Abreast, Group
-from latens.engine.problem import Problem, bind
+from latens.engine.binding import bind
+from latens.engine.problem import Problem
 from latens.engine.solve import solve as solve_one
 from latens.engine.stop import Status
 from latens.engine.symmetry import Symmetry, symmetry_of

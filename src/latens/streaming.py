@@ -12,7 +12,8 @@ from latens.data.joining import joined
 from latens.data.reader import unseen
 from latens.data.table import columns_of, frequencies, ungroup
 from latens.engine.batches import batch_of
-from latens.engine.problem import Bound, Problem, bind, read_weighed, told
+from latens.engine.binding import Bound, bind, read_weighed, told
+from latens.engine.problem import Problem
 from latens.engine.solve import solve
 from latens.engine.starts import Starts
 from latens.engine.stop import Status

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import taken
+from latens.engine.binding import Bound
 from latens.engine.blocks import cores
 from latens.engine.certain import Found, solve
 from latens.engine.groups import Groups, begin, features, pooled
-from latens.engine.problem import Bound
 from latens.engine.stop import Status
 from latens.errors import LatensError
 from latens.families.frame import AbstractFrame

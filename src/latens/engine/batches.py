@@ -7,7 +7,8 @@ import numpy as np
 from latens.cells import lengths_of, taken
 from latens.data.reader import unseen
 from latens.data.table import columns_of, ordered, ungroup
-from latens.engine.problem import Problem, read_weighed, told
+from latens.engine.binding import read_weighed, told
+from latens.engine.problem import Problem
 from latens.engine.rows import RowsInMemory
 from latens.errors import DataError, listed
 from latens.numerics.compiling import double

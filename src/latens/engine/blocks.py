@@ -11,13 +11,15 @@ from jax import Array
 
 from latens.cells import are_cells, cells_of, lengths_of, padded
 from latens.cells.sequences import batches
+from latens.numerics.devices import accelerator, placed
 
+MEMORY, MOST = 1 << 27, 1 << 19  # the same on a GPU: 1 GB; and rows
 CACHE = 1 << 17  # doubles a block may occupy together with its statistics: about half an L2 cache
 ROW = 100  # products that take as long as what every row takes whatever its potentials
 WORTH = 1e7  # products that a second core saves time on, about a millisecond's
 SHARE, SHARDS = 4e7, 16  # products in a shard, at least, if there are more than two; and the most shards
 GROUP = 24  # rows that cost as much as integrating the unseen cells out of the potentials
-HELD = 1 << 18  # numbers that a block may hold for its rows
+HELD, HELD_THERE = 1 << 18, 1 << 26  # numbers that a block may hold for its rows; on a GPU
 
 
 class Shard(NamedTuple):
@@ -35,12 +37,15 @@ class Load(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Rows in a block: a power of two from 128 to 2048."""
-        wanted = max(CACHE // max(self.doubles, 1), 1)
-        return int(np.clip(2 ** int(np.log2(wanted)), 128, 2048))
+        """Rows in a block: a power of two from 128 to 2048, on a GPU as many as fill it."""
+        alone = accelerator() is not None
+        wanted = max((MEMORY if alone else CACHE) // max(self.doubles, 1), 1)
+        return int(np.clip(2 ** int(np.log2(wanted)), 128, MOST if alone else 2048))
 
     def shards(self, n: int) -> int:
         """How many for n rows: not by the cores, so that sums, and with them a fit, are the same on any number."""
+        if accelerator() is not None:
+            return 1
         work = n * (ROW + self.products)
         # a power of two, which cores share evenly
         return 2 ** int(np.log2(np.clip(work / SHARE, 2, SHARDS))) if work > WORTH else 1
@@ -78,7 +83,7 @@ def deal(xs: Any, weights: np.ndarray, load: Load, together: int | None = None) 
         spans = _spans(-(-n // size), shards)
         # weights of all rows that are one number in memory are one array for all shards too
         alike = jnp.asarray(np.full((spans[0].stop, size), weights[0])) if weights.strides == (0,) else None
-        return Deal([shard_of(xs, weights, alike, size, span) for span in spans], slice(n))
+        return Deal([placed(shard_of(xs, weights, alike, size, span)) for span in spans], slice(n))
     pattern = _by_pattern(seen, size, together)
     spans = _spans(pattern.blocks, shards)
     return Deal(_patterned(xs, weights, pattern, spans), pattern.slots)
@@ -119,7 +124,7 @@ def _patterned(xs: Any, weights: np.ndarray, pattern: Pattern, spans: list[slice
     # the padding of a group is a copy of its first row, so that the pattern is that of the group
     first = rows.reshape(-1, together)[:, :1]
     rows = np.where(filled.reshape(-1, together), rows.reshape(-1, together), first)
-    return [_grouped(xs, weights, rows, filled, pattern.height, span) for span in spans]
+    return [placed(_grouped(xs, weights, rows, filled, pattern.height, span)) for span in spans]
 
 
 def rung(blocks: int) -> int:
@@ -133,7 +138,7 @@ def piece_of(xs: Any, weights: np.ndarray, load: Load, together: int | None) -> 
     seen = _seen(xs)
     if seen is None:
         blocks = rung(-(-len(weights) // load.size))
-        return Deal([shard_of(xs, weights, None, load.size, slice(0, blocks))], slice(len(weights)))
+        return Deal([placed(shard_of(xs, weights, None, load.size, slice(0, blocks)))], slice(len(weights)))
     pattern = _by_pattern(seen, load.size, together, even=True)
     return Deal(_patterned(xs, weights, pattern, [slice(0, rung(pattern.blocks))]), pattern.slots)
 
@@ -227,8 +232,11 @@ def rows_of(dealt: Deal) -> Any:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[dealt.slots], *laid)
 
 
-def finer(shard: Shard, rows: int) -> Shard:
-    """The same rows in blocks of about so many."""
+def finer(shard: Shard, width: int) -> Shard:
+    """The same rows in blocks so small that each may hold `width` numbers for a row."""
+    if width == 1:
+        return shard
+    rows = (HELD if accelerator() is None else HELD_THERE) // width
     whole = size = shard.weights[0].size
     while size % 2 == 0 and size > rows:
         size //= 2

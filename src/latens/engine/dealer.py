@@ -19,8 +19,8 @@ from latens.data.parts import Part
 from latens.data.reader import Tally, tally, unseen
 from latens.data.source import AbstractSource
 from latens.data.survey import located
+from latens.engine.binding import told
 from latens.engine.blocks import Load, Shard, piece_of
-from latens.engine.problem import told
 from latens.errors import DataError
 from latens.families.frame import AbstractFrame
 from latens.models.base import AbstractModel

@@ -14,7 +14,7 @@ import numpy as np
 from latens.data.arrow import Columns
 from latens.data.parts import Part
 from latens.data.survey import Survey, codes, places, some_of
-from latens.engine.blocks import HELD, finer
+from latens.engine.blocks import finer
 from latens.engine.dealer import Facts, Item, Piece
 from latens.engine.emmap import evidences
 from latens.engine.kept import Kept, plain
@@ -156,8 +156,7 @@ class Sum(AbstractProgramJob[Any]):
             weights = np.zeros(shard.weights.size)
             weights[piece.slots] = seed.poisson(np.asarray(shard.weights).reshape(-1)[piece.slots])
             shard = shard._replace(weights=jnp.asarray(weights.reshape(shard.weights.shape)))
-        shard = shard if self.width == 1 else finer(shard, HELD // self.width)
-        return plain(once_compiled(self.program, self.args, shard, self.settings))
+        return plain(once_compiled(self.program, self.args, finer(shard, self.width), self.settings))
 
     def plus(self, total: Any, value: Any) -> Any:
         return jax.tree.map(np.add, total, value)

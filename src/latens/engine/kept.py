@@ -6,7 +6,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ import numpy as np
 
 from latens.data.parts import Part
 from latens.engine.dealer import Dealer, Item, Piece
+from latens.numerics.devices import accelerator, placed
 from latens.numerics.memory import ALIGNMENT, aligned
 
 MEMORY = 1 << 28  # bytes of pieces that a process keeps
@@ -77,13 +78,14 @@ class Folder:
 
     def __init__(self, path: Path, dealer: Dealer) -> None:
         self.root, self.path = path, path / dealer.key
+        self.rooms = local()
         self.full = False  # whether nothing more can be written
 
     def has(self, part: Part) -> bool:
         return (self.path / f"{part.number:06d}").exists()
 
     def read(self, part: Part) -> Iterator[Piece]:
-        """The pieces of a part that was written to its end."""
+        """The pieces of a part that was written to its end; the thread that takes one is done with those before it."""
         for i in range(int((self.path / f"{part.number:06d}").read_text())):
             yield self._piece(self._file(part, i))
 
@@ -92,13 +94,20 @@ class Folder:
             sizes = pickle.load(file)
             head = file.read(sizes[0])
             file.seek(_up(file.tell()))
-            room = aligned(np.empty(sum(map(_up, sizes[1:])), np.uint8))
+            room = self._room(sum(map(_up, sizes[1:])))
             # no map of the file: what is read once would stay in the memory of the process
-            file.readinto(room.data)
+            file.readinto(room[: sum(map(_up, sizes[1:]))].data)
         ends = np.cumsum([0, *map(_up, sizes[1:])])
         parts = [room[begin : begin + size] for begin, size in zip(ends, sizes[1:], strict=False)]
         piece: Piece = pickle.loads(head, buffers=parts)
-        return piece._replace(shard=jax.tree.map(jnp.asarray, piece.shard))
+        return piece._replace(shard=placed(jax.tree.map(jnp.asarray, piece.shard)))
+
+    def _room(self, size: int) -> np.ndarray:
+        """Memory of this thread, used again and again: what is new the system would hand over page by page."""
+        room: np.ndarray | None = getattr(self.rooms, "last", None)
+        if room is None or room.nbytes < size or accelerator() is not None:
+            self.rooms.last = room = aligned(np.empty(size, np.uint8))
+        return room
 
     def write(self, item: Item, piece: Piece) -> None:
         """Keep a piece; a folder that is full ends the keeping, not the fit."""

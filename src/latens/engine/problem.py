@@ -1,19 +1,18 @@
-"""From what users hand over to data bound to a model, in the coordinates the computation runs in."""
+"""Rows bound to a model, in the coordinates the computation runs in."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import complete_like, lengths_of, one_of, padded, rows_in, taken, without_labels
-from latens.data.reader import Rows, Tally, tally, unseen
+from latens.cells import complete_like, lengths_of, padded, rows_in, without_labels
+from latens.data.reader import Tally, tally
 from latens.data.table import frequencies, library_of, ordered, ungroup
 from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
+from latens.engine.binding import Bound, bind, tried, written_elsewhere
 from latens.engine.blocks import Load
 from latens.engine.emmap import Care, evidences, posteriors, potentials_at
 from latens.engine.ends import Doubt
@@ -22,7 +21,7 @@ from latens.engine.prior import Prior, Seen, prior_of
 from latens.engine.rows import AbstractRows, RowsInMemory
 from latens.engine.stop import Status, Step, noise
 from latens.engine.symmetry import Symmetry, symmetry_of
-from latens.errors import DataError, LatensError, ModelError, ParameterError, counted, first_line, listed
+from latens.errors import DataError, ModelError, ParameterError, listed
 from latens.families.frame import AbstractFrame
 from latens.families.units import Units, disagreement
 from latens.models.base import AbstractModel
@@ -30,114 +29,7 @@ from latens.models.latent import Latent
 from latens.numerics.compiling import double
 from latens.numerics.space import Space
 
-BRANCH = (jax.errors.TracerBoolConversionError, jax.errors.TracerIntegerConversionError)
-NOT_JAX = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
 SINGLE = 1e6  # times as much rounding as in double precision, about
-
-
-class Bound(NamedTuple):
-    """Rows of positive weight, as the model reads them."""
-
-    model: AbstractModel  # with what the data say of it filled in
-    xs: Any
-    columns: tuple[str, ...]
-    weights: np.ndarray  # (n,)
-    labels: np.ndarray | None  # (n, k) which components each row may come from
-    informative: np.ndarray  # (n,) of which rows something was seen
-    rows_read: int
-    rows_used: np.ndarray | slice  # which of them
-
-
-def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: bool) -> Bound:
-    """Check the model, read the data, multiply the weights, drop rows of weight 0; `enough`, however few are left."""
-    if not isinstance(model, AbstractModel):
-        raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
-    _check_leaves(model)
-    data, counts = ungroup(data, whole=model.reader.whole)
-    model = model.suited(data)
-    rows, given = read_weighed(model, data, weights, counts)
-    n, used = len(given), given > 0
-    keep = slice(None) if used.all() else np.flatnonzero(used)
-    xs = rows.xs if isinstance(keep, slice) else taken(rows.xs, keep)
-    if not enough:
-        model.require(xs, rows.columns)
-    known = None if labels is None else told(model, labels, n)[keep]
-    return Bound(model, xs, rows.columns, given[keep], known, ~unseen(xs, known), n, keep)
-
-
-def read_weighed(model: AbstractModel, data: Any, weights: Any, counts: Any) -> tuple[Rows, np.ndarray]:
-    """Rows as the model reads them, and the weights (n,): those given times what the data themselves count."""
-    rows = model.reader.read(data)
-    n = rows_in(rows.xs)
-    given = frequencies(weights, n)
-    for more in (rows.weights, None if counts is None else frequencies(counts, n)):
-        given = given if more is None else given * more
-    return rows, given
-
-
-def told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:
-    """(n, k) which components each row may come from."""
-    hidden = model.hidden
-    if hidden is None or isinstance(labels, str):
-        raise ModelError(f"{type(model).__name__} hides no label that labels= could tell")
-    sets = one_of(labels)
-    if len(sets) != n:
-        raise DataError(
-            f"{counted(len(sets), 'label')} for {counted(n, 'row')}: give one for each, None where it is not known"
-        )
-    return sets.allowed(len(hidden), "labels")
-
-
-def _check_leaves(model: AbstractModel) -> None:
-    """Fields that are no arrays or numbers must be declared static, or JAX cannot compile the model."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(model):
-        if not isinstance(leaf, float | int | complex | np.ndarray | np.generic | jax.Array):
-            raise ModelError(
-                f"{type(model).__name__}{jax.tree_util.keystr(path)} is {leaf!r}: declare a field that is not an "
-                "array or a number as `name: type = equinox.field(static=True)`"
-            )
-
-
-@jax.jit
-def _evidence(model: AbstractModel, free: Any, x: Any) -> Any:
-    return model.evidence(Space(model.constraints).params(free), x)
-
-
-def tried(model: AbstractModel, xs: Any) -> None:
-    """Trace the evidence of one row; raises `ModelError` saying what in it cannot be."""
-    name = "log_joint" if isinstance(model, Latent) else f"{type(model).__name__}.log_evidence"
-    space = Space(model.constraints)
-    lengths = lengths_of(xs)
-    some = padded(xs, np.zeros(1, int), 0 if lengths is None else int(lengths[0]))
-    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf)[1:], leaf.dtype), some)
-
-    try:
-        found = _evidence.eval_shape(model, jnp.zeros(space.size), row)  # traced once for models of a kind
-    except LatensError:
-        raise
-    except KeyError as error:
-        columns = f"the columns {', '.join(xs)}" if isinstance(xs, dict) else "the data have no columns with names"
-        known = f"the parameters are {', '.join(space.shapes)}, {columns}"
-        raise ModelError(f"{name} asks for {error}, which is neither a parameter nor a column: {known}") from error
-    except BRANCH as error:
-        raise ModelError(
-            f"{name} decides by `if`, `and`, `int()` or an index of a list on a value that is not known while it is "
-            "compiled: write jnp.where(z == 0, a, b), and index arrays of jax.numpy"
-        ) from error
-    except NOT_JAX as error:
-        raise ModelError(
-            f"{name} calls a function of Python or NumPy, such as math.log or np.log, on a value that is not known "
-            "while it is compiled: write it with jax.numpy (jnp.log) and jax.scipy"
-        ) from error
-    except Exception as error:
-        raise ModelError(f"{name} fails: {type(error).__name__}: {first_line(error)}") from error
-    if getattr(found, "shape", None) != ():
-        raise ModelError(f"{name} must return a scalar, the log-evidence of ONE row; it returns {_shown(found)}")
-
-
-def _shown(found: Any) -> str:
-    shape = getattr(found, "shape", None)
-    return f"an array of shape {shape}" if shape is not None else f"a {type(found).__name__}"
 
 
 class Problem(AbstractEvaluation):
@@ -385,12 +277,3 @@ class Problem(AbstractEvaluation):
     @double
     def doubt(self, free: np.ndarray) -> str:
         return "" if type(self.given).health is not AbstractModel.health else Doubt(self, free).reason()
-
-
-def written_elsewhere(part: Any) -> bool:
-    """Whether a model, or a family that it is made of, is one that a user wrote."""
-    if isinstance(part, tuple):
-        return any(map(written_elsewhere, part))
-    if not isinstance(part, eqx.Module):
-        return False
-    return not type(part).__module__.startswith("latens.") or any(map(written_elsewhere, vars(part).values()))

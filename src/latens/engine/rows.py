@@ -13,8 +13,9 @@ import numpy as np
 from jax import Array
 
 from latens.cells import lengths_of, taken
-from latens.engine.blocks import HELD, Deal, Load, Shard, cores, deal, finer, rows_of
+from latens.engine.blocks import Deal, Load, Shard, cores, deal, finer, rows_of
 from latens.numerics.compiling import double, one_thread_each, operations
+from latens.numerics.devices import accelerator, placed
 
 FEWEST = 2_000  # rows below which it is not worth while
 SAMPLE = 500  # rows that say whether to look at all
@@ -145,7 +146,7 @@ class RowsInMemory(AbstractRows):
     @double
     def __setstate__(self, state: dict[str, Any]) -> None:
         # as arrays of JAX they would have come back in single precision
-        self.__dict__ |= state | {"shards": jax.tree.map(jnp.asarray, state["shards"]), "_compiled": set()}
+        self.__dict__ |= state | {"shards": placed(jax.tree.map(jnp.asarray, state["shards"])), "_compiled": set()}
 
     @cached_property
     def _xs(self) -> Any:
@@ -179,7 +180,8 @@ class RowsInMemory(AbstractRows):
 
     @property
     def alone(self) -> bool:
-        return len(set(self._shapes)) == len(self.shards)
+        # else the M-step would be done where the rows are
+        return len(set(self._shapes)) == len(self.shards) and accelerator() is None
 
     @double
     def operations(self, program: jax.stages.Wrapped, *args: Any) -> float:
@@ -192,14 +194,15 @@ class RowsInMemory(AbstractRows):
     @double
     def add(self, program: Program, *args: Any, width: int = 1, **settings: Any) -> Any:
         """Dealt to threads (JAX releases the interpreter lock), added on the host."""
-        shards = self.shards if width == 1 else [finer(shard, HELD // width) for shard in self.shards]
+        shards = [finer(shard, width) for shard in self.shards]
 
         @double
         def part(shard: Shard) -> Any:
             return jax.block_until_ready(program(*args, shard, **settings))
 
         if len(shards) == 1:
-            return program(*args, shards[0], **settings)
+            found = program(*args, shards[0], **settings)
+            return found if accelerator() is None else jax.device_get(found)
         done: dict[int, Any] = {}
         with one_thread_each():
             for i, shape in enumerate(self._shapes):  # two threads would compile the same program
@@ -235,7 +238,7 @@ class RowsInMemory(AbstractRows):
         else:
             np.add.at(padded, self.slots, values)
         cuts = np.cumsum(sizes)[:-1]
-        return [jnp.asarray(part.reshape(s)) for part, s in zip(np.split(padded, cuts), shapes, strict=True)]
+        return [placed(jnp.asarray(part.reshape(s))) for part, s in zip(np.split(padded, cuts), shapes, strict=True)]
 
     def reweighted(self, weights: np.ndarray) -> "RowsInMemory":
         other = object.__new__(RowsInMemory)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latens import __version__
+from latens.engine.binding import Bound
 from latens.engine.emmap import evidences
-from latens.engine.problem import Bound, Problem
+from latens.engine.problem import Problem
 from latens.engine.written import decode, digest, encode
 from latens.errors import DataError
 from latens.families.frame import AbstractFrame

@@ -12,6 +12,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from threadpoolctl import ThreadpoolController
 
+from latens.numerics.devices import small_here
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -121,11 +123,11 @@ one_thread_each = _Limit()
 
 
 def double(function: Callable[P, R]) -> Callable[P, R]:
-    """Run `function` with 64-bit JAX. The switch is per thread and undone on return."""
+    """Run `function` with 64-bit JAX, small things on the processor. The switch is per thread and undone on return."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), small_here():
             return function(*args, **kwargs)
 
     return run
