@@ -145,6 +145,21 @@ def test_bootstrap_draws_rows_by_their_places(both, mixed):
         files.errors(lt.Sandwich(clusters=np.arange(N) % 9))
 
 
+def test_what_needs_rows_at_hand_looks_at_some(both, tmp_path):
+    inside, files = both
+    assert set(files.plot.suited) == set(inside.plot.suited)
+    for name in ("density", "posterior", "fit", "information"):
+        assert files.plot.data(name).shape == inside.plot.data(name).shape
+    files.report(tmp_path / "page.html")
+    assert "Steps are not shown here" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    same = lt.fit(MIXTURE, files.last.problem.source, starts=1, stop=lt.Stop(max_steps=2))
+    assert "log likelihood" in str(lt.compare({"a": files, "b": same}))
+    with pytest.raises(lt.DataError, match="not fits of the same data|other data"):
+        lt.compare({"a": files, "b": inside})
+    with pytest.raises(lt.InferenceError, match="new data like those of files are not drawn"):
+        files.standard_errors("parametric-bootstrap")
+
+
 def test_labels_filters_and_orders(mixed):
     known = [None if np.isnan(kind) else int(kind) for kind in MIXED["kind"]]
     inside = lt.fit(MIXTURE, DATA, labels=known, start=None, seed=1, stop=CLOSE)

@@ -77,6 +77,7 @@ def _theory(estimate: Estimate) -> str:
     """The model in formulas, where it is one of rows."""
     if estimate.problem.lengths is not None:
         return ""
+    estimate = estimate.some
     return html(story_of(estimate.problem, [estimate.at], 0, estimate).theory())
 
 

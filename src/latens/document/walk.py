@@ -35,6 +35,8 @@ class Walk:
         given = estimate.at.problem
         # in 32 bits what is told would not be so to the digits that are shown
         self.estimate, self.problem = estimate, given.but(single=False, quick=given.rows) if given.single else given
+        if given.origin is not None:
+            raise LatensError("the rows are those of files, each step a pass over them")
         if self.problem.lengths is not None:
             raise LatensError("steps of EM are not shown of sequences")
         self.cells = isinstance(self.problem.given, Cells)

@@ -140,7 +140,7 @@ class Sourced(Problem):
             self.quick = SourcedRows(replace(dealer, single=True), self.engine, held, self.facts.rows)
         self.n, self.offset, self._total = self.facts.weight, self.facts.offset, np.array(self.facts.weight)
         self.rows_read = survey.n
-        for name in ("weights", "informative", "row_jacobian", "rows_used", "lengths"):  # those are of `some` only
+        for name in ("weights", "informative", "row_jacobian", "rows_used"):  # those are of `some` only
             delattr(self, name)
 
     def _looked(self, model: AbstractModel) -> Survey:

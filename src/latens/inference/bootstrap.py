@@ -161,6 +161,11 @@ class ParametricBootstrap(AbstractBootstrap):
 def drawn(estimate: Estimate, seed: int) -> Any:
     """New data from the fitted model: for every row as many as its weight says, unseen where it was."""
     problem = estimate.problem
+    if problem.origin is not None:
+        raise InferenceError(
+            "new data like those of files are not drawn, as they would have to be held: use method='bootstrap', which "
+            "draws weights of the rows"
+        )
     number = np.round(problem.weights)
     if not np.array_equal(number, problem.weights):
         number = np.random.default_rng(0).multinomial(max(round(problem.n), 1), problem.weights / problem.n)
