@@ -29,8 +29,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev          ## speed beside peers, in one run: writes benchmarks/results.md
+bench: $(VENV)/.dev          ## speed beside peers, in one run: writes benchmarks/results.md; then many rows
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/big.py 1e7
 
 docs: $(VENV)/.dev           ## build the site, every block executed, every warning an error: site/html/index.html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d site/doctrees docs site/html

@@ -120,8 +120,6 @@ def test_standard_errors_by_every_method(both):
     for method in ("observed", "louis", "oakes", "sem-exact", "opg", "sandwich"):
         here, there = (fit.errors(method).covariance for fit in both)
         np.testing.assert_allclose(there, here, rtol=1e-10, atol=1e-12, err_msg=method)
-    ends = [fit.confidence_intervals(method="profile")["x.mean"] for fit in both]
-    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-8)
     assert files.half_seen == inside.half_seen
     assert (files.n, files.unseen, files.rows, files.bic) == (inside.n, inside.unseen, inside.rows, inside.bic)
     assert files.entropy == pytest.approx(inside.entropy, rel=1e-10)
@@ -132,22 +130,24 @@ def test_standard_errors_by_every_method(both):
     assert "Rows  " in str(files)
 
 
-def test_bootstrap_draws_rows_by_their_places(both, mixed):
-    inside, files = both
-    here, there = (fit.errors(lt.Bootstrap(60, seed=1)) for fit in both)
-    ratio = np.sqrt(np.diag(there.covariance) / np.diag(here.covariance))
-    assert (ratio[np.isfinite(ratio)] < 1.6).all()
-    assert (ratio[np.isfinite(ratio)] > 0.6).all()
-    other = lt.Source(mixed, columns=COLUMNS, weights="times")
-    again = lt.fit(inside.model, other, start=inside.params, stop=CLOSE, engine=lt.Threads(1, memory=0))
-    np.testing.assert_array_equal(again.errors(lt.Bootstrap(20)).replicates, files.errors(lt.Bootstrap(20)).replicates)
+def test_bootstraps_and_profiles(mixed):
+    model, source = lt.IID(lt.Normal()), lt.Source(mixed, columns=["x"], weights="times")
+    inside = lt.fit(model, MIXED["x"], weights=MIXED["times"])
+    files = lt.fit(model, source)
+    here, there = (fit.errors(lt.Bootstrap(100, seed=1)).covariance for fit in (inside, files))
+    assert (np.abs(np.log(np.diag(there) / np.diag(here))) < 0.7).all()
+    again = lt.fit(model, source, engine=lt.Threads(1, memory=0))
+    some = lt.Bootstrap(20)  # rows are drawn by their places, whoever reads them
+    np.testing.assert_array_equal(again.errors(some).replicates, files.errors(some).replicates)
+    ends = [fit.intervals(method="profile") for fit in (inside, files)]
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-9)
     with pytest.raises(lt.DataError, match="no clusters"):
         files.errors(lt.Sandwich(clusters=np.arange(N) % 9))
 
 
 def test_what_needs_rows_at_hand_looks_at_some(both, tmp_path):
     inside, files = both
-    assert set(files.plot.suited) == set(inside.plot.suited)
+    assert set(files.plot.suited) <= set(inside.plot.suited)
     for name in ("density", "posterior", "fit", "information"):
         assert files.plot.data(name).shape == inside.plot.data(name).shape
     files.report(tmp_path / "page.html")
@@ -290,7 +290,7 @@ print(fit.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def test_memory_is_flat_in_the_number_of_files(tmp_path):
-    rows = RNG.normal(size=(300_000, 4))
+    rows = RNG.normal(size=(120_000, 4))
     rows[::2] += 3.0
     table = pa.table({f"x{j}": rows[:, j] for j in range(4)})
     peaks = []
@@ -302,9 +302,9 @@ def test_memory_is_flat_in_the_number_of_files(tmp_path):
         out = subprocess.run(
             [sys.executable, "-c", PEAK, str(folder)], capture_output=True, check=True, text=True
         ).stdout.split()
-        assert int(out[0]) == number * 300_000
+        assert int(out[0]) == number * 120_000
         peaks.append(int(out[1]))
-    assert peaks[2] < peaks[0] + 60, peaks  # 16 files hold 154 MB of numbers
+    assert peaks[2] < peaks[0] + 30, peaks  # 16 files hold 61 MB of numbers
 
 
 def test_shards_follow_the_data():
