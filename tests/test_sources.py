@@ -238,6 +238,9 @@ def test_streams_can_be_anything_that_is_opened_again():
     ):
         found = lt.fit(lt.IID(lt.Normal()), lt.Batches(opened))
         assert found.log_likelihood == pytest.approx(want.log_likelihood, rel=1e-13)
+    left = [frame[:2000], frame]  # what is there only the first time is missed the second
+    with pytest.raises(lt.DataError, match="gave 2000 rows this time, 3000 before"):
+        lt.fit(lt.IID(lt.Normal()), lt.Batches(lambda: [left.pop()]), engine=lt.Threads(memory=0))
     once = iter([frame])
     with pytest.raises(lt.DataError, match=r"same iterator again.*lt.online"):
         lt.fit(lt.IID(lt.Normal()), lt.Batches(lambda: once))
@@ -331,6 +334,12 @@ def test_a_cache_has_the_same_bits(mixed, tmp_path, monkeypatch):
         assert kept.log_likelihood == plain.log_likelihood
         np.testing.assert_array_equal(kept.estimates, plain.estimates)
     assert (tmp_path / "cache" / "CACHEDIR.TAG").exists()
+    victim = next(path for path in (tmp_path / "cache").rglob("*-00000") if path.stat().st_size > 100)
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(lt.DataError, match="cut off.*delete .*rows are kept anew"):
+        lt.fit(MIXTURE, source, **run, engine=lt.Threads(memory=0))
+    victim.write_bytes(whole)
     # what a later pass reads is the folder
     problem = problem_of(MIXTURE, source, engine=lt.Threads(memory=0))
     monkeypatch.setattr(lt.Source, "pieces", lambda *_: pytest.fail("the files were read"))

@@ -87,6 +87,7 @@ class Dealer:
     load: Load
     together: int | None  # rows in a group of one pattern
     single: bool = False
+    counts: tuple[int, ...] = ()  # rows of each part, when they were first gone over
 
     @cached_property
     def key(self) -> str:
@@ -109,6 +110,11 @@ class Dealer:
         for number, columns in enumerate(self.source.read(part)):
             yield Item(part, number, first, columns)
             first += _height(columns)
+        if self.counts and first != self.counts[part.number]:
+            raise DataError(
+                f"{part if part.file else self.source.title} gave {first} rows this time, {self.counts[part.number]} "
+                "before: let it give the same rows each time; for rows that are seen once there is lt.online"
+            )
 
     def read(self, item: Item) -> Read:
         """The rows of a piece, checked; an error says where they are."""
@@ -160,12 +166,6 @@ class Dealer:
             float(read.weights @ jacobian),
             tally(seen, self.names, read.weights),
         )
-
-    @property
-    def asking(self) -> "Dealer":
-        """The same for rows that are asked about: none is left out, of none a label is told."""
-        source = replace(self.source, weights=None, labels=None, cache=None, columns=list(self.columns))
-        return replace(self, source=source)
 
 
 def frequencies_of(weights: Any) -> np.ndarray:

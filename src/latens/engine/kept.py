@@ -15,6 +15,7 @@ import numpy as np
 
 from latens.data.parts import Part
 from latens.engine.dealer import Dealer, Item, Piece
+from latens.errors import DataError, first_line
 from latens.numerics.devices import accelerator, placed
 from latens.numerics.memory import ALIGNMENT, aligned
 
@@ -87,7 +88,14 @@ class Folder:
     def read(self, part: Part) -> Iterator[Piece]:
         """The pieces of a part that was written to its end; the thread that takes one is done with those before it."""
         for i in range(int((self.path / f"{part.number:06d}").read_text())):
-            yield self._piece(self._file(part, i))
+            path = self._file(part, i)
+            try:
+                yield self._piece(path)
+            except (OSError, EOFError, ValueError, IndexError, pickle.UnpicklingError) as error:
+                raise DataError(
+                    f"{path} is not what was written there ({first_line(error) or type(error).__name__}): delete "
+                    f"{self.path}, and rows are kept anew"
+                ) from None
 
     def _piece(self, path: Path) -> Piece:
         with path.open("rb") as file:
@@ -96,7 +104,9 @@ class Folder:
             file.seek(_up(file.tell()))
             room = self._room(sum(map(_up, sizes[1:])))
             # no map of the file: what is read once would stay in the memory of the process
-            file.readinto(room[: sum(map(_up, sizes[1:]))].data)
+            whole = sum(map(_up, sizes[1:]))
+            if file.readinto(room[:whole].data) != whole:
+                raise EOFError("it is cut off")
         ends = np.cumsum([0, *map(_up, sizes[1:])])
         parts = [room[begin : begin + size] for begin, size in zip(ends, sizes[1:], strict=False)]
         piece: Piece = pickle.loads(head, buffers=parts)
