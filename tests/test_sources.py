@@ -2,8 +2,10 @@
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -460,3 +462,79 @@ def test_a_fit_of_files_goes_elsewhere(both):
     np.testing.assert_array_equal(copy.standard_errors()["x.mean"], files.standard_errors()["x.mean"])
     assert len(files.sample(5)["x"]) == 5
     assert source_of({"x": [1]}) is None
+
+
+# -- kinds of columns and of mistakes ---------------------------------------------------------------------
+
+
+def test_columns_as_files_have_them(tmp_path):
+    """Unused categories, another order, a column of nothing: the rows are what counts."""
+    x, c = X[:900], COLOUR[:900].copy()
+    c[:300] = None
+    want = lt.fit(MIXTURE, {"x": x, "colour": c}, starts=2)
+    run = {"start": want.params, "stop": CLOSE}
+    unused = pa.array(c[300:600].tolist()).dictionary_encode()
+    unused = pa.DictionaryArray.from_arrays(unused.indices, pa.array([*unused.dictionary.to_pylist(), "never"]))
+    pq.write_table(pa.table({"x": x[:300], "colour": pa.nulls(300)}), tmp_path / "0.parquet")
+    pq.write_table(pa.table({"colour": unused, "x": x[300:600]}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"x": x[600:], "colour": pa.array(c[600:].tolist())}), tmp_path / "2.parquet")
+    found = lt.fit(want.model, tmp_path, **run)
+    assert found.log_likelihood == pytest.approx(want.log_likelihood, rel=1e-9)
+    batches = lt.Batches(lambda: [{"x": x[:500], "colour": c[:500]}, {"colour": c[500:], "x": x[500:]}])
+    assert lt.fit(want.model, batches, **run).log_likelihood == pytest.approx(want.log_likelihood, rel=1e-9)
+    twice = lt.Source([tmp_path, os.path.relpath(tmp_path)])
+    assert len(twice.paths) == 3
+
+
+def test_a_cache_is_shared_and_watched(mixed, tmp_path):
+    source = lt.Source(mixed, columns=COLUMNS, weights="times", cache=tmp_path / "cache")
+    run = {"start": lt.fit(MIXTURE, source, starts=1, stop=lt.Stop(max_steps=1)).params, "stop": lt.Stop(max_steps=3)}
+    for folder in (tmp_path / "cache").iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+    def fitted(_):
+        return lt.fit(MIXTURE, source, **run, engine=lt.Threads(1, memory=0))
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(fitted, range(4)))
+    assert len({fit.log_likelihood for fit in found}) == 1
+    files = sorted(path for path in (tmp_path / "cache").rglob("0*") if path.is_file())
+    pieces = [path for path in files if "-" in path.name]
+    one, other = (path.read_bytes() for path in pieces[:2])
+    for victim, content, words in (
+        (pieces[0], one[: -len(one) // 3] + bytes(len(one) - len(one[: -len(one) // 3])), "its numbers have changed"),
+        (pieces[0], other, "it is 00"),
+        (files[0], b"", "invalid literal"),
+    ):
+        before = victim.read_bytes()
+        victim.write_bytes(content)
+        with pytest.raises(lt.DataError, match=f"is not what was written there .*{words}.*rows are kept anew"):
+            fitted(0)
+        victim.write_bytes(before)
+
+
+def test_arguments_that_cannot_be(mixed, both, tmp_path):
+    _, fit = both
+    normal = lt.IID(lt.Normal())
+    for make, words in (
+        (lambda: lt.Source(mixed, columns="x"), "columns must be a list"),
+        (lambda: lt.Source(mixed, columns=["x", "x"]), "'x' is there twice"),
+        (lambda: lt.Source(mixed, columns=["x", "n"], weights="n"), "'n' is there twice, or is that of weights"),
+        (lambda: lt.Source(mixed, filter="x > 0"), "filter must be a list"),
+        (lambda: lt.Source(mixed, filter=[("x", "~", 0)]), "is no condition such as"),
+        (lambda: lt.Source(mixed, filter=[("x", "in", "ab")]), "'in' takes a list"),
+        (
+            lambda: lt.fit(normal, lt.Source(mixed, columns=["x"], filter=[("x", ">", "a")])),
+            "compare numbers with numbers",
+        ),
+        (lambda: lt.Source({"x": [1.0]}).parts, "takes a path, a pattern, a folder"),
+        (lambda: lt.Batches(iter([])), "takes a function that opens the stream anew"),
+        (lambda: lt.fit(normal, lt.Batches(lambda: [{"x": [1, 2], "y": [1]}])), "no dict of columns alike"),
+        (lambda: fit.predict(lt.Source(mixed)), "fit.predict_to"),
+        (lambda: lt.fit(MIXTURE, lt.Source(mixed, columns=["x"], labels="colour")), "holds texts, not labels"),
+        (lambda: fit.impute_to(tmp_path, keep=["x"]), "column 'x' would be written twice"),
+        (lambda: fit.predict_to(tmp_path, keep="year"), "keep must be a list"),
+    ):
+        with pytest.raises((lt.DataError, lt.ParameterError), match=words):
+            make()

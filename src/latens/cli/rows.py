@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latens.cli.shared import COMPONENTS, FITTING, MANY, MODEL, SORTED, SOURCES, latens, options, plan_of, run
+from latens.cli.shared import COMPONENTS, FITTING, MANY, MODEL, SORTED, SOURCES, latens, listed, options, plan_of, run
 
 if TYPE_CHECKING:
     from latens.modelfile import Plan
@@ -32,6 +32,7 @@ OUT = click.option(
     callback=_writable,
     help="A .csv or .parquet file (default: standard output); a folder for the rows of many files.",
 )
+KEEP = click.option("--keep", metavar="NAMES", help="Of many files: columns to copy beside, such as a key.")
 ROWS = click.option("--rows", type=click.Path(path_type=Path), help="Other rows than those of the fit: a data file.")
 
 
@@ -41,7 +42,7 @@ ROWS = click.option("--rows", type=click.Path(path_type=Path), help="Other rows 
 @click.option(
     "--deviations", metavar="FILE", callback=_writable, help="Write the conditional standard deviations to FILE."
 )
-@options(FITTING, MANY, OUT)
+@options(FITTING, MANY, KEEP, OUT)
 def impute(
     source: Path, data: Path | None, rows: Path | None, draws: int, deviations: str | None, out: str, **flags: Any
 ) -> int:
@@ -54,10 +55,12 @@ def impute(
     import polars as pl
 
     plan, done = _fitted(source, data, flags)
+    kept = listed(flags.get("keep") or "")
     if (many := _many(plan, rows, out)) is not None:
         if deviations is not None:
             raise click.UsageError("--deviations are written of one file only")
-        done.impute_to(out, many, draws=draws, seed=flags.get("seed") or 0, progress=sys.stderr.isatty())
+        drawn = {"draws": draws, "seed": flags.get("seed") or 0}
+        done.impute_to(out, many, **drawn, keep=kept, progress=sys.stderr.isatty())
         return _ended(done)
     given, frame = _asked(plan, done, rows)
     found = done.impute(given, draws=draws, seed=flags.get("seed") or 0)
@@ -72,7 +75,7 @@ def impute(
 
 
 @latens.command()
-@options(SOURCES, MODEL, COMPONENTS, ROWS, FITTING, MANY, SORTED, OUT)
+@options(SOURCES, MODEL, COMPONENTS, ROWS, FITTING, MANY, SORTED, KEEP, OUT)
 def predict(source: Path, data: Path | None, rows: Path | None, out: str, **flags: Any) -> int:
     """The hidden label of every row: the most probable one, and the probability of each.
 
@@ -83,7 +86,8 @@ def predict(source: Path, data: Path | None, rows: Path | None, out: str, **flag
     """
     plan, done = _fitted(source, data, flags)
     if (many := _many(plan, rows, out)) is not None:
-        done.predict_to(out, many, progress=sys.stderr.isatty())
+        kept = listed(flags.get("keep") or "")
+        done.predict_to(out, many, keep=kept, progress=sys.stderr.isatty())
         return _ended(done)
     given, frame = _asked(plan, done, rows)
     asked = None if plan.file is None and rows is None else given
@@ -125,19 +129,23 @@ def _many(plan: Plan, rows: Path | None, out: str) -> Any:
     if rows is None and isinstance(plan.data, AbstractSource):
         found = plan.data  # type: ignore[assignment]
     folder = out != "-" and not Path(out).suffix
-    if folder != (found is not None):
-        raise click.UsageError("--out: a folder takes what is said of many files, a .csv or .parquet file that of one")
+    if found is not None and not folder:
+        raise click.UsageError("what is said of the rows of many files goes to files, too: give a folder, --out FOLDER")
+    if found is None and folder:
+        raise click.UsageError(f"--out {out}: give a .csv or .parquet file for the rows of one file")
     return found
 
 
 def _asked(plan: Plan, done: Fit, rows: Path | None) -> tuple[Any, Any]:
     """The rows asked about as the model takes them, and as they stand in their file."""
     from latens.data.files import columns_in, frame_in
+    from latens.data.source import AbstractSource
 
     path = rows or plan.file
     if path is None:
         return plan.data, None
-    used = [name for name in plan.data if name in done.columns] or list(plan.data)
+    held = done.columns if isinstance(plan.data, AbstractSource) else plan.data
+    used = [name for name in held if name in done.columns] or list(held)
     return columns_in(path, used) if rows else plan.data, frame_in(path)
 
 

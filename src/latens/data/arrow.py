@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from latens.cells import cells_of
-from latens.cells.base import AbstractCells
-from latens.cells.repeated import Repeated
-from latens.data.text import as_sets, column_of
+from latens.data.text import as_sets, column_of, once_each
 from latens.errors import DataError, LatensError
 
 if TYPE_CHECKING:
@@ -63,8 +60,11 @@ def _column(column: pa.ChunkedArray, where: str) -> np.ndarray | Texts:
         if isinstance(coded, pa.ChunkedArray):
             coded = coded.unify_dictionaries().combine_chunks()
         distinct = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
-        which = coded.indices.fill_null(len(distinct) - 1).to_numpy(zero_copy_only=False)
-        return Texts(distinct, which.astype(np.int64))
+        which = coded.indices.fill_null(len(distinct) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
+        # a dictionary may hold what no row does
+        used = np.bincount(which, minlength=len(distinct)) > 0
+        used[-1] = True
+        return Texts(distinct[used], (np.cumsum(used) - 1)[which])
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
@@ -85,19 +85,5 @@ def as_columns(columns: Mapping[str, Any], named: frozenset[str]) -> dict[str, A
 def _read(column: np.ndarray | Texts, name: str, named: bool) -> Any:
     if not isinstance(column, Texts):
         return column
-    try:
-        read = as_sets(column.distinct, name) if named else column_of(column.distinct, name)
-    except DataError as error:
-        raise DataError(_at_first(str(error), column)) from None
-    if isinstance(read, np.ndarray):
-        return read[column.which]
-    return cells_of(read).take(column.which) if isinstance(read, AbstractCells) else Repeated(read, column.which)
-
-
-def _at_first(message: str, column: Texts) -> str:
-    """The message with the number of a distinct text made that of the first row which has it."""
-    begin, _, rest = message.partition("row ")
-    number, comma, what = rest.partition(",")
-    if begin or not number.isdigit():
-        return message
-    return f"row {int(np.argmax(column.which == int(number)))}{comma}{what}"
+    how = as_sets if named else column_of
+    return once_each(column.distinct, column.which, lambda distinct: how(distinct, name))

@@ -70,7 +70,7 @@ class ParquetFiles:
                 if name not in own.names:
                     continue
                 here, there = own.field(name).type, schema.field(name).type
-                if _kind(here) != _kind(there):
+                if "nothing" not in (_kind(here), _kind(there)) and _kind(here) != _kind(there):
                     raise DataError(
                         f"column '{name}' is {here} in {first} and {there} in {path}: give files of one schema"
                     )
@@ -82,8 +82,10 @@ def _kind(found: pa.DataType) -> str:
 
     if is_text(found):
         return "texts"
+    if pa.types.is_null(found):
+        return "nothing"
     inner = found.value_type if pa.types.is_dictionary(found) else found
-    some = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+    some = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     return "numbers" if any(test(inner) for test in some) else str(inner)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Path_ = str | PathLike[str]
+RULES = ("==", "!=", "<", "<=", ">", ">=", "in", "not in")
 Filter = Sequence[tuple[str, str, Any]]
 
 
@@ -33,6 +34,24 @@ class AbstractSource(ABC):
     weights: str | None = None
     labels: str | None = None
     cache: Path_ | None = None
+
+    def __post_init__(self) -> None:
+        own = self.columns
+        if own is not None and (isinstance(own, str) or not own or not all(isinstance(name, str) for name in own)):
+            raise DataError(f"columns must be a list of names of columns, got {own!r}")
+        twice = next((name for name in own or () if [*(own or ()), *self.beside].count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"columns: '{twice}' is there twice, or is that of weights or labels: name it once")
+        if isinstance(self.filter, str) or not isinstance(self.filter, Sequence | None):
+            raise DataError(f"filter must be a list of conditions, such as [('year', '>=', 2020)], got {self.filter!r}")
+        for rule in self.filter or ():
+            several = isinstance(rule, tuple | list) and len(rule) == 3 and str(rule[1]).endswith("in")
+            if several and (isinstance(rule[2], str) or not isinstance(rule[2], Iterable)):
+                raise DataError(f"filter: {rule!r}: '{rule[1]}' takes a list of values")
+            if not (isinstance(rule, tuple | list) and len(rule) == 3 and rule[1] in RULES):
+                raise DataError(
+                    f"filter: {rule!r} is no condition such as ('year', '>=', 2020); the signs are {', '.join(RULES)}"
+                )
 
     @property
     @abstractmethod
@@ -66,11 +85,17 @@ class AbstractSource(ABC):
     def pieces(self, part: Part) -> Iterator[pa.Table]:
         """The same as they are in the files."""
         for table in self.tables(part, self.wanted):
-            kept = table.filter(self._rule) if self.filter else table
+            kept = self._filtered(table) if self.filter else table
             kept = kept.select(self._of(kept.column_names))
             most = min(max(NUMBERS // max(kept.num_columns, 1), FEWEST), MOST)
             for first in range(0, kept.num_rows, most):
                 yield kept.slice(first, most)
+
+    def _filtered(self, table: pa.Table) -> pa.Table:
+        try:
+            return table.filter(self._rule)
+        except extra().ArrowException as error:
+            raise DataError(f"filter: {first_line(error)}: compare numbers with numbers, texts with texts") from None
 
     @cached_property
     def wanted(self) -> list[str]:
@@ -129,14 +154,17 @@ class Source(AbstractSource):
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """The files there are, in order."""
-        given = [self.files] if isinstance(self.files, str | PathLike) else list(self.files)
+        given = [self.files] if isinstance(self.files, str | PathLike) else self.files
+        paths = isinstance(given, list | tuple) and all(isinstance(file, str | PathLike) for file in given)
+        if not paths or "" in map(str, given):
+            raise DataError(f"lt.Source takes a path, a pattern, a folder, or a list of such, got {self.files!r:.60}")
         if not given:
             raise DataError("there is no file in an empty list of files")
         found = [str(path) for pattern in given for path in _matching(str(pattern))]
         kinds = {Path(path).suffix.lower() for path in found}
         if kinds - {".parquet"} and kinds & {".parquet"}:
             raise DataError(f"{listed(given)}: Parquet files and others together; give files of one kind")
-        return tuple(dict.fromkeys(found))
+        return tuple({Path(path).resolve(): path for path in found[::-1]}.values())[::-1]
 
     @cached_property
     def stamps(self) -> tuple[Stamp, ...]:

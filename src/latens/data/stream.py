@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from latens.data.arrow import extra
 from latens.data.parts import Part
 from latens.data.source import AbstractSource
-from latens.errors import DataError
+from latens.errors import DataError, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +32,14 @@ class Batches(AbstractSource):
 
     open: Callable[[], Any]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not callable(self.open):
+            raise DataError(
+                f"lt.Batches takes a function that opens the stream anew each time, lt.Batches(lambda: reader()); got "
+                f"a {type(self.open).__name__}"
+            )
+
     @property
     def parts(self) -> tuple[Part, ...]:
         return (Part(0, "", 0, 0),)
@@ -47,10 +55,17 @@ class Batches(AbstractSource):
             self._check(table.column_names, f"{self.title}")
             yield table.select(wanted) if wanted else table
 
+    def _same(self, opened: Any) -> bool:
+        """Whether opening it again gives the same iterator; asked once, as opening may cost."""
+        if "asked" in vars(self):
+            return False
+        vars(self)["asked"] = True
+        return opened is self.open()
+
     def _opened(self) -> Any:
         extra()
         opened = self.open()
-        if isinstance(opened, Iterator) and opened is self.open():
+        if isinstance(opened, Iterator) and self._same(opened):
             raise DataError(
                 "lt.Batches: the function gives the same iterator again, which can be read once only: let it open the "
                 "stream anew, as in lt.Batches(lambda: reader()); for rows that are seen once there is lt.online"
@@ -75,7 +90,10 @@ def _table(batch: Any) -> pa.Table:
     if isinstance(batch, pa.RecordBatch):
         return pa.Table.from_batches([batch])
     if isinstance(batch, Mapping):
-        return pa.table({str(name): column for name, column in batch.items()})
+        try:
+            return pa.table({str(name): column for name, column in batch.items()})
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise DataError(f"lt.Batches: a batch is no dict of columns alike ({first_line(error)})") from None
     if isinstance(batch, pa.Table):
         return batch
     if hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):

@@ -78,9 +78,13 @@ class Survey:
             self._mark(("", "nothing"), None, (part.number, first + row), row, columns)
 
     def _named(self, names: tuple[str, ...], part: Part) -> None:
-        if self.names and names != self.names:
-            raise DataError(f"{part}: the columns are {', '.join(names)}; before they were {', '.join(self.names)}")
-        self.names = names
+        if self.names and set(names) != set(self.names):
+            where = f"{part}: " if part.file else ""
+            raise DataError(
+                f"{where}the columns are {', '.join(names)}; before they were {', '.join(self.names)}: give rows with "
+                "the same, or name those to use (columns=)"
+            )
+        self.names = self.names or names
 
     def _mark(self, key: tuple[str, Any], value: Any, at: tuple[int, int], row: int, columns: Columns) -> None:
         known = self.marks.get(key)

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from latens.cells import OneOf, beyond, cells_of, interval, named_sets, one_of
-from latens.cells.base import absent, as_array, numbers
+from latens.cells.base import AbstractCells, absent, as_array, numbers
+from latens.cells.repeated import Repeated
 from latens.data.table import columns_of
 from latens.errors import DataError
 
@@ -18,6 +19,7 @@ NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 BOUND = re.compile(rf"(<=|>=|<|>)\s*({NUMBER})")
 ABOVE = re.compile(rf"({NUMBER})\+")
 BETWEEN = re.compile(rf"({NUMBER})\s*\.\.\s*({NUMBER})")
+MANY = 10_000  # rows of a column from which texts that are the same are read once
 FORMS = "? or empty (missing), >5, >=5, 5+, <2, <=2 (censored), 3..7 (between) or A|B (one of)"
 
 
@@ -154,4 +156,34 @@ def categories(column: Any, name: str) -> Any:
         parts = [None if absent(e) else e if isinstance(e, set | frozenset) else {e} for e in entries.ravel()]
         texts = any(isinstance(part, str) for members in parts for part in members or ())
         return named_sets(parts) if texts else one_of(parts)
-    return cells_of(column_of(entries, name))
+    if entries.dtype.kind not in "OU" or entries.ndim > 1 or len(entries) < MANY:
+        return cells_of(column_of(entries, name))
+    code: dict[Any, int] = {}
+    which = np.array([code.setdefault(entry, len(code)) for entry in _hashable(entries)], dtype=np.int64)
+    read = once_each(np.array(list(code), dtype=object), which, lambda distinct: column_of(distinct, name))
+    return cells_of(read)
+
+
+def _hashable(entries: np.ndarray) -> list[Any]:
+    """Cells of a column of texts, of which those that say nothing, NaN among them, are one."""
+    return [entry if isinstance(entry, str) else None if absent(entry) else entry for entry in entries.tolist()]
+
+
+def once_each(distinct: np.ndarray, which: np.ndarray, read: Callable[[np.ndarray], Any]) -> Any:
+    """What is read of a column whose row i is `distinct[which[i]]`, each text once; an error names the first row."""
+    try:
+        found = read(distinct)
+    except DataError as error:
+        raise DataError(_at_first(str(error), which)) from None
+    if isinstance(found, np.ndarray):
+        return found[which]
+    return cells_of(found).take(which) if isinstance(found, AbstractCells) else Repeated(found, which)
+
+
+def _at_first(message: str, which: np.ndarray) -> str:
+    """The message with the number of a distinct text made that of the first row which has it."""
+    begin, _, rest = message.partition("row ")
+    number, comma, what = rest.partition(",")
+    if begin or not number.isdigit():
+        return message
+    return f"row {int(np.argmax(which == int(number)))}{comma}{what}"

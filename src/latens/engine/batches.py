@@ -20,6 +20,7 @@ class Batch(NamedTuple):
 
     problem: Problem
     n: float
+    squares: float  # Σ w²
     unseen: float
 
 
@@ -45,7 +46,7 @@ def batch_of(known: Problem, data: Any, weights: Any, labels: Any) -> Batch:
         xs, own, allowed = taken(xs, filled), padded, None if allowed is None else allowed[filled]
     moved = known.base.labelled(known.base.reader.observe(known.frame.apply(xs)), allowed)
     held = RowsInMemory.even(moved, own, known.load(moved))
-    return Batch(known.stored(held), float(own.sum()), float(given[gone].sum()))
+    return Batch(known.stored(held), float(own.sum()), float(own @ own), float(given[gone].sum()))
 
 
 def _check_columns(data: Any, columns: tuple[str, ...]) -> None:

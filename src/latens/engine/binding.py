@@ -9,6 +9,7 @@ import numpy as np
 
 from latens.cells import lengths_of, one_of, padded, rows_in, taken
 from latens.data.reader import Rows, unseen
+from latens.data.source import source_of
 from latens.data.table import frequencies, ungroup
 from latens.errors import DataError, LatensError, ModelError, counted, first_line
 from latens.models.base import AbstractModel
@@ -36,6 +37,7 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: 
     """Check the model, read the data, multiply the weights, drop rows of weight 0; `enough`, however few are left."""
     if not isinstance(model, AbstractModel):
         raise ModelError(f"expected a model such as lt.IID(...) or lt.Mixture(...), got {model!r}")
+    check_held(data)
     _check_leaves(model)
     data, counts = ungroup(data, whole=model.reader.whole)
     model = model.suited(data)
@@ -49,8 +51,18 @@ def bind(model: AbstractModel, data: Any, weights: Any, labels: Any, *, enough: 
     return Bound(model, xs, rows.columns, given[keep], known, ~unseen(xs, known), n, keep)
 
 
+def check_held(data: Any) -> None:
+    """Raises `DataError` for files and streams, where rows have to be held."""
+    if source_of(data) is not None:
+        raise DataError(
+            "this takes rows that are held, not files or streams: read them first, polars.read_parquet(...); what a "
+            "fit says of the rows of files is written by fit.predict_to(folder, data=...)"
+        )
+
+
 def read_weighed(model: AbstractModel, data: Any, weights: Any, counts: Any) -> tuple[Rows, np.ndarray]:
     """Rows as the model reads them, and the weights (n,): those given times what the data themselves count."""
+    check_held(data)
     rows = model.reader.read(data)
     n = rows_in(rows.xs)
     given = frequencies(weights, n)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from latens.cells import OneOf, rows_in, taken
+from latens.cells import OneOf, taken
 from latens.cells.base import numbers
 from latens.cells.repeated import Repeated
 from latens.data.arrow import Columns, as_columns
@@ -19,7 +19,7 @@ from latens.data.parts import Part
 from latens.data.reader import Tally, tally, unseen
 from latens.data.source import AbstractSource
 from latens.data.survey import located
-from latens.engine.binding import told
+from latens.engine.binding import told as allowed
 from latens.engine.blocks import Load, Shard, piece_of
 from latens.errors import DataError
 from latens.families.frame import AbstractFrame
@@ -132,7 +132,7 @@ class Dealer:
             raise DataError(f"the columns are {', '.join(cells)}; the fit is of {', '.join(self.columns)}")
         xs = self.model.reader.read({name: cells[name] for name in self.columns}).xs
         given = np.ones(n) if weights is None else frequencies_of(weights)
-        told = None if labels is None else told_of(self.model, labels)
+        told = None if labels is None else allowed(self.model, labels_in(labels, self.source.labels or ""), n)
         used: np.ndarray | slice = slice(n)
         if not (given > 0).all():
             # if of none, the first, which counts for nothing
@@ -180,12 +180,13 @@ def frequencies_of(weights: Any) -> np.ndarray:
     return found
 
 
-def told_of(model: AbstractModel, labels: Any) -> np.ndarray:
-    """(n, k) which components each row may come from, by a column of labels."""
-    if isinstance(labels, Repeated) and isinstance(labels.distinct, OneOf):
-        each = labels.distinct
-        labels = OneOf(tuple(each.sets[i] for i in labels.which.tolist()), each.labels)
-    return told(model, labels, rows_in(labels) if isinstance(labels, np.ndarray) else len(labels))
+def labels_in(column: Any, name: str) -> Any:
+    """A column of hidden labels as `lt.fit` takes them: codes, NaN where they are not known, or sets of codes."""
+    if isinstance(column, Repeated) and isinstance(column.distinct, OneOf) and not column.distinct.labels:
+        return OneOf(tuple(column.distinct.sets[i] for i in column.which.tolist()))
+    if isinstance(column, np.ndarray):
+        return column
+    raise DataError(f"column '{name}' holds texts, not labels: give the codes 0, 1, ... of the components")
 
 
 def _height(columns: Columns) -> int:

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-import shutil
+import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,19 +87,24 @@ class Folder:
 
     def read(self, part: Part) -> Iterator[Piece]:
         """The pieces of a part that was written to its end; the thread that takes one is done with those before it."""
-        for i in range(int((self.path / f"{part.number:06d}").read_text())):
-            path = self._file(part, i)
-            try:
-                yield self._piece(path)
-            except (OSError, EOFError, ValueError, IndexError, pickle.UnpicklingError) as error:
-                raise DataError(
-                    f"{path} is not what was written there ({first_line(error) or type(error).__name__}): delete "
-                    f"{self.path}, and rows are kept anew"
-                ) from None
+        marker = self.path / f"{part.number:06d}"
+        path = marker
+        try:
+            for i in range(int(marker.read_text())):
+                path = self._file(part, i)
+                piece = self._piece(path)
+                yield piece
+        except (OSError, EOFError, ValueError, IndexError, TypeError, pickle.UnpicklingError) as error:
+            raise DataError(
+                f"{path} is not what was written there ({first_line(error) or type(error).__name__}): delete "
+                f"{self.path}, and rows are kept anew"
+            ) from None
 
     def _piece(self, path: Path) -> Piece:
         with path.open("rb") as file:
-            sizes = pickle.load(file)
+            place, check, sizes = pickle.load(file)
+            if place != path.name:
+                raise ValueError(f"it is {place}")
             head = file.read(sizes[0])
             file.seek(_up(file.tell()))
             room = self._room(sum(map(_up, sizes[1:])))
@@ -107,6 +112,8 @@ class Folder:
             whole = sum(map(_up, sizes[1:]))
             if file.readinto(room[:whole].data) != whole:
                 raise EOFError("it is cut off")
+            if _sum(room[:whole]) != check:
+                raise ValueError("its numbers have changed")
         ends = np.cumsum([0, *map(_up, sizes[1:])])
         parts = [room[begin : begin + size] for begin, size in zip(ends, sizes[1:], strict=False)]
         piece: Piece = pickle.loads(head, buffers=parts)
@@ -128,11 +135,12 @@ class Folder:
         head = pickle.dumps(plain, protocol=5, buffer_callback=views.append)
         parts = [view.raw() for view in views]
         path = self._file(item.part, item.number)
-        beside = path.with_name(f".{path.name}-{os.getpid()}")
+        beside = _beside(path)
         try:
             self._make()
             with beside.open("wb") as file:
-                pickle.dump([len(head), *(part.nbytes for part in parts)], file)
+                check = sum(_sum(np.frombuffer(part, np.uint8)) for part in parts) % 2**64
+                pickle.dump((path.name, check, [len(head), *(part.nbytes for part in parts)]), file)
                 file.write(head)
                 for part in parts:
                     file.seek(_up(file.tell()))
@@ -147,7 +155,7 @@ class Folder:
         if self.full or self.has(part):
             return
         path = self.path / f"{part.number:06d}"
-        beside = path.with_name(f".{path.name}-{os.getpid()}")
+        beside = _beside(path)
         try:
             self._make()
             beside.write_text(str(pieces))
@@ -164,15 +172,26 @@ class Folder:
     def _give_up(self, error: OSError, beside: Path) -> None:
         self.full = True
         beside.unlink(missing_ok=True)
-        shutil.rmtree(self.path, ignore_errors=True)
         warnings.warn(
             f"rows cannot be kept in {self.root} ({error.strerror or error}): the fit goes on without, and reads them "
-            "again in every pass; for a faster one make room there, or give another folder (cache=)",
+            "again in every pass; for a faster one see to that folder, or give another (cache=)",
             stacklevel=2,
         )
 
     def _file(self, part: Part, number: int) -> Path:
         return self.path / f"{part.number:06d}-{number:05d}"
+
+
+def _beside(path: Path) -> Path:
+    """Where a file is written before it takes its place: by one thread of one machine."""
+    return path.with_name(f".{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+
+
+def _sum(room: np.ndarray) -> int:
+    """Of all 64-bit words, to tell a change by: reading must not take longer for it."""
+    whole = room[: len(room) // 8 * 8].view(np.uint64)
+    rest = int.from_bytes(room[len(whole) * 8 :].tobytes(), "little")
+    return (int(np.add.reduce(whole, dtype=np.uint64)) + rest) % 2**64
 
 
 def _up(size: int) -> int:

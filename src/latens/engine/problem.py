@@ -12,7 +12,7 @@ from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
-from latens.engine.binding import Bound, bind, tried, written_elsewhere
+from latens.engine.binding import Bound, bind, check_held, tried, written_elsewhere
 from latens.engine.blocks import Load
 from latens.engine.emmap import Care, evidences, posteriors, potentials_at
 from latens.engine.ends import Doubt
@@ -136,6 +136,7 @@ class Problem(AbstractEvaluation):
     @double
     def elsewhere(self, data: Any) -> "Problem":
         """Other rows, each of weight 1; `carried` takes free coordinates there."""
+        check_held(data)
         rows = self.given.reader.read(ungroup(ordered(data, self.columns), whole=self.given.reader.whole)[0])
         absent = [name for name in self.columns if isinstance(rows.xs, dict) and name not in rows.xs]
         if absent:

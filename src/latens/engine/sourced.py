@@ -18,7 +18,7 @@ from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.blocks import Load, rows_together
 from latens.engine.dask import Dask, cluster_at
-from latens.engine.dealer import Dealer, Facts, frequencies_of
+from latens.engine.dealer import Dealer, Facts, frequencies_of, labels_in
 from latens.engine.emmap import entropies, posteriors
 from latens.engine.engines import AbstractEngine, Threads, shards_of
 from latens.engine.growing import Growing
@@ -28,7 +28,7 @@ from latens.engine.prior import Prior
 from latens.engine.problem import Problem
 from latens.engine.rows import AbstractRows, Program, RowsInMemory
 from latens.engine.workers import Processes
-from latens.errors import DataError, LatensError, ModelError, ParameterError
+from latens.errors import DataError, LatensError, ModelError, ParameterError, counted
 from latens.families.frame import Identity
 from latens.models.base import AbstractModel
 from latens.numerics.compiling import double
@@ -126,7 +126,8 @@ class Sourced(Problem):
         cells = sample.read()
         given = cells.pop(source.weights) if source.weights else np.ones(1)
         weights = sample.located(lambda: frequencies_of(given))
-        labels = cells.pop(source.labels) if source.labels else None
+        named = source.labels
+        labels = None if named is None else sample.located(lambda: labels_in(cells.pop(named), named))
         sample.located(lambda: Problem.__init__(self, model, cells, weights * sample.shares, labels, prior, precision))
         self.library = "polars"
         self.some_rows = object.__new__(Problem)
@@ -232,7 +233,8 @@ class Sourced(Problem):
 
     @property
     def story(self) -> str:  # type: ignore[override]
-        return f"{self.source.title}; by {self.engine.story}"
+        rows = counted(self.facts.rows, "row")
+        return f"{rows} of {self.source.title}; by {self.engine.story}"
 
     @double
     def log_densities(self, free: np.ndarray) -> np.ndarray:

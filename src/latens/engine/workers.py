@@ -59,6 +59,7 @@ class AbstractRemote(AbstractEngine):
 
     memory: int = MEMORY
     lost = 0
+    hint = ""  # what else may be the cause
 
     @abstractmethod
     def workers(self) -> list[Any]:
@@ -89,6 +90,7 @@ class AbstractRemote(AbstractEngine):
                 raise WorkersLost(
                     f"{ATTEMPTS} times the workers were lost before they had gone over the same rows: see whether "
                     "their memory suffices, or what else stops them"
+                    f"{self.hint}"
                 )
             before = len(found)
             found |= self._round(dealer.key, whole_dealer, sent, shards, left)
@@ -157,6 +159,7 @@ class Processes(AbstractRemote):
     number: int | None = None
     memory: int = MEMORY
     lost: int = field(default=0, init=False)
+    hint = '; a program that uses lt.Processes keeps its own work under if __name__ == "__main__":'
     _pools: list[ProcessPoolExecutor] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:

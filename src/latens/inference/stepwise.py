@@ -51,11 +51,12 @@ class Pace:
 class Record(NamedTuple):
     """Sums over rows, each taken at the point it was met at.
 
-    Of their weights w; of w θ, the params of the point, in the frame; of w E[S given x], what the row was expected to
-    be there; of the informations −∂²Q and −∂²ℓ about θ; and of w s sᵀ, s its score.
+    Of their weights w, and of w²; of w θ, the params of the point, in the frame; of w E[S given x], what the row was
+    expected to be there; of the informations −∂²Q and −∂²ℓ about θ; and of w s sᵀ, s its score.
     """
 
     n: float
+    squares: float
     points: np.ndarray  # (P,)
     expected: np.ndarray  # (q,)
     complete: np.ndarray  # (p, p)
@@ -64,12 +65,12 @@ class Record(NamedTuple):
 
     def with_rows(self, other: "Record") -> "Record":
         """Of the rows of both."""
-        sums = (mine + theirs for mine, theirs in zip(self[1:], other[1:], strict=True))
-        return Record(self.n + other.n, *sums)
+        sums = (mine + theirs for mine, theirs in zip(self[2:], other[2:], strict=True))
+        return Record(self.n + other.n, self.squares + other.squares, *sums)
 
     def nothing(self) -> "Record":
         """The same of no rows."""
-        return Record(0.0, *(np.zeros_like(each) for each in self[1:]))
+        return Record(0.0, 0.0, *(np.zeros_like(each) for each in self[2:]))
 
 
 class Stream(NamedTuple):
@@ -119,7 +120,7 @@ def stepped(model: AbstractModel, free: Array, stats: Array, mean: Array, kept: 
 @double
 def begun(problem: Problem, free: np.ndarray, unseen: float) -> Stream:
     """A stream at the maximum of its first rows, of each of which something was seen."""
-    n, early = problem.n, _record(problem, free, problem.n)
+    n, early = problem.n, _record(problem, free, problem.n, float(problem.weights @ problem.weights))
     return Stream(free, early.expected / n, n, unseen, n, early, early.nothing())
 
 
@@ -134,7 +135,7 @@ def _there(model: AbstractModel, free: Array) -> tuple[Array, Array]:
     return space.flat(space.params(free)), jax.jacfwd(flat)(free)
 
 
-def _record(problem: Problem, free: np.ndarray, n: float) -> Record:
+def _record(problem: Problem, free: np.ndarray, n: float, squares: float) -> Record:
     """Of rows of weight n that are met at a point."""
     model, point, p = problem.model, jnp.asarray(free), len(free)
     params, slopes = _there(model, point)
@@ -144,7 +145,7 @@ def _record(problem: Problem, free: np.ndarray, n: float) -> Record:
     with np.errstate(invalid="ignore"):  # what is no number ends the stream, with a reason
         missing = np.asarray(slopes).T @ np.asarray(moved)
     expected = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(stats)])
-    return Record(n, n * np.asarray(params), expected, complete, complete - missing, np.asarray(products))
+    return Record(n, squares, n * np.asarray(params), expected, complete, complete - missing, np.asarray(products))
 
 
 @double
@@ -156,7 +157,7 @@ def advanced(stream: Stream, batch: Batch, pace: Pace) -> Stream:
     problem, w, n = batch.problem, batch.n, stream.n + batch.n
     if not w > 0:
         return stream._replace(unseen=stream.unseen + batch.unseen)
-    met = _record(problem, stream.free, w)
+    met = _record(problem, stream.free, w, batch.squares)
     before, enough = stream.late.n, pace.memory(stream.mark)
     afresh = stream.mark > pace.unit and before < enough
     kept = before / (before + w) if afresh else pace.kept(stream.n, w)
@@ -206,6 +207,7 @@ class Averaged(NamedTuple):
     directions: np.ndarray  # (p, m) in which those move
     inverse: np.ndarray | None  # (m, m) of the observed information about these; None if it has none
     products: np.ndarray  # (m, m)
+    size: float = 1.0  # Σ w² / Σ w: how many rows one of weight 1 stands for, were weights no repetitions
 
     @property
     def robust(self) -> np.ndarray | None:
@@ -243,10 +245,10 @@ def averaged(problem: Problem, free: np.ndarray, record: Record) -> Averaged:
     mean, image = map(np.asarray, ends[:2])
     # on a boundary there is no information, whatever there was at the points on the way
     inside, directions = problem.space.interior(image, np.asarray(curvature(model, *ends[1:])))
-    complete, observed, products = (directions.T @ each @ directions for each in record[3:])
+    complete, observed, products = (directions.T @ each @ directions for each in record[4:])
     least = inverted(complete)
     inverse = None if least is None else _inverse(observed, least, products)
-    found = Averaged(image, inside, directions, inverse, products)
+    found = Averaged(image, inside, directions, inverse, products, record.squares / record.n)
     if inverse is None or least is None:
         return found
     step = directions @ (inverse - least) @ directions.T @ record.complete @ (image - mean)
@@ -291,7 +293,9 @@ def _disagree(one: Averaged, other: Averaged) -> bool:
 
     if one.robust is None or other.robust is None or one.directions.shape != other.directions.shape:
         return False
-    spread = sum(each.directions @ each.robust @ each.directions.T for each in (one, other))
+    # rows of weight w that are seen once vary as w² of weight 1 do
+    parts = ((each.directions, max(each.size, 1.0) * each.robust) for each in (one, other) if each.robust is not None)
+    spread = sum(directions @ robust @ directions.T for directions, robust in parts)
     way = one.directions
     inverse = inverted(way.T @ spread @ way)
     apart = way.T @ (one.free - other.free)

@@ -94,12 +94,14 @@ def _density(known: Problem, free: np.ndarray) -> np.ndarray:
     return np.asarray(known.each(evidences, free))
 
 
+def _record(arrays: dict[str, np.ndarray], name: str) -> Record:
+    n, squares, *sums = (arrays[f"{name}_{part}"] for part in Record._fields)
+    return Record(float(n), float(squares), *sums)
+
+
 def _decoded(state: dict[str, Any], arrays: dict[str, np.ndarray], model: AbstractModel) -> Kept:
     tree = decode(state["tree"], {"model": model}, arrays)
-    records = [
-        Record(float(arrays[f"{name}_n"]), *(arrays[f"{name}_{part}"] for part in Record._fields[1:]))
-        for name in ("early", "late")
-    ]
+    records = [_record(arrays, name) for name in ("early", "late")]
     n, unseen, mark = arrays["numbers"].tolist()
     stream = Stream(arrays["free"], arrays["stats"], n, unseen, mark, records[0], records[1], state["reason"])
     rows = len(arrays["density"])

@@ -38,7 +38,7 @@ def predict_to(
         aside = ASIDE if found.keys() & set(keep) else ""
         return _appended(table.select(list(keep)), {aside + name: column for name, column in found.items()})
 
-    return _write(estimate, folder, data, keep, told, progress=progress)
+    return _write(estimate, folder, data, keep, told, whole_rows=False, progress=progress)
 
 
 def impute_to(
@@ -66,14 +66,16 @@ def impute_to(
         ]
         return pa.concat_tables(parts)
 
-    return _write(estimate, folder, data, keep, filled, progress=progress)
+    return _write(estimate, folder, data, keep, filled, whole_rows=True, progress=progress)
 
 
 def _write(
-    estimate: Estimate, folder: Any, data: Any, keep: Sequence[str], told: Written, *, progress: bool
+    estimate: Estimate, folder: Any, data: Any, keep: Sequence[str], told: Written, *, whole_rows: bool, progress: bool
 ) -> tuple[Path, ...]:
     extra()
-    source, columns = _asked(estimate, data, keep)
+    if isinstance(keep, str):
+        raise ParameterError(f"keep must be a list of columns, such as [{keep!r}]")
+    source, columns = _asked(estimate, data, keep, whole_rows=whole_rows)
     named = frozenset(estimate.model.reader.labels(estimate.problem.columns))
     target = Path(folder)
     names = _names([part.file for part in source.parts])
@@ -88,13 +90,13 @@ def _write(
             except OSError as error:
                 raise DataError(
                     f"{target / path} cannot be written ({error.strerror or error}): {counted(len(done), 'file')} of "
-                    f"{len(names)} are whole; make room, and ask for those that are left (data=)"
+                    f"{len(names)} are whole; see to the folder, and ask for those that are left (data=)"
                 ) from None
             done.append(target / path)
     return tuple(done)
 
 
-def _asked(estimate: Estimate, data: Any, keep: Sequence[str]) -> tuple[AbstractSource, list[str]]:
+def _asked(estimate: Estimate, data: Any, keep: Sequence[str], *, whole_rows: bool) -> tuple[AbstractSource, list[str]]:
     """The source to read, and its columns that are the model's."""
     origin = estimate.problem.origin
     source = source_of(data)
@@ -108,6 +110,11 @@ def _asked(estimate: Estimate, data: Any, keep: Sequence[str]) -> tuple[Abstract
     columns = list(source.columns or estimate.problem.columns)
     if source.names and not set(columns) <= set(source.names):
         columns = [name for name in source.names if name not in (*source.beside, *keep)]
+    twice = next((name for name in keep if list(keep).count(name) > 1 or (whole_rows and name in columns)), None)
+    if twice is not None:
+        raise ParameterError(f"keep: column '{twice}' would be written twice: leave it out")
+    if not source.parts:
+        raise DataError(f"{source.title}: there is no row to say anything of")
     own = replace(source, columns=list(dict.fromkeys([*columns, *keep])), weights=None, labels=None, cache=None)
     return own, columns
 
