@@ -2,8 +2,8 @@
 
 pip install xgboost-cpu lightgbm "dask[dataframe]"; python benchmarks/workers.py
 
-Each trains once undisturbed, and once with one of four workers killed (kill -9) two seconds after training has begun
-to compute; "hangs" is said after sixty seconds. The cluster starts another worker in the place of the one killed.
+Each trains once undisturbed, and once with one of four workers killed (kill -9) six seconds after it was begun;
+"hangs" is said after sixty seconds. The cluster starts another worker in the place of the one killed.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROWS, COLUMNS, WORKERS, AFTER, PATIENCE = 2_000_000, 8, 4, 2.0, 60.0
+ROWS, COLUMNS, WORKERS, ROUNDS, AFTER, PATIENCE = 2_000_000, 8, 4, 300, 6.0, 60.0
 
 
 def write(folder):
@@ -40,8 +40,10 @@ def latens(client, folder):
 
 def _frame(folder):
     import dask.dataframe as dd
+    from distributed import wait
 
-    frame = dd.read_parquet(folder)
+    frame = dd.read_parquet(folder).persist()
+    wait(frame)
     return frame[[f"x{j}" for j in range(1, COLUMNS)]], frame["x0"]
 
 
@@ -49,15 +51,15 @@ def xgboost(client, folder):
     from xgboost import dask as xgb
 
     matrix = xgb.DaskDMatrix(client, *_frame(folder))
-    found = xgb.train(client, {"tree_method": "hist", "nthread": 1}, matrix, num_boost_round=150)
-    return found["booster"].save_raw().__bytes__() if hasattr(found["booster"].save_raw(), "__bytes__") else b"", ""
+    found = xgb.train(client, {"tree_method": "hist", "nthread": 1}, matrix, num_boost_round=ROUNDS)
+    return bytes(found["booster"].save_raw()), ""
 
 
 def lightgbm(client, folder):
     from lightgbm import DaskLGBMRegressor
 
     x, y = _frame(folder)
-    found = DaskLGBMRegressor(client=client, n_estimators=150, num_threads=1, verbose=-1).fit(
+    found = DaskLGBMRegressor(client=client, n_estimators=ROUNDS, num_threads=1, verbose=-1).fit(
         x.to_dask_array(lengths=True), y.to_dask_array(lengths=True)
     )
     return found.booster_.model_to_string().encode(), ""
@@ -82,7 +84,7 @@ def run(train, folder, *, kill):
         begin = time.perf_counter()
         worker.start()
         if kill:
-            timer = threading.Timer(AFTER + (3.0 if train is latens else 0.0), os.kill, (pids[0], signal.SIGKILL))
+            timer = threading.Timer(AFTER, os.kill, (pids[0], signal.SIGKILL))
             timer.start()
         worker.join(PATIENCE)
         seconds = time.perf_counter() - begin

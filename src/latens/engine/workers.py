@@ -1,12 +1,15 @@
 """Engines whose workers are other processes, of this machine or of a cluster."""
 
+import ctypes
 import os
 import pickle
 from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
@@ -20,6 +23,8 @@ from latens.engine.sweep import sweep
 from latens.errors import LatensError, counted
 from latens.numerics.asked import whole
 
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+ROOM = 1 << 26  # bytes
 ATTEMPTS = 3  # to have one shard computed, by workers that are lost
 
 
@@ -34,6 +39,7 @@ def serve(key: str, sent: bytes | None, job: bytes, shards: Shards, number: int,
     """In a worker: what a job gives for shards, pickled; nothing if the dealer of that key has to be `sent` first."""
     if version != __version__:
         raise LatensError(f"a worker has latens {__version__}, the driver {version}: install one version everywhere")
+    _keep_room()
     if key not in _here:
         if sent is None:
             return b""
@@ -41,6 +47,20 @@ def serve(key: str, sent: bytes | None, job: bytes, shards: Shards, number: int,
             _here.pop(next(iter(_here)))
         _here[key] = Kept(pickle.loads(sent), memory)
     return dumps(sweep(pickle.loads(job), _here[key], shards, number))
+
+
+@cache
+def _keep_room() -> None:
+    """Where Dask has had glibc give back what is freed at once (MALLOC_TRIM_THRESHOLD_), let it keep some.
+
+    Else every array is asked of the system anew, page by page: passes took four times as long.
+    """
+    if "MALLOC_TRIM_THRESHOLD_" not in os.environ:
+        return
+    with suppress(OSError, AttributeError):  # another library
+        setting = ctypes.CDLL(None).mallopt
+        setting(MMAP_THRESHOLD, ROOM // 2)
+        setting(TRIM_THRESHOLD, ROOM)
 
 
 def _prepare(folder: str | None) -> None:
