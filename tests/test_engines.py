@@ -117,7 +117,9 @@ def test_a_dask_cluster_whose_workers_die(rows, want, tmp_path, monkeypatch):
         def pids():
             return list(client.run(os.getpid).values())
 
-        same(lt.fit(MODEL, rows, **RUN, engine=client), want)
+        fit = lt.fit(MODEL, rows, **RUN, engine=client)
+        same(fit, want)
+        same(pickle.loads(pickle.dumps(fit)), want)
         cluster.scale(2)
         client.wait_for_workers(2, timeout=60)
         address = cluster.scheduler_address.replace("tcp://", "dask://")

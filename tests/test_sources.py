@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -538,3 +539,31 @@ def test_arguments_that_cannot_be(mixed, both, tmp_path):
     ):
         with pytest.raises((lt.DataError, lt.ParameterError), match=words):
             make()
+
+
+def test_a_row_that_a_start_gives_no_probability_is_named_by_its_place(tmp_path):
+    x = RNG.normal(size=60)
+    x[47] = 1e6
+    path = write(tmp_path / "rows", pa.table({"x": x}), cuts=(0.5,), group=10)
+
+    def log_joint(params, row, z):
+        return jnp.where(row["x"] > 100.0, -jnp.inf, jnp.log(0.5) - 0.5 * (row["x"] - params["mean"] * z) ** 2)
+
+    model = lt.Latent(log_joint, [0, 1], {"mean": lt.Real()})
+    with pytest.raises(lt.ParameterError, match=r"start: .*1.parquet, row group 1: row 7 has log-likelihood -inf"):
+        lt.fit(model, path, start={"mean": 1.0})
+
+
+def test_few_rows_have_a_weight_or_a_stream_goes_on(tmp_path):
+    """One row in five thousand: none of a sample drawn from all would have one."""
+    n = 100_000
+    weights, x = np.zeros(n), RNG.normal(size=n)
+    weights[::5_000] = 2.0
+    path = write(tmp_path / "rows", pa.table({"x": x, "w": weights}), group=30_000)
+    found = lt.fit(lt.IID(lt.Normal()), path, weights="w")
+    assert found.log_likelihood == pytest.approx(lt.fit(lt.IID(lt.Normal()), x, weights=weights).log_likelihood)
+    stream = lt.Batches(lambda: [{"x": x[:900]}, {"x": x[900:2_000]}])
+    kept, model = tmp_path / "kept", lt.Mixture(lt.Normal(), 2)
+    lt.fit(model, stream, starts=1, stop=lt.Stop(max_steps=3), checkpoint=kept)
+    again = lt.fit(model, stream, starts=1, stop=lt.Stop(max_steps=6), checkpoint=kept)
+    assert again.log_likelihood == lt.fit(model, stream, starts=1, stop=lt.Stop(max_steps=6)).log_likelihood

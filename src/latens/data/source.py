@@ -160,7 +160,8 @@ class Source(AbstractSource):
             raise DataError(f"lt.Source takes a path, a pattern, a folder, or a list of such, got {self.files!r:.60}")
         if not given:
             raise DataError("there is no file in an empty list of files")
-        found = [str(path) for pattern in given for path in _matching(str(pattern))]
+        # workers, and this process later, may be in another folder
+        found = [str(Path(path).absolute()) for pattern in given for path in _matching(str(pattern))]
         kinds = {Path(path).suffix.lower() for path in found}
         if kinds - {".parquet"} and kinds & {".parquet"}:
             raise DataError(f"{listed(given)}: Parquet files and others together; give files of one kind")

@@ -64,7 +64,8 @@ class Survey:
         self.counts[part.number] = first + n
         self._named(tuple(columns), part)
         drawn = places(part.number, first, n)
-        few = np.flatnonzero(drawn <= self.bar)
+        counted = weights is None or _counted(columns[weights])
+        few = np.flatnonzero((drawn <= self.bar) & counted)
         if len(few):
             rows = np.column_stack([np.full(len(few), part.number), first + few])
             self.kept.append((drawn[few], rows, {name: some_of(column, few) for name, column in columns.items()}))
@@ -126,6 +127,8 @@ class Survey:
     def table(self, source: AbstractSource) -> "Some":
         """The rows kept, as models take them."""
         if not self.kept:
+            if self.n:
+                raise DataError(f"{source.title}: all weights are zero: there is nothing to fit")
             kept = " that passes the filter" if source.filter else ""
             raise DataError(f"{source.title}: there is no row{kept}, so nothing to fit")
         drawn, rows, columns = self._all()
@@ -179,6 +182,10 @@ class Some(NamedTuple):
         part, row = self.at[int(found[1])]
         return located(message, self.source.parts[part], row - int(found[1]))
 
+    def where(self, row: int) -> str:
+        """The place of one of these rows in the source."""
+        return self._placed(f"row {row}")
+
 
 ROW = re.compile(r"\brow (\d+)")
 
@@ -199,6 +206,11 @@ def _hole(column: np.ndarray | Texts) -> np.ndarray:
     if isinstance(column, Texts):
         return column.which == len(column.distinct) - 1
     return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+
+
+def _counted(weights: np.ndarray | Texts) -> Any:
+    """(n,) which rows have a weight; what is none is found where weights are read."""
+    return True if isinstance(weights, Texts) else ~(weights <= 0)
 
 
 def _cell(column: np.ndarray | Texts, row: int) -> Any:

@@ -1,8 +1,10 @@
 """A Dask cluster as an engine."""
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
+from latens.engine.engines import Threads
 from latens.engine.kept import MEMORY
 from latens.engine.workers import AbstractRemote, WorkersLost, serve
 from latens.errors import LatensError, first_line
@@ -18,6 +20,7 @@ class Dask(AbstractRemote):
         """`memory`: bytes of rows that each worker keeps; `patience`: seconds that a first worker is waited for."""
         self.client, self.memory, self.patience, self.lost = client, memory, patience, 0
         self.bound: dict[str, str] = {}  # task → worker
+        self.lock = Lock()
 
     @property
     def size(self) -> int:
@@ -69,6 +72,9 @@ class Dask(AbstractRemote):
 
     def close(self) -> None:
         self.bound.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Threads, ()  # of a fit that goes elsewhere: its cluster does not
 
     def outcome(self, done: Any) -> bytes | None:
         from distributed import CancelledError

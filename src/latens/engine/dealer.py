@@ -32,7 +32,6 @@ class Read(NamedTuple):
     xs: Any
     weights: np.ndarray  # (m,)
     told: np.ndarray | None  # (m, k)
-    used: np.ndarray | slice  # which of the rows read
 
 
 class Facts(NamedTuple):
@@ -56,13 +55,11 @@ class Facts(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Some rows in blocks: the i-th of those used stands at `slots[i]`."""
+    """Rows of positive weight in blocks: the i-th stands at `slots[i]`."""
 
     shard: Shard
     slots: np.ndarray | slice
-    used: np.ndarray | slice  # which of the rows read
-    read: int  # how many those were
-    jacobian: np.ndarray | float  # log |∂ frame / ∂ data| of each of those used
+    jacobian: np.ndarray | float  # log |∂ frame / ∂ data| of each
 
 
 class Item(NamedTuple):
@@ -133,26 +130,22 @@ class Dealer:
         xs = self.model.reader.read({name: cells[name] for name in self.columns}).xs
         given = np.ones(n) if weights is None else frequencies_of(weights)
         told = None if labels is None else allowed(self.model, labels_in(labels, self.source.labels or ""), n)
-        used: np.ndarray | slice = slice(n)
         if not (given > 0).all():
             # if of none, the first, which counts for nothing
             used = np.flatnonzero(given > 0) if given.any() else np.arange(1)
             xs, given, told = taken(xs, used), given[used], None if told is None else told[used]
-        return Read(xs, given, told, used)
+        return Read(xs, given, told)
 
     def piece(self, item: Item) -> Piece:
         """The same in the frame and in blocks."""
         if isinstance(item.content, Piece):
             return item.content
-        return self.dealt(self.read(item), _height(item.content))
-
-    def dealt(self, read: Read, n: int) -> Piece:
-        """Rows read of n in the frame and in blocks."""
+        read = self.read(item)
         seen = self.model.labelled(self.model.reader.observe(self.frame.apply(read.xs)), read.told)
         if self.single:
             seen = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, seen)
         dealt = piece_of(seen, read.weights, self.load, self.together)
-        return Piece(dealt.shards[0], dealt.slots, read.used, n, self.frame.log_jacobian(read.xs))
+        return Piece(dealt.shards[0], dealt.slots, self.frame.log_jacobian(read.xs))
 
     def facts(self, read: Read) -> Facts:
         """What these rows add up to."""

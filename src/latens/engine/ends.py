@@ -68,7 +68,7 @@ def unusable(problem: AbstractEvaluation, free: np.ndarray) -> LatensError:
     if not bad.any():
         return ParameterError("start: the log-likelihood is not finite where the fit begins; give another (start=...)")
     row = int(np.argmax(bad))
-    where, columns = f"row {problem.numbers[row]}", problem.xs if isinstance(problem.xs, dict) else {"": problem.xs}
+    where, columns = problem.where(row), problem.xs if isinstance(problem.xs, dict) else {"": problem.xs}
     cells = {name: leaf[row] for name, leaf in columns.items() if isinstance(leaf, np.ndarray | jax.Array)}
     holes = [name for name, cell in cells.items() if np.isnan(cell).any()]
     if holes:

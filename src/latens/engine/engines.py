@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from threading import RLock
+from threading import Lock
 from typing import Any
 
 from latens.data.parts import Part
@@ -19,9 +19,6 @@ SHARDS = 64  # at most: by the data, never by the workers, so that sums are the 
 SEVERAL = 2  # sets of rows that are kept at a time: a fit in single precision has two
 
 Shards = Sequence[Sequence[Part]]
-
-
-asking = RLock()
 
 
 def shards_of(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
@@ -74,6 +71,7 @@ class Threads(AbstractEngine):
     number: int | None = None
     memory: int = MEMORY
     _kept: dict[str, Kept] = field(default_factory=dict, init=False, repr=False)
+    _lock: Any = field(default_factory=Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.number is not None:
@@ -84,7 +82,7 @@ class Threads(AbstractEngine):
         return sweep(job, self._of(dealer), shards, self.number or cores())
 
     def _of(self, dealer: Dealer) -> Kept:
-        with asking:
+        with self._lock:
             if dealer.key not in self._kept:
                 for key in list(self._kept)[: len(self._kept) + 1 - SEVERAL]:
                     del self._kept[key]
@@ -98,5 +96,5 @@ class Threads(AbstractEngine):
     def story(self) -> str:
         return counted(self.number or cores(), "thread")
 
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_kept": {}}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Threads, (self.number, self.memory)

@@ -262,6 +262,10 @@ class AbstractEvaluation(AbstractMap):
         """(m,) how far each part of the model is from degenerating at a point: below 1 it has."""
         return np.asarray(self.about(free).model.health(self.space.params(jnp.asarray(free)), self._total))
 
+    def where(self, row: int) -> str:
+        """The place of a row in what the user gave, in words."""
+        return f"row {self.numbers[row]}"
+
     @property
     def numbers(self) -> np.ndarray:
         """(n,) the numbers of the rows used."""

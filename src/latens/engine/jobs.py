@@ -21,9 +21,6 @@ from latens.engine.kept import Kept, plain
 from latens.engine.rows import Program
 
 T = TypeVar("T")
-_compiled: set[Any] = set()
-_compiling: dict[Any, Lock] = {}
-_lock = Lock()
 
 
 class AbstractJob(ABC, Generic[T]):
@@ -46,7 +43,17 @@ class AbstractJob(ABC, Generic[T]):
         kept.ended(part)
 
 
-class Look(AbstractJob[Survey]):
+class AbstractReading(AbstractJob[T]):
+    """A job that takes rows as they are read, of which nothing is kept."""
+
+    def items(self, kept: Kept, part: Part) -> Iterator[Item]:
+        return kept.dealer.items(part)
+
+    def ended(self, kept: Kept, part: Part) -> None:
+        pass
+
+
+class Look(AbstractReading[Survey]):
     """The first pass: before it is known how rows are read."""
 
     def of(self, kept: Kept, item: Item) -> Survey:
@@ -59,14 +66,8 @@ class Look(AbstractJob[Survey]):
     def plus(self, total: Survey, value: Survey) -> Survey:
         return total.merge(value)
 
-    def items(self, kept: Kept, part: Part) -> Iterator[Item]:
-        return kept.dealer.items(part)
 
-    def ended(self, kept: Kept, part: Part) -> None:
-        pass
-
-
-class Settle(AbstractJob[Facts]):
+class Settle(AbstractReading[Facts]):
     """What rows add up to whatever the params are."""
 
     def of(self, kept: Kept, item: Item) -> Facts:
@@ -75,14 +76,8 @@ class Settle(AbstractJob[Facts]):
     def plus(self, total: Facts, value: Facts) -> Facts:
         return total.plus(value)
 
-    def items(self, kept: Kept, part: Part) -> Iterator[Item]:
-        return kept.dealer.items(part)
 
-    def ended(self, kept: Kept, part: Part) -> None:
-        pass
-
-
-class Take(AbstractJob[list[Columns]]):
+class Take(AbstractReading[list[Columns]]):
     """A share of the rows, drawn by their places."""
 
     def __init__(self, share: float, seed: int) -> None:
@@ -97,12 +92,6 @@ class Take(AbstractJob[list[Columns]]):
     def plus(self, total: list[Columns], value: list[Columns]) -> list[Columns]:
         total += value
         return total
-
-    def items(self, kept: Kept, part: Part) -> Iterator[Item]:
-        return kept.dealer.items(part)
-
-    def ended(self, kept: Kept, part: Part) -> None:
-        pass
 
 
 class AbstractProgramJob(AbstractJob[T]):
@@ -156,7 +145,7 @@ class Sum(AbstractProgramJob[Any]):
             weights = np.zeros(shard.weights.size)
             weights[piece.slots] = seed.poisson(np.asarray(shard.weights).reshape(-1)[piece.slots])
             shard = shard._replace(weights=jnp.asarray(weights.reshape(shard.weights.shape)))
-        return plain(once_compiled(self.program, self.args, finer(shard, self.width), self.settings))
+        return plain(once_compiled(kept, self.program, self.args, finer(shard, self.width), self.settings))
 
     def plus(self, total: Any, value: Any) -> Any:
         return jax.tree.map(np.add, total, value)
@@ -169,16 +158,16 @@ class Each(AbstractProgramJob[list[Any]]):
         self.program, self.args = program, plain(args)
 
     def of(self, kept: Kept, item: Item) -> list[Any]:
-        return [self.laid(kept.piece(item))]
+        return [self.laid(kept, kept.piece(item))]
 
-    def laid(self, piece: Piece) -> Any:
+    def laid(self, kept: Kept, piece: Piece) -> Any:
         """What the program gives for the rows of a piece, in their order."""
         depth = piece.shard.weights.ndim
 
         def lay(leaf: Any) -> np.ndarray:
             return np.asarray(leaf).reshape(-1, *np.shape(leaf)[depth:])[piece.slots]
 
-        return jax.tree.map(lay, once_compiled(self.program, self.args, piece.shard, {}))
+        return jax.tree.map(lay, once_compiled(kept, self.program, self.args, piece.shard, {}))
 
     def plus(self, total: list[Any], value: list[Any]) -> list[Any]:
         total += value
@@ -191,19 +180,19 @@ class Densities(Each):
     def __init__(self, args: Any) -> None:
         super().__init__(evidences, args)
 
-    def laid(self, piece: Piece) -> Any:
-        return super().laid(piece) + piece.jacobian
+    def laid(self, kept: Kept, piece: Piece) -> Any:
+        return super().laid(kept, piece) + piece.jacobian
 
 
-def once_compiled(program: Program, args: Any, shard: Any, settings: dict[str, Any]) -> Any:
+def once_compiled(kept: Kept, program: Program, args: Any, shard: Any, settings: dict[str, Any]) -> Any:
     """Call a program; the first of several threads that would compile it for such rows does, while the others wait."""
     shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves((args, shard)))
-    key = program, shapes, jax.tree.structure((args, shard)), *sorted(settings.items())
-    if key in _compiled:
+    key = program, shapes, jax.tree.structure(shard), *sorted(settings.items())
+    if key in kept.compiled:
         return program(*args, shard, **settings)
-    with _lock:
-        own = _compiling.setdefault(key, Lock())
+    with kept.lock:
+        own = kept.compiling.setdefault(key, Lock())
     with own:
         found = jax.block_until_ready(program(*args, shard, **settings))
-        _compiled.add(key)
+        kept.compiled.add(key)
     return found

@@ -32,6 +32,8 @@ class Kept:
         self.held: dict[int, dict[int, Piece]] = {}
         self.whole: dict[int, int] = {}  # pieces of the parts that have been read to their ends
         self.folder = None if dealer.source.cache is None else Folder(Path(dealer.source.cache), dealer)
+        self.compiled: set[Any] = set()  # programs and shapes of rows
+        self.compiling: dict[Any, Lock] = {}
         self.lock = Lock()
 
     def items(self, part: Part) -> Iterator[Item]:
@@ -107,9 +109,9 @@ class Folder:
                 raise ValueError(f"it is {place}")
             head = file.read(sizes[0])
             file.seek(_up(file.tell()))
-            room = self._room(sum(map(_up, sizes[1:])))
-            # no map of the file: what is read once would stay in the memory of the process
             whole = sum(map(_up, sizes[1:]))
+            room = self._room(whole)
+            # no map of the file: what is read once would stay in the memory of the process
             if file.readinto(room[:whole].data) != whole:
                 raise EOFError("it is cut off")
             if _sum(room[:whole]) != check:

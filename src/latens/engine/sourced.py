@@ -13,7 +13,7 @@ from latens.cells import taken
 from latens.data.parts import Part
 from latens.data.reader import Tally, unseen
 from latens.data.source import AbstractSource, source_of
-from latens.data.survey import Survey, joined
+from latens.data.survey import Some, Survey, joined
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.blocks import Load, rows_together
@@ -34,6 +34,7 @@ from latens.models.base import AbstractModel
 from latens.numerics.compiling import double
 
 MUCH = 1e11  # operations of a pass, some seconds, from which one saved is worth the programs that samples take
+OF_ROWS = ("weights", "informative", "row_jacobian", "rows_used", "sample")
 ROOM = 1 << 30  # bytes that what is asked of every row may take
 
 
@@ -78,7 +79,9 @@ class SourcedRows(AbstractRows):
         raise DataError("the rows of a source are not held in memory: give some of them")
 
     def arrays(self) -> list[Any]:
-        return [np.frombuffer(self.dealer.key.encode(), np.uint8)]
+        if self.dealer.source.stamps:
+            return [np.frombuffer(self.dealer.key.encode(), np.uint8)]
+        return [*self.some.arrays(), np.array(self.dealer.counts)]  # a stream has no name that it goes by elsewhere
 
     def operations(self, program: jax.stages.Wrapped, *args: Any) -> float:
         return self.some.operations(program, *args) * self.n / self.some.n
@@ -105,6 +108,17 @@ def summed(job: AbstractJob[Any], found: list[Any]) -> Any:
     return total
 
 
+class Placed(Problem):
+    """Some rows of a source, which are called by their places there, if these are known."""
+
+    def __init__(self, sample: Some | None, *args: Any) -> None:
+        self.sample = sample
+        super().__init__(*args)
+
+    def where(self, row: int) -> str:
+        return super().where(row) if self.sample is None else self.sample.where(int(self.numbers[row]))
+
+
 class Sourced(Problem):
     """A model and the rows of a source. What a model asks of data before it is fitted, it asks of `some` of them."""
 
@@ -128,12 +142,13 @@ class Sourced(Problem):
         weights = sample.located(lambda: frequencies_of(given))
         named = source.labels
         labels = None if named is None else sample.located(lambda: labels_in(cells.pop(named), named))
-        sample.located(lambda: Problem.__init__(self, model, cells, weights * sample.shares, labels, prior, precision))
+        weights = weights * sample.shares
+        self.some_rows = sample.located(lambda: Placed(sample, model, cells, weights, labels, prior, precision))
+        # but for what is of these rows alone
+        vars(self).update({name: value for name, value in vars(self.some_rows).items() if name not in OF_ROWS})
         self.library = "polars"
-        self.some_rows = object.__new__(Problem)
-        vars(self.some_rows).update(vars(self))
         held: Any = self.some_rows.rows
-        together = rows_together(self.xs, held.load.size)
+        together = rows_together(self.some.xs, held.load.size)
         dealer = Dealer(source, sample.named, tuple(cells), self.columns, self.given, self.frame, held.load, together)
         dealer = replace(dealer, counts=tuple(survey.counts.get(i, 0) for i in range(len(source.parts))))
         self.facts = self._settled(dealer, survey, sample.holes)
@@ -142,8 +157,6 @@ class Sourced(Problem):
             self.quick = SourcedRows(replace(dealer, single=True), self.engine, held, self.facts.rows)
         self.n, self.offset, self._total = self.facts.weight, self.facts.offset, np.array(self.facts.weight)
         self.rows_read = survey.n
-        for name in ("weights", "informative", "row_jacobian", "rows_used"):  # those are of `some` only
-            delattr(self, name)
 
     def _looked(self, model: AbstractModel) -> Survey:
         """The first pass."""
@@ -158,7 +171,7 @@ class Sourced(Problem):
 
     def _settled(self, dealer: Dealer, survey: Survey, holes: bool) -> Facts:
         """What all rows add up to: known, where all are numbers of weight 1; else from another pass."""
-        jacobian = self.row_jacobian
+        jacobian = self.some.row_jacobian
         if not (holes or self.source.beside or np.ndim(jacobian)):
             return Facts(survey.n, float(survey.n), float(survey.n), survey.n * float(jacobian), {})
         facts: Facts = summed(Settle(), self.engine.evaluate(Settle(), dealer, shards_of(self.source.parts)))
@@ -211,6 +224,7 @@ class Sourced(Problem):
         xs, told = taken(read.xs, np.flatnonzero(seen)), None if read.told is None else read.told[seen]
         weights = read.weights[seen] * (self.observations / read.weights[seen].sum())
         part = self.some.but(
+            sample=None,
             weights=weights,
             rows_read=len(weights),
             rows_used=slice(None),
@@ -221,7 +235,7 @@ class Sourced(Problem):
         return part
 
     def elsewhere(self, data: Any) -> Problem:
-        return self.some.elsewhere(data)
+        return self.some.but(sample=None).elsewhere(data)
 
     def resampled(self, seed: int, replicate: int) -> Problem:
         drawn = self.rows.drawn(int(np.random.default_rng([seed, replicate]).integers(2**31)))

@@ -1,8 +1,8 @@
 """One pass over parts of rows by several threads: what they give is added up in the order of the rows."""
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from threading import Condition
 from typing import Any, Generic, TypeVar
 
@@ -10,7 +10,6 @@ from latens.data.parts import Part
 from latens.engine.dealer import Item
 from latens.engine.jobs import AbstractJob
 from latens.engine.kept import Kept
-from latens.engine.rows import threads
 from latens.numerics.compiling import double, one_thread_each
 
 T = TypeVar("T")
@@ -97,8 +96,8 @@ def sweep(job: AbstractJob[T], kept: Kept, shards: Sequence[Sequence[Part]], mos
     """What a job gives for each shard (None of one without rows), by `most` threads; the first error is raised."""
     own = [_Shard(job, kept, parts) for parts in shards]
     state = _Pass(own)
-    with one_thread_each():
-        running = [threads(os.getpid()).submit(state.work) for _ in range(most)]
+    with one_thread_each(), ThreadPoolExecutor(most) as pool:
+        running = [pool.submit(state.work) for _ in range(most)]
         try:
             for each in running:
                 each.result()

@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import get_context
+from threading import Lock
 from typing import Any
 
 from latens import __version__
 from latens.engine.blocks import cores
 from latens.engine.dealer import Dealer
-from latens.engine.engines import SEVERAL, AbstractEngine, Shards, asking
+from latens.engine.engines import SEVERAL, AbstractEngine, Shards
 from latens.engine.jobs import AbstractJob, dumps
 from latens.engine.kept import MEMORY, Kept
 from latens.engine.sweep import sweep
@@ -74,12 +75,13 @@ def _prepare(folder: str | None) -> None:
 class AbstractRemote(AbstractEngine):
     """Workers elsewhere: shards are dealt to them once, a lost worker's are computed again by another.
 
-    To write another: `workers`, `submit`, `gathered`.
+    To write another: the methods below, and a `lock`.
     """
 
     memory: int = MEMORY
     lost = 0
     hint = ""  # what else may be the cause
+    lock: Any
 
     @abstractmethod
     def workers(self) -> list[Any]:
@@ -98,7 +100,7 @@ class AbstractRemote(AbstractEngine):
         """What one gave, None if its worker was lost; raises what went wrong."""
 
     def evaluate(self, job: AbstractJob[Any], dealer: Dealer, shards: Shards) -> list[Any]:
-        with asking:  # profiles and bootstraps come from several threads
+        with self.lock:  # profiles and bootstraps come from several threads
             return self._evaluate(job, dealer, shards)
 
     def _evaluate(self, job: AbstractJob[Any], dealer: Dealer, shards: Shards) -> list[Any]:
@@ -180,6 +182,7 @@ class Processes(AbstractRemote):
     memory: int = MEMORY
     lost: int = field(default=0, init=False)
     hint = '; a program that uses lt.Processes keeps its own work under if __name__ == "__main__":'
+    lock: Any = field(default_factory=Lock, init=False, repr=False)
     _pools: list[ProcessPoolExecutor] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -226,5 +229,5 @@ class Processes(AbstractRemote):
             pool.shutdown(wait=False, cancel_futures=True)
         self._pools = []
 
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_pools": []}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Processes, (self.number, self.memory)
