@@ -22,7 +22,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # of a program in 32 parts, as XLA cuts it, each takes about as long as all of a small one
 FLAGS = ["--xla_cpu_parallel_codegen_split_count=1"]
-if tuple(map(int, version("jax").split(".")[:2])) < (0, 12):  # which knows no such flag, and ends where it meets one
+if tuple(map(int, version("jax").split(".")[:2])) < (0, 10):  # which knows no such flag, and ends where it meets one
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
 

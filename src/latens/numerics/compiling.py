@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 MUCH = 1 << 12  # numbers in an argument that make it worth while to compile well
 # in half the time; every pass over rows may take three times as long. JAX 0.12 has no such choice any more
-QUICKLY = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 12) else {}
+QUICKLY = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 10) else {}
 
 # for what runs once, or over no data: it is their compilation that takes time, less so unoptimised
 once = partial(jax.jit, compiler_options=QUICKLY | {"xla_backend_optimization_level": 0})
