@@ -16,6 +16,7 @@ import pytest
 import latens as lt
 from latens.engine.dask import Dask
 from latens.engine.jobs import Sum, dumps
+from latens.engine.ray import Ray
 from latens.engine.sourced import engine_of
 from latens.engine.workers import WorkersLost, serve
 
@@ -143,6 +144,36 @@ def test_a_dask_cluster_whose_workers_die(rows, want, tmp_path, monkeypatch):
     monkeypatch.setattr("latens.engine.dask.ANSWER", 0.5)
     with pytest.raises(lt.LatensError, match="no Dask scheduler answers at 127.0.0.1:1"):
         engine_of("dask://127.0.0.1:1")
+
+
+@pytest.mark.filterwarnings("ignore")  # of JAX, when Ray starts its processes
+def test_a_ray_cluster_whose_actors_die(rows, want):
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        rows = os.path.join(rows, "[0-9].parquet")
+        engine = engine_of(ray)
+
+        def pids():
+            asked = [each.__ray_call__.remote(lambda _: os.getpid()) for each in engine.actors.values()]
+            return ray.get(asked)
+
+        fit = lt.fit(MODEL, rows, **RUN, engine=engine)
+        same(fit, want)
+        same(pickle.loads(pickle.dumps(fit)), want)
+        last = killed(pids, (3,), data=rows, engine=engine)
+        assert last.log_likelihood == want.log_likelihood
+        np.testing.assert_array_equal(last.free, want.last.free)
+        assert engine.lost == 1
+        sent = engine.submit(engine.workers()[0], "key", None, b"", [], 1, 0, "0.0")
+        with pytest.raises(lt.LatensError, match="a worker has latens .*, the driver 0.0: install one version"):
+            engine.outcome(sent)
+        engine.close()
+        with pytest.raises(WorkersLost, match="no free processor: start nodes"):
+            Ray(ray, patience=0.0).workers()
+    finally:
+        ray.shutdown()
 
 
 def test_what_is_sent():

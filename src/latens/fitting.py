@@ -87,7 +87,7 @@ def fit(
     so that the same call after an interruption goes on from there to the identical result, and one with a tighter
     `stop` from where the looser one ended; `precision`: "single" for steps of EM from rows and densities in
     32 bits (faster; all that is reported comes from the rows in 64); `engine`: who goes over the rows of files:
-    `lt.Threads()` (default), `lt.Processes()`, a Dask client or its address "dask://HOST:PORT".
+    `lt.Threads()` (default), `lt.Processes()`, a Dask client or its address "dask://HOST:PORT", `ray`.
     **Returns:** a `Fit`. Ctrl-C ends the iteration and returns the best so far, status "interrupted".
     **Raises:** `DataError`, `ModelError`, `ParameterError`; each names what is wrong and the remedy.
     **Example:** two normals with a common known variance:

@@ -43,7 +43,7 @@ FITTING = (
 )
 MANY = (
     click.option(
-        "--engine", metavar="WHO", help="Who goes over the rows of files: threads:4, processes, dask://HOST:PORT."
+        "--engine", metavar="WHO", help="Who goes over the rows of files: threads:4, processes, dask://HOST:PORT, ray."
     ),
     click.option("--cache", metavar="FOLDER", help="Keep rows of files there as they are computed with."),
 )

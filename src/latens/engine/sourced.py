@@ -26,6 +26,7 @@ from latens.engine.jobs import AbstractJob, Densities, Each, Look, Settle, Sum, 
 from latens.engine.kept import MEMORY
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
+from latens.engine.ray import Ray, ray_at
 from latens.engine.rows import AbstractRows, Program, RowsInMemory
 from latens.engine.workers import Processes
 from latens.errors import DataError, LatensError, ModelError, ParameterError, counted
@@ -295,7 +296,7 @@ def problem_of(
 
 
 def engine_of(given: Any) -> AbstractEngine:
-    """An engine; a Dask client, or "dask://HOST:PORT", "processes" or "threads:4", as one; None for threads."""
+    """An engine; a Dask client, the module `ray`, or "dask://HOST:PORT", "ray", "threads:4", as one; None: threads."""
     if given is None:
         return Threads()
     if isinstance(given, AbstractEngine):
@@ -304,12 +305,17 @@ def engine_of(given: Any) -> AbstractEngine:
         kind, _, number = given.partition(":")
         if kind == "dask":
             return cluster_at(given)
+        if kind == "ray":
+            return ray_at(given)
         if kind in ENGINES and (not number or number.isdigit()):
             return ENGINES[kind](int(number) if number else None)
     if type(given).__module__.split(".")[0] == "distributed":
         return Dask(given)
+    if getattr(given, "__name__", "") == "ray":
+        return Ray(given)
     raise ParameterError(
-        f"engine must be lt.Threads(), lt.Processes(), a Dask client, or 'dask://HOST:PORT', got {given!r}"
+        f"engine must be lt.Threads(), lt.Processes(), a Dask client, the module ray, 'dask://HOST:PORT' or "
+        f"'ray://HOST:PORT', got {given!r}"
     )
 
 
