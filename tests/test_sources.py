@@ -244,6 +244,21 @@ def test_streams_can_be_anything_that_is_opened_again():
     left = [frame[:2000], frame]  # what is there only the first time is missed the second
     with pytest.raises(lt.DataError, match="gave 2000 rows this time, 3000 before"):
         lt.fit(lt.IID(lt.Normal()), lt.Batches(lambda: [left.pop()]), engine=lt.Threads(memory=0))
+    swapped = X.copy()
+    swapped[[5, 1700]] = X[[1700, 5]]
+    for other in (np.append(X[:-1], 0.5), swapped):
+        left = [{"x": other}, {"x": X}]
+        with pytest.raises(lt.DataError, match=r"gave other rows this time, or in another order"):
+            lt.fit(lt.IID(lt.Normal()), lt.Batches(lambda: [left.pop()]), engine=lt.Threads(memory=0))  # noqa: B023
+    sizes = [500, 900, 3000, 7, 1000] * 20
+    same = {"kind": np.array(["a", "b", None])[np.arange(3000) % 3], "x": X}
+
+    def cut():
+        size = sizes.pop()
+        return [{name: each[i : i + size] for name, each in same.items()} for i in range(0, 3000, size)]
+
+    model = lt.IID(lt.Product({"x": lt.Normal(), "kind": lt.Categorical()}))
+    lt.fit(model, lt.Batches(cut), engine=lt.Threads(memory=0))  # cut in another way each time
     once = iter([frame])
     with pytest.raises(lt.DataError, match=r"same iterator again.*lt.online"):
         lt.fit(lt.IID(lt.Normal()), lt.Batches(lambda: once))

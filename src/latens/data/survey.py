@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -47,6 +48,7 @@ class Survey:
 
     def __init__(self) -> None:
         self.counts: dict[int, int] = {}
+        self.sums = Counter[int]()  # imprints of the parts of a stream, which nothing else tells from other rows
         self.names: tuple[str, ...] = ()
         self.kept: list[tuple[np.ndarray, np.ndarray, Columns]] = []  # places, rows (m, 2), cells
         self.marks: dict[tuple[str, Any], Mark] = {}
@@ -62,6 +64,8 @@ class Survey:
         """The next rows of a part; `weights`: the column of theirs."""
         first, n = self.counts.get(part.number, 0), len(codes(next(iter(columns.values()))))
         self.counts[part.number] = first + n
+        if not part.file:
+            self.sums[part.number] += imprint(columns, first)
         self._named(tuple(columns), part)
         drawn = places(part.number, first, n)
         counted = weights is None or _counted(columns[weights])
@@ -102,6 +106,7 @@ class Survey:
         if other.names:
             self._named(other.names, Part(0, "a later part", 0, 0))
         self.counts |= other.counts
+        self.sums += other.sums
         self.kept += other.kept
         self._prune()
         for key, mark in other.marks.items():
@@ -194,6 +199,24 @@ def located(message: str, part: Part, first: int) -> str:
     """A message about rows of a piece of a part that begins at row `first` of it, as one about the part."""
     told = ROW.sub(lambda found: f"row {int(found[1]) + first}", message)
     return f"{part}: {told}" if part.file else told
+
+
+def imprint(columns: Columns, first: int) -> int:
+    """A number that rows from a place on add to those before: other rows, or another order, give another."""
+    total = 0
+    for column in columns.values():
+        words = codes(column)
+        if isinstance(column, Texts):
+            words = _hashed(column.distinct)[words]
+        elif words.dtype == object:
+            words = _hashed(words)
+        place = np.arange(first, first + len(words), dtype=np.uint64)
+        total += int(np.sum(words.view(np.uint64) * (place * np.uint64(2) + np.uint64(1)), dtype=np.uint64))
+    return total % 2**64
+
+
+def _hashed(cells: np.ndarray) -> np.ndarray:
+    return np.array([crc32(repr(cell).encode()) for cell in cells], dtype=np.uint64)
 
 
 def codes(column: np.ndarray | Texts) -> np.ndarray:

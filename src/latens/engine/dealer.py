@@ -18,7 +18,7 @@ from latens.data.arrow import Columns, as_columns
 from latens.data.parts import Part
 from latens.data.reader import Tally, tally, unseen
 from latens.data.source import AbstractSource
-from latens.data.survey import located
+from latens.data.survey import imprint, located
 from latens.engine.binding import told as allowed
 from latens.engine.blocks import Load, Shard, piece_of
 from latens.errors import DataError
@@ -85,6 +85,7 @@ class Dealer:
     together: int | None  # rows in a group of one pattern
     single: bool = False
     counts: tuple[int, ...] = ()  # rows of each part, when they were first gone over
+    imprint: int = 0  # of a stream, then
 
     @cached_property
     def key(self) -> str:
@@ -103,10 +104,16 @@ class Dealer:
 
     def items(self, part: Part) -> Iterator[Item]:
         """The pieces of a part as they are read."""
-        first = 0
+        first = told = 0
         for number, columns in enumerate(self.source.read(part)):
             yield Item(part, number, first, columns)
+            told += 0 if part.file else imprint(columns, first)
             first += _height(columns)
+        if self.counts and first == self.counts[part.number] and told % 2**64 != self.imprint:
+            raise DataError(
+                f"{self.source.title} gave other rows this time, or in another order: let it give the same rows each "
+                "time; for rows that are seen once there is lt.online"
+            )
         if self.counts and first != self.counts[part.number]:
             raise DataError(
                 f"{part if part.file else self.source.title} gave {first} rows this time, {self.counts[part.number]} "

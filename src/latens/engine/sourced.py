@@ -151,7 +151,8 @@ class Sourced(Problem):
         held: Any = self.some_rows.rows
         together = rows_together(self.some.xs, held.load.size)
         dealer = Dealer(source, sample.named, tuple(cells), self.columns, self.given, self.frame, held.load, together)
-        dealer = replace(dealer, counts=tuple(survey.counts.get(i, 0) for i in range(len(source.parts))))
+        counts = tuple(survey.counts.get(i, 0) for i in range(len(source.parts)))
+        dealer = replace(dealer, counts=counts, imprint=survey.sums.total() % 2**64)
         self.facts = self._settled(dealer, survey, sample.holes)
         self.rows = self.quick = SourcedRows(dealer, self.engine, held, self.facts.rows)
         if self.single:
