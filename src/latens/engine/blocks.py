@@ -11,6 +11,7 @@ from jax import Array
 
 from latens.cells import are_cells, cells_of, lengths_of, padded
 from latens.cells.sequences import batches
+from latens.numerics.compiling import LARGEST, rung
 from latens.numerics.devices import accelerator, placed
 
 MEMORY, MOST = 1 << 27, 1 << 19  # the same on a GPU: 1 GB; and rows
@@ -40,7 +41,7 @@ class Load(NamedTuple):
         """Rows in a block: a power of two from 128 to 2048, on a GPU as many as fill it."""
         alone = accelerator() is not None
         wanted = max((MEMORY if alone else CACHE) // max(self.doubles, 1), 1)
-        return int(np.clip(2 ** int(np.log2(wanted)), 128, MOST if alone else 2048))
+        return int(np.clip(2 ** int(np.log2(wanted)), 128, MOST if alone else LARGEST))
 
     def shards(self, n: int) -> int:
         """How many for n rows: not by the cores, so that sums, and with them a fit, are the same on any number."""
@@ -79,7 +80,7 @@ def deal(xs: Any, weights: np.ndarray, load: Load, together: int | None = None) 
     size, shards = load.size, load.shards(n)
     seen = _seen(xs)
     if seen is None:
-        size = min(size, n)
+        size = min(size, rung(n) if n <= LARGEST else n)
         spans = _spans(-(-n // size), shards)
         # weights of all rows that are one number in memory are one array for all shards too
         alike = jnp.asarray(np.full((spans[0].stop, size), weights[0])) if weights.strides == (0,) else None
@@ -125,12 +126,6 @@ def _patterned(xs: Any, weights: np.ndarray, pattern: Pattern, spans: list[slice
     first = rows.reshape(-1, together)[:, :1]
     rows = np.where(filled.reshape(-1, together), rows.reshape(-1, together), first)
     return [placed(_grouped(xs, weights, rows, filled, pattern.height, span)) for span in spans]
-
-
-def rung(blocks: int) -> int:
-    """The next number of the form 2ᵏ or 3·2ᵏ: shards with so many blocks have few shapes, and waste a third at most."""
-    power = 1 << max(blocks - 1, 0).bit_length()
-    return 3 * power // 4 if power >= 4 and blocks <= 3 * power // 4 else power
 
 
 def piece_of(xs: Any, weights: np.ndarray, load: Load, together: int | None) -> Deal:
@@ -229,7 +224,7 @@ def flat(shard: Shard) -> Any:
 def rows_of(dealt: Deal) -> Any:
     """The rows again, in order, without padding."""
     laid = [flat(shard) for shard in dealt.shards]
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[dealt.slots], *laid)
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)[dealt.slots]), *laid)
 
 
 def finer(shard: Shard, width: int) -> Shard:

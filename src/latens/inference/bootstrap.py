@@ -21,7 +21,7 @@ from latens.inference.errors import AbstractMethod, Errors
 from latens.inference.estimate import Estimate
 from latens.inference.information import held_by, masked
 from latens.numerics.asked import whole
-from latens.numerics.compiling import double
+from latens.numerics.compiling import double, evened
 from latens.numerics.space import Params
 
 CLOSE = Stop(tolerance=1e-4, max_steps=5000)
@@ -44,7 +44,9 @@ def simulate(problem: Problem, params: Params, rows: np.ndarray, seed: int, *, u
     likes, given = taken(problem.sizes, rows), {name: jnp.asarray(v) for name, v in params.items()}
 
     def draw(keys: jax.Array, likes: Any) -> Any:
-        return _draws(model, given, keys, likes)
+        even = evened(len(keys))
+        found = _draws(model, given, keys[even], taken(likes, even))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(keys)], found)
 
     draws = draw(keys, likes) if lengths_of(likes) is None else likes.drawn(draw, keys)
     if unseen:

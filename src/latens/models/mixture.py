@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import labelled, labels_of, ruled_out, without_labels
+from latens.cells import labelled, labels_of, ruled_out, taken, without_labels
 from latens.data.reader import AbstractReader
 from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily, no_family
@@ -21,7 +21,7 @@ from latens.models.components import AbstractComponents, Alike
 from latens.models.different import Different
 from latens.models.seeding import distinct_rows, from_groups, guided, partition
 from latens.numerics.asked import whole
-from latens.numerics.compiling import by_size
+from latens.numerics.compiling import by_size, evened
 from latens.numerics.constraints import AbstractConstraint
 from latens.numerics.memory import frozen
 from latens.numerics.space import Constraints, Params
@@ -200,11 +200,11 @@ class Mixture(AbstractModel):
     ) -> Params:
         # in the columns as given: a frame that whitens them would hide what sets the groups apart
         rows = without_labels(xs)
-        features = _features(self, frame, rows)
-        groups = partition(np.asarray(features), np.asarray(weights), self.components.k, rng, apart=apart)
+        features = np.asarray(_features(self, frame, taken(rows, evened(len(weights)))))[: len(weights)]
+        groups = partition(features, np.asarray(weights), self.components.k, rng, apart=apart)
         if (labels := labels_of(xs)) is not None:
             groups = guided(groups, np.asarray(labels))
-        return from_groups(self, rows, jnp.asarray(groups * np.asarray(weights)[:, None]))
+        return from_groups(self, rows, groups * np.asarray(weights)[:, None])
 
     def about(self, params: Params) -> "Mixture":
         return eqx.tree_at(lambda model: model.components, self, self.components.about(params))

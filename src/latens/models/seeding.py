@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from latens.cells import complete_cells
-from latens.numerics.compiling import by_size
+from latens.cells import complete_cells, taken
+from latens.numerics.compiling import by_size, evened
 from latens.numerics.matrices import matching
 from latens.numerics.space import Params, Space
 
@@ -85,4 +86,12 @@ def told_apart(model: Any, xs: Any, memberships: Array) -> Params:
     return model.maximise({"weights": memberships.sum(0), "components": stats})
 
 
-from_groups = by_size()(told_apart)
+_from_groups = by_size()(told_apart)
+
+
+def from_groups(model: Any, xs: Any, memberships: Any) -> Params:
+    """The same, by one program for all small numbers of rows."""
+    n, rows = len(memberships), evened(len(memberships))
+    filled = np.zeros((len(rows), *memberships.shape[1:]))
+    filled[:n] = memberships
+    return _from_groups(model, taken(xs, rows), jnp.asarray(filled))

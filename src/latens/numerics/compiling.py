@@ -17,6 +17,7 @@ from latens.numerics.devices import small_here
 P = ParamSpec("P")
 R = TypeVar("R")
 
+LARGEST = 2048  # rows that are filled up to one of few numbers, which few programs serve
 MUCH = 1 << 12  # numbers in an argument that make it worth while to compile well
 # in half the time; every pass over rows may take three times as long. JAX 0.12 has no such choice any more
 QUICKLY = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 10) else {}
@@ -27,6 +28,19 @@ once = partial(jax.jit, compiler_options=QUICKLY | {"xla_backend_optimization_le
 # where our own threads fill the cores, one of XLA's more for half a block costs more than it saves
 ALONE = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
 ROUNDS = 10  # of a loop whose length is not known before
+
+
+def rung(number: int) -> int:
+    """The next number of the form 2ᵏ or 3·2ᵏ: so many rows or blocks have few shapes, and waste a third at most."""
+    power = 1 << max(number - 1, 0).bit_length()
+    return 3 * power // 4 if power >= 4 and number <= 3 * power // 4 else power
+
+
+def evened(n: int) -> np.ndarray:
+    """Numbers of n rows, filled up with the first where they are few, so that few programs serve rows of any number."""
+    rows = np.zeros(rung(n) if n <= LARGEST else n, dtype=np.int64)
+    rows[:n] = np.arange(n)
+    return rows
 
 
 class BySize(Generic[P, R]):
