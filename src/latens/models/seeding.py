@@ -69,6 +69,29 @@ def distinct_rows(xs: Any, enough: int) -> int:
         reach *= 8
 
 
+def distinct(xs: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each distinct row once, in an order that is the rows' own, and what it counts for: (m,) rows, (m,) weights.
+
+    Draws from them are the same for rows in another order, and for rows that are repeated instead of weighted.
+    """
+    leaves = [np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
+    columns = [leaf[:, j] for leaf in leaves for j in range(leaf.shape[1])]
+    order = np.argsort(columns[0], kind="stable")
+    if not _apart(columns[:1], order).all():
+        order = np.lexsort(columns[::-1])
+    first = np.flatnonzero(np.append(True, _apart(columns, order)))
+    return order[first], np.add.reduceat(weights[order], first)
+
+
+def _apart(columns: list[np.ndarray], order: np.ndarray) -> np.ndarray:
+    """(n − 1,) whether a row differs from the one before it in that order."""
+    found = np.zeros(len(order) - 1, dtype=bool)
+    for column in columns:
+        laid = column[order]
+        found |= (laid[1:] != laid[:-1]) & ~((laid[1:] != laid[1:]) & (laid[:-1] != laid[:-1]))  # NaN is NaN here
+    return found
+
+
 def totals(kernel: Callable[[Any, Any], Array], potentials: Any, xs: Any, weights: Array) -> Any:
     """Σ w S(x) for known labels: kernels are linear in φ, so it is a gradient, wherever it is taken.
 
@@ -77,21 +100,22 @@ def totals(kernel: Callable[[Any, Any], Array], potentials: Any, xs: Any, weight
     return jax.grad(lambda phi: (weights * jax.vmap(kernel, (None, 0))(phi, xs)).sum())(potentials)
 
 
-def told_apart(model: Any, xs: Any, memberships: Array) -> Params:
-    """The M-step from (n, k) memberships."""
+def told_apart(model: Any, xs: Any, memberships: Array, before: Any = None) -> Params:
+    """The M-step from (n, k) memberships, and perhaps from statistics of what was seen before."""
     parts = model.components.proxy
     stats = totals(
         parts.log_kernels, parts.potentials(Space(parts.constraints).centre), complete_cells(xs), memberships
     )
-    return model.maximise({"weights": memberships.sum(0), "components": stats})
+    found = {"weights": memberships.sum(0), "components": stats}
+    return model.maximise(found if before is None else jax.tree.map(jnp.add, found, before))
 
 
 _from_groups = by_size()(told_apart)
 
 
-def from_groups(model: Any, xs: Any, memberships: Any) -> Params:
+def from_groups(model: Any, xs: Any, memberships: Any, before: Any = None) -> Params:
     """The same, by one program for all small numbers of rows."""
     n, rows = len(memberships), evened(len(memberships))
     filled = np.zeros((len(rows), *memberships.shape[1:]))
     filled[:n] = memberships
-    return _from_groups(model, taken(xs, rows), jnp.asarray(filled))
+    return _from_groups(model, taken(xs, rows), jnp.asarray(filled), before)

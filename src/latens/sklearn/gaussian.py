@@ -1,0 +1,343 @@
+"""`GaussianMixture` as scikit-learn has it, with weights, missing cells, standard errors, and a tolerance that holds."""
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from latens.engine.accelerators.base import AbstractAccelerator
+from latens.engine.loop import Iterate
+from latens.engine.prior import Prior
+from latens.engine.solve import solve
+from latens.engine.sourced import problem_of
+from latens.engine.stop import Stop
+from latens.errors import LatensError
+from latens.families.multivariate_normal import MultivariateNormal
+from latens.inference.imputation import Conditional
+from latens.models.mixture import Mixture
+from latens.numerics.space import Params
+from latens.result import Fit
+from latens.sklearn.base import AbstractMixture, told, weights_for
+from latens.sklearn.starts import Seeds, led_to, moments
+
+KINDS = {"full": "full", "tied": "full", "diag": "diagonal", "spherical": "spherical"}
+AT_LEAST = 3  # rows of each component that a model without data is shown
+
+
+class GaussianMixture(AbstractMixture):
+    """A mixture of k normals, with the arguments, attributes and methods of `sklearn.mixture.GaussianMixture`.
+
+        f(x) = Σ_j w_j N(x; μ_j, Σ_j)
+
+    **Arguments:** as in scikit-learn, `n_components`, `covariance_type` ("full", "tied", "diag", "spherical"),
+    `max_iter` (steps of EM, accelerated), `n_init` (starts, tried side by side), `init_params`, `weights_init` (k,),
+    `means_init` (k, d), `precisions_init`, `random_state`, `warm_start`, `verbose`, `verbose_interval`, but for two:
+    `tol`: how far the estimates may be from the maximum, in standard errors, where scikit-learn looks at the gain of
+    one step; `reg_covar`: the weight of a prior, in observations for each row: every covariance is drawn that much
+    towards that of all rows, so the units do not matter, where scikit-learn adds it to the variances. Besides, `prior`:
+    a `latens.Prior` or its weight in observations, in the place of `reg_covar`; `accelerate`: as in `latens.fit`.
+    **Attributes:** `weights_` (k,), `means_` (k, d), `covariances_`, `precisions_`, `precisions_cholesky_` (upper
+    factors; shapes by `covariance_type`), `converged_`, `n_iter_`, `lower_bound_` (the mean log-likelihood at these
+    params), `lower_bounds_` (n_iter_,), `n_features_in_`, `feature_names_in_`; and `fit_`, the `latens.Fit`.
+    **Raises:** `ValueError`, as scikit-learn's; warns with a `ConvergenceWarning` and its reason if no maximum was
+    reached; the attributes are then those of the last usable point.
+    **Example:**
+        >>> import numpy as np
+        >>> from latens.sklearn import GaussianMixture
+        >>> X = np.array([[1, 2], [1, 4], [2, 0], [10, 2], [9, np.nan], [10, 0], [8, 1]])
+        >>> mixture = GaussianMixture(2, covariance_type="spherical", random_state=0).fit(X)
+        >>> mixture.predict([[0, 0], [12, 3]]) == mixture.predict([[1, np.nan], [9, 1]])
+        array([ True,  True])
+
+    **Source:** Pedregosa et al. (2011), JMLR 12, 2825, for the interface; McLachlan & Peel (2000), Finite Mixture
+    Models, ch. 3.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(KINDS))],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions({"kmeans", "random", "random_from_data", "k-means++"})],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "prior": [Prior, Interval(Real, 0.0, None, closed="neither"), None],
+        "accelerate": [AbstractAccelerator, None],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        prior: Prior | float | None = None,
+        accelerate: AbstractAccelerator | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.prior = prior
+        self.accelerate = accelerate
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "GaussianMixture":
+        """Fit by EM.
+
+        **Arguments:** `X` (n, d): rows, NaN where a cell was not seen; `sample_weight` (n,): frequency weights.
+        """
+        again = self.warm_start and hasattr(self, "fit_")
+        before = (self.n_components, self.covariance_type, self.n_features_in_) if again else ()
+        X = validate_data(
+            self, X, dtype=[np.float64, np.float32], ensure_min_samples=2, ensure_all_finite="allow-nan"
+        )
+        n, d = X.shape
+        if n < self.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, n_samples = {n}"
+            )
+        weights = weights_for(sample_weight, X)
+        given = self._given(d)
+        self._dtype, rows = X.dtype, np.ascontiguousarray(X, dtype=np.float64)
+        prior = self.prior
+        if prior is None and self.reg_covar:
+            prior = spread_of(rows, weights, self.n_components, self.covariance_type, self.reg_covar)
+        problem = problem_of(model_of(self.n_components, d, self.covariance_type), rows, weights, None, prior)
+        starts: list[Params]
+        if again and before == (self.n_components, self.covariance_type, d):
+            starts = [self._fitted.params]
+        else:
+            starts = self._starts(problem, rows, weights, given)
+        start: Any = starts[0] if len(starts) == 1 or self.max_iter == 0 else starts
+        stop = Stop(float(self.tol) if self.max_iter else 0.0, int(self.max_iter))
+        watch = self._watch if self.verbose else None
+        self.fit_ = Fit(*solve(problem, start=start, accelerate=self.accelerate, stop=stop, watch=watch))
+        self._found(self.fit_)
+        told(self.fit_, self.max_iter)
+        return self
+
+    def _given(self, d: int) -> Params:
+        """What was said of where to begin, checked."""
+        k, kind, found = self.n_components, self.covariance_type, dict[str, np.ndarray]()
+        if self.weights_init is not None:
+            found["weights"] = _weights(self.weights_init, k)
+        if self.means_init is not None:
+            found["mean"] = _array(self.means_init, (k, d), "means")
+        if self.precisions_init is not None:
+            found[_name(kind)] = _inverse(_precisions(self.precisions_init, kind, k, d), kind)
+        return found
+
+    def _starts(self, problem: Any, X: np.ndarray, weights: np.ndarray | None, given: Params) -> list[Params]:
+        state = self._begin_draws(self.random_state)
+        if len(given) == 3:
+            return [given]
+        used = problem.rows_used
+        seeds = Seeds(X[used], problem.weights, state)
+        if "mean" in given:
+            return [led_to(problem, seeds, seeds.nearest(given["mean"], X[used])) | given]
+        k = self.n_components
+        drawn = (seeds.memberships(k, self.init_params) for _ in range(self.n_init))
+        return [led_to(problem, seeds, each) | given for each in drawn]
+
+    def _found(self, fit: Fit) -> None:
+        """What is read off a fit."""
+        self._fitted = fit
+        params = {name: np.asarray(value).astype(self._dtype) for name, value in fit.params.items()}
+        self.weights_ = params.get("weights", np.ones(1, self._dtype))
+        self.means_, self.covariances_ = params["mean"], params[_name(self.covariance_type)]
+        cholesky, inverse = _factors(fit.params[_name(self.covariance_type)], self.covariance_type)
+        self.precisions_cholesky_, self.precisions_ = cholesky.astype(self._dtype), inverse.astype(self._dtype)
+        self.converged_, self.n_iter_ = fit.converged, min(len(fit.trace), int(self.max_iter))
+        ends = fit.trace[len(fit.trace) - self.n_iter_ :]
+        # log-posteriors are known up to a constant: it is chosen so that the last is the log-likelihood
+        self.lower_bounds_ = ((ends + (fit.log_likelihood - fit.log_posterior)) / fit.n).tolist()
+        self.lower_bound_ = fit.log_likelihood / fit.n
+
+    def _watch(self, steps: Iterator[Iterate], stop: Stop) -> Iterator[Iterate]:
+        print("Initialization 0" if self.n_init == 1 else f"Initializations 0 to {self.n_init - 1}, side by side")
+        before, last = None, None
+        for number, last in enumerate(steps):
+            if number and number % self.verbose_interval == 0:
+                gain = "" if before is None else f"\t ll change {(last.log_likelihood - before) / self._n(last):.5f}"
+                print(f"  Iteration {number}{gain if self.verbose > 1 else ''}")
+            before = last.log_likelihood
+            yield last
+        ended = last is not None and last.status.value == "converged"
+        print(f"Initialization {'converged' if ended else 'did not converge'}.")
+
+    def _n(self, at: Iterate) -> float:
+        return at.problem.observations
+
+    def _rows(self, X: Any) -> np.ndarray:
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        return np.ascontiguousarray(X, dtype=np.float64)
+
+    def _like(self, values: Any, X: Any) -> np.ndarray:
+        return np.asarray(values).astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
+
+    def standard_errors_(self, method: str = "observed") -> dict[str, np.ndarray]:
+        """Of `weights`, `means` and `covariances`, shaped like them; `method` as in `latens.Fit.errors`.
+
+        **Raises:** `latens.InferenceError` with the reason where they cannot be trusted.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "fit_"):
+            raise LatensError("there are no standard errors of params that were given: fit the mixture to data")
+        found = self.fit_.standard_errors(method)
+        own = {"means": found["mean"], "covariances": found[_name(self.covariance_type)]}
+        return {"weights": found.get("weights", np.zeros(1))} | own
+
+    def impute(self, X: Any) -> np.ndarray:
+        """(n, d) the rows, every missing cell filled with its conditional expectation given what was seen."""
+        check_is_fitted(self)
+        return self._like(self._fitted.impute(self._rows(X)).values, X)
+
+    def conditional(self, given: dict[Any, Any]) -> Conditional:
+        """The distribution of the other columns given some: column (its name or number) → values (n,).
+
+        **Returns:** a `latens` `Conditional`: `weights` (n, k), and `mean` and `deviation` of each other column.
+        """
+        check_is_fitted(self)
+        names = [str(name) for name in getattr(self, "feature_names_in_", [])]
+        own = self._fitted.columns
+        places = {name: own[j] for j, name in enumerate(names)} | dict(enumerate(own)) | {name: name for name in own}
+        unknown = next((name for name in given if name not in places), None)
+        if unknown is not None:
+            raise ValueError(f"conditional: there is no column {unknown!r}; there are {', '.join(names or own)}")
+        return self._fitted.conditional({places[name]: values for name, values in given.items()})
+
+    @classmethod
+    def from_parameters(
+        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", random_state: Any = None
+    ) -> "GaussianMixture":
+        """A mixture of known params, as if it had been fitted.
+
+        **Arguments:** `weights` (k,); `means` (k, d); `covariances`: (k, d, d) "full", (d, d) "tied", (k, d) "diag",
+        (k,) "spherical".
+        **Example:**
+            >>> from latens.sklearn import GaussianMixture
+            >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0],
+            ...                                           covariance_type="spherical")
+            >>> mixture.predict([[0.5], [3.0]])
+            array([0, 1])
+        """
+        means = check_array(means, dtype=np.float64)
+        k, d = means.shape
+        found = cls(k, covariance_type=covariance_type, random_state=random_state)
+        found._validate_params()
+        given = {"weights": _weights(weights, k), "mean": means}
+        given[_name(covariance_type)] = _precisions(covariances, covariance_type, k, d, "covariance")
+        spread = _each(given[_name(covariance_type)], covariance_type, k, d)
+        rng = np.random.default_rng(0)  # rows that give it a frame
+        shown = [rng.multivariate_normal(m, c, AT_LEAST * (d + 1)) for m, c in zip(means, spread, strict=True)]
+        problem = problem_of(model_of(k, d, covariance_type), np.concatenate(shown), None, None, None)
+        found._begin_draws(random_state)
+        found._dtype, found.n_features_in_ = np.dtype(np.float64), d
+        found._found(Fit(*solve(problem, start=given, stop=Stop(0.0, 0))))
+        found.converged_, found.n_iter_, found.lower_bounds_, found.lower_bound_ = True, 0, [], -np.inf
+        return found
+
+
+def spread_of(X: np.ndarray, weights: np.ndarray | None, k: int, covariance_type: str, worth: float) -> Prior:
+    """A prior worth so much for each row: components where all rows are, each column as wide, none correlated."""
+    w = np.ones(len(X)) if weights is None else weights
+    mean, scale, _ = moments(X, w)
+    variance = scale**2
+    like = {"full": np.diag(variance), "tied": np.diag(variance), "diag": variance, "spherical": variance.mean()}
+    own = like[covariance_type] if covariance_type == "tied" else np.array([like[covariance_type]] * k)
+    params = {"weights": np.full(k, 1 / k), "mean": np.tile(mean, (k, 1)), _name(covariance_type): own}
+    return Prior(worth * float(w.sum()), params)
+
+
+def model_of(k: int, d: int, covariance_type: str) -> Mixture:
+    """The mixture of k normals in d columns."""
+    shared = ("covariance",) if covariance_type == "tied" else ()
+    return Mixture(MultivariateNormal(d, KINDS[covariance_type]), int(k), shared=shared)
+
+
+def _name(covariance_type: str) -> str:
+    return "covariance" if KINDS[covariance_type] == "full" else "variance"
+
+
+def _array(given: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
+    array = np.asarray(check_array(given, dtype=np.float64, ensure_2d=False, allow_nd=True))
+    if array.shape != shape:
+        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
+    return array
+
+
+def _weights(given: Any, k: int) -> np.ndarray:
+    weights = _array(given, (k,), "weights")
+    low, high, total = weights.min(), weights.max(), weights.sum()
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"The parameter 'weights' should be in the range [0, 1], but got max value {high:.5f}, min value {low:.5f}"
+        )
+    if abs(1 - total) > 1e-6:
+        raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {total:.5f}")
+    return weights / total
+
+
+def _precisions(given: Any, kind: str, k: int, d: int, what: str = "precision") -> np.ndarray:
+    shapes: dict[str, tuple[int, ...]] = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
+    found = _array(given, shapes[kind], f"{kind} {what}")
+    if KINDS[kind] != "full":
+        if (found <= 0).any():
+            raise ValueError(f"'{kind} {what}' should be positive")
+        return found
+    for each in found.reshape(-1, d, d):
+        if not (np.allclose(each, each.T) and (np.linalg.eigvalsh(each) > 0).all()):
+            raise ValueError(f"'{kind} {what}' should be symmetric, positive-definite")
+    return found
+
+
+def _inverse(precisions: np.ndarray, kind: str) -> np.ndarray:
+    return np.asarray(np.linalg.inv(precisions) if KINDS[kind] == "full" else 1.0 / precisions)
+
+
+def _factors(covariances: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Upper factors U of the precisions, U Uᵀ = Σ⁻¹, and the precisions."""
+    if KINDS[kind] != "full":
+        return 1.0 / np.sqrt(covariances), 1.0 / covariances
+    upper = np.swapaxes(np.linalg.inv(np.linalg.cholesky(covariances)), -1, -2)
+    return upper, upper @ np.swapaxes(upper, -1, -2)
+
+
+def _each(covariances: np.ndarray, kind: str, k: int, d: int) -> np.ndarray:
+    """(k, d, d) matrices."""
+    if kind == "diag":
+        return np.asarray([np.diag(each) for each in covariances])
+    return np.broadcast_to(covariances, (k, d, d)) if kind != "spherical" else covariances[:, None, None] * np.eye(d)

@@ -1,0 +1,74 @@
+"""Where EM begins: groups of rows by the methods that scikit-learn names, whatever units and order the rows have."""
+
+import numpy as np
+
+from latens.cells import taken
+from latens.engine.evaluation import to_free
+from latens.engine.problem import Problem
+from latens.models.seeding import SHRINK, distinct, from_groups, partition
+from latens.numerics.compiling import double
+from latens.numerics.space import Params
+
+ROWS = 20_000  # that starts look at, at most
+TIMES = 3  # that k-means is begun: the best is a start
+
+
+def moments(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column (1 of one that does not vary), and the rows in these units (0: NaN)."""
+    seen = ~np.isnan(X)
+    share = weights[:, None] * seen
+    share = share / np.maximum(share.sum(0), 1e-300)
+    mean = np.sum(share * np.where(seen, X, 0.0), 0)
+    centred = np.where(seen, X - mean, 0.0)
+    scale = np.sqrt(np.sum(share * centred**2, 0))
+    scale = np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
+    return mean, scale, centred / scale
+
+
+class Seeds:
+    """Rows that starts are made of: each distinct one once, in an order that is the data's own."""
+
+    def __init__(self, X: np.ndarray, weights: np.ndarray, state: np.random.RandomState) -> None:
+        rows, counts = distinct(X, weights)
+        if len(rows) > ROWS:
+            few = np.sort(state.choice(len(rows), ROWS, replace=False))
+            rows, counts = rows[few], counts[few]
+        self.rows, self.weights, self.state = rows, counts, state
+        self.features = moments(X[rows], counts)[2]
+
+    def memberships(self, k: int, how: str) -> np.ndarray:
+        """(m, k) shares of the groups in each row."""
+        if how == "kmeans":
+            return self._shrunk(self._kmeans(k), k)
+        if how == "random":
+            shares = self.state.uniform(size=(len(self.rows), k))
+            return np.asarray(shares / shares.sum(1, keepdims=True))
+        rng = np.random.default_rng(self.state.randint(2**31, size=4))
+        return partition(self.features, self.weights, k, rng, apart=how == "k-means++")
+
+    def nearest(self, means: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """(m, k) memberships of the rows in the groups about given means."""
+        both = np.concatenate([means, X[self.rows]])
+        at = moments(both, np.concatenate([np.zeros(len(means)), self.weights]))[2]
+        centres, rows = at[: len(means)], at[len(means) :]
+        return self._shrunk(np.argmin([((rows - centre) ** 2).sum(1) for centre in centres], 0), len(means))
+
+    def _kmeans(self, k: int) -> np.ndarray:
+        from sklearn.cluster import KMeans
+
+        found = KMeans(min(k, len(self.rows)), n_init=TIMES, random_state=self.state.randint(2**31))
+        return np.asarray(found.fit(self.features, sample_weight=self.weights).labels_)
+
+    def _shrunk(self, labels: np.ndarray, k: int) -> np.ndarray:
+        """Mostly the group itself, a little all rows, so that no group is a single point."""
+        member = np.eye(k)[labels]
+        sizes = self.weights @ member / self.weights.sum()
+        return np.asarray((1 - SHRINK) * member + SHRINK * sizes)
+
+
+@double
+def led_to(problem: Problem, seeds: Seeds, memberships: np.ndarray) -> Params:
+    """The M-step from memberships of the seeds' rows."""
+    rows = taken(problem.xs, seeds.rows)
+    params = from_groups(problem.model, rows, memberships * seeds.weights[:, None], problem.pseudo)
+    return problem.params(np.asarray(to_free(problem.space, params)))
