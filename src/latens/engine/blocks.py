@@ -224,7 +224,7 @@ def flat(shard: Shard) -> Any:
 def rows_of(dealt: Deal) -> Any:
     """The rows again, in order, without padding."""
     laid = [flat(shard) for shard in dealt.shards]
-    return jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)[dealt.slots]), *laid)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[dealt.slots], *laid)
 
 
 def finer(shard: Shard, width: int) -> Shard:

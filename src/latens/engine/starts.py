@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from latens.cells import taken
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator, Plain
 from latens.engine.blocks import cores
@@ -17,6 +19,7 @@ from latens.engine.optima import LOW, Optima, Optimum
 from latens.engine.problem import Problem
 from latens.engine.stop import Status, Step, Stop
 from latens.errors import LatensError, ModelError
+from latens.models.seeding import distinct
 from latens.numerics.asked import whole
 from latens.numerics.compiling import double, one_thread_each
 
@@ -145,12 +148,31 @@ class Met:
     rows: int
 
 
+class Drawn(NamedTuple):
+    """What starts are drawn from: distinct rows in an order of their own, so that neither the order in which rows came
+    nor whether they were repeated or weighted makes a difference."""
+
+    xs: Any
+    weights: np.ndarray
+
+
 @double
-def draw(problem: Problem, seed: int, i: int, *, random: bool = False) -> np.ndarray:
+def drawn_from(problem: Problem) -> Drawn:
+    """The distinct rows of a problem; sequences as they are."""
+    xs, weights = problem.xs, problem.weights
+    if problem.lengths is not None:
+        return Drawn(xs, weights)
+    rows, counts = distinct(xs, weights)
+    return Drawn(taken(xs, rows), counts)
+
+
+@double
+def draw(problem: Problem, seed: int, i: int, *, random: bool = False, rows: Drawn | None = None) -> np.ndarray:
     """The i-th start: free coordinates. The same seed gives the same start."""
     rng = np.random.default_rng([seed, i])
     begin = problem.model.random_start if random else problem.model.start
-    params = begin(problem.xs, jnp.asarray(problem.weights), problem.frame, rng)
+    xs, weights = rows or drawn_from(problem)
+    params = begin(xs, jnp.asarray(weights), problem.frame, rng)
     free = np.asarray(to_free(problem.space, params))
     if problem.before is None:
         return free
@@ -193,12 +215,16 @@ class _Field:
     def climbs(self) -> Climbs:
         return climbs_of(self.pilot)
 
+    @cached_property
+    def rows(self) -> Drawn:
+        return drawn_from(self.pilot)
+
     def drawn(self, numbers: range, starts: Starts, seed: int) -> list[np.ndarray]:
         """The starts of these numbers, but for those that cannot be."""
         points = []
         for i in numbers:
             try:
-                points.append(draw(self.pilot, seed, i, random=i >= starts.seeded))
+                points.append(draw(self.pilot, seed, i, random=i >= starts.seeded, rows=self.rows))
             except ModelError:
                 raise
             except LatensError as error:
@@ -260,6 +286,12 @@ def _pilot(problem: Problem, seed: int) -> Problem:
     """The problem itself, or one on a random part of the rows of which something was seen, in the same frame."""
     problem = problem.some
     rows = np.flatnonzero(problem.informative)
+    if len(rows) > PILOT and problem.lengths is None:
+        own, counts = distinct(taken(problem.xs, rows), problem.weights[rows])
+        few: Any = slice(None)
+        if len(own) > PILOT:
+            few = np.sort(np.random.default_rng([seed]).choice(len(own), PILOT, replace=False))
+        return problem.part(rows[own[few]]).reweighted(counts[few])
     if len(rows) > PILOT:
         rows = np.sort(np.random.default_rng([seed]).choice(rows, PILOT, replace=False))
     return problem if len(rows) in (0, len(problem.weights)) else problem.part(rows)

@@ -123,9 +123,7 @@ class AbstractMixture(DensityMixin, Versioned):
         """
         check_is_fitted(self)
         if n_samples < 1:
-            raise ValueError(
-                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample."
-            )
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
         rows = self._fitted.sample(int(n_samples), seed=int(self._draws.integers(2**31)))
         # z is drawn given x: together they are drawn from f(x, z)
         below = np.cumsum(self._fitted.posterior(rows), axis=1)

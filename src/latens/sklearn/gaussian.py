@@ -1,4 +1,4 @@
-"""`GaussianMixture` as scikit-learn has it, with weights, missing cells, standard errors, and a tolerance that holds."""
+"""`GaussianMixture` as scikit-learn has it, with weights, missing cells, standard errors, a tolerance that holds."""
 
 from collections.abc import Iterator
 from numbers import Integral, Real
@@ -119,28 +119,33 @@ class GaussianMixture(AbstractMixture):
 
         **Arguments:** `X` (n, d): rows, NaN where a cell was not seen; `sample_weight` (n,): frequency weights.
         """
-        again = self.warm_start and hasattr(self, "fit_")
-        before = (self.n_components, self.covariance_type, self.n_features_in_) if again else ()
-        X = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_min_samples=2, ensure_all_finite="allow-nan"
-        )
-        n, d = X.shape
-        if n < self.n_components:
+        before = getattr(self, "n_features_in_", None)
+        kinds = [np.float64, np.float32]
+        X = validate_data(self, X, dtype=kinds, ensure_min_samples=2, ensure_all_finite="allow-nan")
+        if len(X) < self.n_components:
             raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = {self.n_components}, n_samples = {n}"
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, n_samples = {len(X)}"
             )
-        weights = weights_for(sample_weight, X)
+        again = self.warm_start and hasattr(self, "fit_") and before == X.shape[1]
+        return self._fit(X, weights_for(sample_weight, X), again=again)
+
+    def _fit(
+        self, X: np.ndarray, weights: np.ndarray | None, *, again: bool = False, spread: Prior | None = None
+    ) -> "GaussianMixture":
+        """Fit checked rows, from where the last fit ended if `again`; `spread`: the prior of `reg_covar`."""
+        (_, d), k, kind = X.shape, int(self.n_components), self.covariance_type
         given = self._given(d)
-        self._dtype, rows = X.dtype, np.ascontiguousarray(X, dtype=np.float64)
+        self._dtype, self.n_features_in_ = X.dtype, d
+        rows = np.ascontiguousarray(X, dtype=np.float64)
         prior = self.prior
         if prior is None and self.reg_covar:
-            prior = spread_of(rows, weights, self.n_components, self.covariance_type, self.reg_covar)
-        problem = problem_of(model_of(self.n_components, d, self.covariance_type), rows, weights, None, prior)
-        starts: list[Params]
-        if again and before == (self.n_components, self.covariance_type, d):
-            starts = [self._fitted.params]
+            prior = spread or spread_of(rows, weights, k, kind, self.reg_covar)
+        model = model_of(k, d, kind)
+        problem = problem_of(model, rows, weights, None, prior)
+        if again and problem.space.shapes == self._fitted._problem.space.shapes:
+            starts: list[Params] = [self._fitted.params]
         else:
-            starts = self._starts(problem, rows, weights, given)
+            starts = self._starts(problem, rows, given)
         start: Any = starts[0] if len(starts) == 1 or self.max_iter == 0 else starts
         stop = Stop(float(self.tol) if self.max_iter else 0.0, int(self.max_iter))
         watch = self._watch if self.verbose else None
@@ -160,14 +165,14 @@ class GaussianMixture(AbstractMixture):
             found[_name(kind)] = _inverse(_precisions(self.precisions_init, kind, k, d), kind)
         return found
 
-    def _starts(self, problem: Any, X: np.ndarray, weights: np.ndarray | None, given: Params) -> list[Params]:
+    def _starts(self, problem: Any, X: np.ndarray, given: Params) -> list[Params]:
         state = self._begin_draws(self.random_state)
         if len(given) == 3:
             return [given]
-        used = problem.rows_used
-        seeds = Seeds(X[used], problem.weights, state)
+        used = X[problem.rows_used]
+        seeds = Seeds(used, problem.weights, state)
         if "mean" in given:
-            return [led_to(problem, seeds, seeds.nearest(given["mean"], X[used])) | given]
+            return [led_to(problem, seeds, seeds.nearest(given["mean"], used)) | given]
         k = self.n_components
         drawn = (seeds.memberships(k, self.init_params) for _ in range(self.n_init))
         return [led_to(problem, seeds, each) | given for each in drawn]

@@ -14,7 +14,7 @@ TIMES = 3  # that k-means is begun: the best is a start
 
 
 def moments(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column (1 of one that does not vary), and the rows in these units (0: NaN)."""
+    """Mean and standard deviation of each column (1 where it does not vary), and the rows in these units (0: NaN)."""
     seen = ~np.isnan(X)
     share = weights[:, None] * seen
     share = share / np.maximum(share.sum(0), 1e-300)
