@@ -65,7 +65,7 @@ class AbstractColumns(AbstractMixture):
         self.fit_: Fit = fitted(
             model,
             self._given(table),
-            weights,
+            weights=weights,
             prior=self.prior,
             starts=int(self.n_init),
             seed=int(state.randint(2**31)),
