@@ -112,7 +112,7 @@ def _by_pattern(seen: np.ndarray, size: int, together: int | None, *, even: bool
     within = np.arange(len(seen)) - np.repeat(np.cumsum(counts) - counts, counts)
     slots = np.empty(len(seen), dtype=np.int64)
     slots[order] = np.repeat((np.cumsum(groups) - groups) * together, counts) + within
-    height = max(size // together if even else min(size // together, int(groups.sum())), 1)
+    height = max(size // together if even else min(size // together, rung(int(groups.sum()))), 1)
     return Pattern(slots, int(groups.sum()), together, height)
 
 

@@ -1,7 +1,6 @@
 """What the estimators share: how rows are read, weighed and looked at, and how an estimator is kept."""
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,10 @@ def told(fit: Fit, max_iter: int) -> None:
     """Warn of a fit that ended before a maximum, with its reason."""
     if fit.converged or (max_iter == 0 and fit.status is Status.MAX_STEPS):
         return
-    warnings.warn(f"{UNCONVERGED} {fit.message}", ConvergenceWarning, stacklevel=4)
+    why = fit.reason or f"The estimates are {fit.last.distance:.2g} standard errors from the limit"
+    for core, own in (("starts=20", "n_init=20"), ("a shared variance (shared=...) or ", "")):
+        why = why.replace(core, own)
+    warnings.warn(f"{UNCONVERGED} {why[0].upper()}{why[1:]}.", ConvergenceWarning, stacklevel=4)
 
 
 class AbstractMixture(DensityMixin, Versioned):
@@ -144,8 +146,3 @@ class AbstractMixture(DensityMixin, Versioned):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def names_or(names: Any, width: int) -> Sequence[str]:
-    """Names of columns, those that were given or x0, x1, ..."""
-    return [str(name) for name in names] if names is not None else [f"x{i}" for i in range(width)]

@@ -141,7 +141,9 @@ class GaussianMixture(AbstractMixture):
         if prior is None and self.reg_covar:
             prior = spread or spread_of(rows, weights, k, kind, self.reg_covar)
         model = model_of(k, d, kind)
-        problem = problem_of(model, rows, weights, None, prior)
+        names = getattr(self, "feature_names_in_", None)
+        data: Any = rows if names is None else dict(zip(names, rows.T, strict=True))
+        problem = problem_of(model, data, weights, None, prior)
         if again and problem.space.shapes == self._fitted._problem.space.shapes:
             starts: list[Params] = [self._fitted.params]
         else:
@@ -236,12 +238,11 @@ class GaussianMixture(AbstractMixture):
         **Returns:** a `latens` `Conditional`: `weights` (n, k), and `mean` and `deviation` of each other column.
         """
         check_is_fitted(self)
-        names = [str(name) for name in getattr(self, "feature_names_in_", [])]
         own = self._fitted.columns
-        places = {name: own[j] for j, name in enumerate(names)} | dict(enumerate(own)) | {name: name for name in own}
+        places = dict(enumerate(own)) | {name: name for name in own}
         unknown = next((name for name in given if name not in places), None)
         if unknown is not None:
-            raise ValueError(f"conditional: there is no column {unknown!r}; there are {', '.join(names or own)}")
+            raise ValueError(f"conditional: there is no column {unknown!r}; there are {', '.join(own)}")
         return self._fitted.conditional({places[name]: values for name, values in given.items()})
 
     @classmethod
