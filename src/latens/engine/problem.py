@@ -17,7 +17,7 @@ from latens.engine.blocks import Load
 from latens.engine.emmap import Care, evidences, posteriors, potentials_at
 from latens.engine.ends import Doubt
 from latens.engine.evaluation import AbstractEvaluation
-from latens.engine.prior import Prior, Seen, prior_of
+from latens.engine.prior import Prior, Seen, prior_of, statistics_of
 from latens.engine.rows import AbstractRows, RowsInMemory
 from latens.engine.stop import Status, Step, noise
 from latens.engine.symmetry import Symmetry, symmetry_of
@@ -87,7 +87,7 @@ class Problem(AbstractEvaluation):
         self.informative, self.lengths = read.informative, lengths_of(read.xs)
         before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
         self.before: Seen | None = jax.device_get(before)  # arrays of JAX would lose half of their bits when pickled
-        self.pseudo = jax.device_get(before and before.statistics(self.model))
+        self.pseudo = jax.device_get(before and statistics_of(before, self.model))
         if isinstance(model, Latent) or written_elsewhere(model):
             tried(self.model, self.xs)
         if isinstance(self.frame, Units) and (wrong := disagreement(self.model, self.frame, self.xs)):
@@ -179,7 +179,7 @@ class Problem(AbstractEvaluation):
     @double
     def modelled(self, model: AbstractModel) -> "Problem":
         """The same rows and prior under another model with the same parameters."""
-        pseudo = self.before and self.before.statistics(model)
+        pseudo = self.before and statistics_of(self.before, model)
         return self.but(base=model, model=model, pseudo=pseudo, spare=0)  # nothing has been compiled for it
 
     @property

@@ -77,8 +77,9 @@ def distinct(xs: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     leaves = [np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
     columns = [leaf[:, j] for leaf in leaves for j in range(leaf.shape[1])]
     order = np.argsort(columns[0], kind="stable")
-    if not _apart(columns[:1], order).all():
-        order = np.lexsort(columns[::-1])
+    if _apart(columns[:1], order).all():
+        return order, weights[order]
+    order = np.lexsort(columns[::-1])
     first = np.flatnonzero(np.append(True, _apart(columns, order)))
     return order[first], np.add.reduceat(weights[order], first)
 

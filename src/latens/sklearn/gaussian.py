@@ -25,6 +25,7 @@ from latens.sklearn.base import AbstractMixture, told, weights_for
 from latens.sklearn.starts import Seeds, led_to, moments
 
 KINDS = {"full": "full", "tied": "full", "diag": "diagonal", "spherical": "spherical"}
+MANY = 200_000  # rows, from which EM first goes over some of them
 AT_LEAST = 3  # rows of each component that a model without data is shown
 
 
@@ -148,7 +149,8 @@ class GaussianMixture(AbstractMixture):
             starts: list[Params] = [self._fitted.params]
         else:
             starts = self._starts(problem, rows, given)
-        start: Any = starts[0] if len(starts) == 1 or self.max_iter == 0 else starts
+        several = len(starts) > 1 or (len(rows) > MANY and not again and len(given) < 3)
+        start: Any = starts if several and self.max_iter > 1 else starts[0]
         stop = Stop(float(self.tol) if self.max_iter else 0.0, int(self.max_iter))
         watch = self._watch if self.verbose else None
         self.fit_ = Fit(*solve(problem, start=start, accelerate=self.accelerate, stop=stop, watch=watch))

@@ -9,8 +9,7 @@ from latens.models.seeding import SHRINK, distinct, from_groups, partition
 from latens.numerics.compiling import double
 from latens.numerics.space import Params
 
-ROWS = 20_000  # that starts look at, at most
-TIMES = 3  # that k-means is begun: the best is a start
+ROWS = 10_000  # that starts look at, at most
 
 
 def moments(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -56,7 +55,7 @@ class Seeds:
     def _kmeans(self, k: int) -> np.ndarray:
         from sklearn.cluster import KMeans
 
-        found = KMeans(min(k, len(self.rows)), n_init=TIMES, random_state=self.state.randint(2**31))
+        found = KMeans(min(k, len(self.rows)), n_init=1, random_state=self.state.randint(2**31))
         return np.asarray(found.fit(self.features, sample_weight=self.weights).labels_)
 
     def _shrunk(self, labels: np.ndarray, k: int) -> np.ndarray:
