@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import latens as lt
+from latens.cells import are_cells, taken
+from latens.engine.problem import Problem
+from latens.engine.starts import draw
 
 from registry import COUNTS, FAMILIES, MODELS, PAIR, log_joint
 
@@ -51,6 +54,36 @@ def _draws(name):
         params = {k: jnp.asarray(v, dtype=float) for k, v in case.params.items()}
         like = None if case.like is None else jnp.asarray(case.like, dtype=float)
         return np.asarray(jax.jit(jax.vmap(case.family.sample, (None, 0, None)))(params, keys, like))
+
+
+def _rows_of(data, rows):
+    if isinstance(data, dict):
+        return {name: _rows_of(column, rows) for name, column in data.items()}
+    return taken(data, rows) if are_cells(data) else np.asarray(data)[rows]
+
+
+@each([case for case in MODELS if isinstance(case.model, lt.Mixture)])
+def test_starts_see_what_rows_there_are_not_how_they_come(case):
+    """Repeated or weighted, in any order, beside rows of weight 0."""
+    problem = Problem(case.model, case.data)
+    weights = np.random.default_rng(0).integers(0, 3, problem.rows_read)
+    weighted = Problem(case.model, case.data, weights)
+    want = weighted.params(draw(weighted, 0, 0))
+    repeated = np.repeat(np.arange(len(weights)), weights)
+    for rows in (repeated, repeated[::-1]):
+        other = Problem(case.model, _rows_of(case.data, rows))
+        for name, value in other.params(draw(other, 0, 0)).items():
+            np.testing.assert_allclose(value, want[name], rtol=1e-9, atol=1e-12)
+
+
+def test_so_do_starts_from_some_of_many_rows():
+    rows = np.round(np.random.default_rng(0).normal(size=(30_000, 1)), 4) + np.repeat([0.0, 3.0], 15_000)[:, None]
+    weights = np.random.default_rng(1).integers(0, 4, len(rows))
+    repeated = np.random.default_rng(2).permutation(np.repeat(rows, weights, 0))
+    model = lt.Mixture(lt.MultivariateNormal(1), 2)
+    found = [lt.fit(model, rows, weights=weights, starts=2), lt.fit(model, repeated, starts=2)]
+    np.testing.assert_allclose(found[0].params["mean"], found[1].params["mean"], rtol=1e-9)
+    assert found[0].starts.rows == found[1].starts.rows == 20_000
 
 
 @each_model

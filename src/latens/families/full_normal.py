@@ -59,14 +59,25 @@ class AbstractGaussian(AbstractExponentialFamily):
         return y
 
 
+GOLDEN = (5**0.5 - 1) / 2  # its multiples spread evenly in [0, 1)
+
+
 def standing_in(rows: np.ndarray) -> np.ndarray:
-    """Rows with a value seen elsewhere in the column in place of every NaN, as a start may use them."""
-    filled, rng = rows.copy(), np.random.default_rng(0)
-    for j in range(rows.shape[1]):
-        gone = np.isnan(rows[:, j])
-        if gone.any():
-            known = rows[~gone, j]
-            filled[gone, j] = rng.choice(known, gone.sum()) if len(known) else 0.0
+    """Rows with a value seen elsewhere in the column in place of every NaN, as a start may use them.
+
+    Which one follows from the ranks of what was seen of the row: neither units nor the order of the rows, nor whether
+    they are repeated, make a difference.
+    """
+    filled, gone = rows.copy(), np.isnan(rows)
+    half = np.flatnonzero(gone.any(1))
+    levels = [np.unique(column[~hole]) for column, hole in zip(rows.T, gone.T, strict=True)]
+    place = np.zeros(len(half))
+    for j, own in enumerate(levels):
+        rank = np.searchsorted(own, rows[half, j]) + 1.0
+        place += np.where(gone[half, j], 0.0, rank * (GOLDEN + j))
+    for j, own in enumerate(levels):
+        at = (place * GOLDEN ** (j + 1) % 1.0 * len(own)).astype(int)
+        filled[half, j] = np.where(gone[half, j], own[at] if len(own) else 0.0, rows[half, j])
     return filled
 
 

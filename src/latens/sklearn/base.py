@@ -99,7 +99,7 @@ class AbstractMixture(DensityMixin, Versioned):
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and the most probable component of each row, as `fit(X).predict(X)`."""
-        fitted: AbstractMixture = self.fit(X, y, sample_weight=sample_weight)  # type: ignore[attr-defined]
+        fitted: AbstractMixture = self.fit(X, y, sample_weight=sample_weight)
         return fitted.predict(X)
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
@@ -140,7 +140,7 @@ class AbstractMixture(DensityMixin, Versioned):
         """The generator of the starts; draws go on from a generator of their own."""
         state = check_random_state(random_state)
         self._draws = np.random.default_rng(state.randint(2**31, size=4))
-        return state  # type: ignore[no-any-return]
+        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -187,5 +187,10 @@ class GaussianImputer(MixtureImputer):
         self.accelerate = accelerate
 
     def _mixture(self) -> GaussianMixture:
-        own = {"tol": self.tol, "reg_covar": self.reg_covar, "max_iter": self.max_iter, "accelerate": self.accelerate}
-        return GaussianMixture(1, random_state=self.random_state, **own)
+        return GaussianMixture(
+            tol=self.tol,
+            reg_covar=self.reg_covar,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+            accelerate=self.accelerate,
+        )
