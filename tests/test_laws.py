@@ -77,7 +77,7 @@ def test_starts_see_what_rows_there_are_not_how_they_come(case):
 
 
 def test_so_do_starts_from_some_of_many_rows():
-    rows = np.round(np.random.default_rng(0).normal(size=(30_000, 1)), 4) + np.repeat([0.0, 3.0], 15_000)[:, None]
+    rows = np.random.default_rng(0).normal(np.repeat([[0.0], [3.0]], 20_000, 0))
     weights = np.random.default_rng(1).integers(0, 4, len(rows))
     repeated = np.random.default_rng(2).permutation(np.repeat(rows, weights, 0))
     model = lt.Mixture(lt.MultivariateNormal(1), 2)
