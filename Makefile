@@ -31,6 +31,7 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev          ## speed beside peers, in one run: writes benchmarks/results.md; then many rows
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/drop_in.py
 	$(BIN)/python benchmarks/big.py 1e7
 
 docs: $(VENV)/.dev           ## build the site, every block executed, every warning an error: site/html/index.html
