@@ -190,25 +190,22 @@ class GaussianMixture(AbstractMixture):
         cholesky, inverse = _factors(fit.params[_name(self.covariance_type)], self.covariance_type)
         self.precisions_cholesky_, self.precisions_ = cholesky.astype(self._dtype), inverse.astype(self._dtype)
         self.converged_, self.n_iter_ = fit.converged, min(len(fit.trace), int(self.max_iter))
-        ends = fit.trace[len(fit.trace) - self.n_iter_ :]
+        ends, rows = fit.trace[len(fit.trace) - self.n_iter_ :], fit.n + fit.unseen
         # log-posteriors are known up to a constant: it is chosen so that the last is the log-likelihood
-        self.lower_bounds_ = ((ends + (fit.log_likelihood - fit.log_posterior)) / fit.n).tolist()
-        self.lower_bound_ = fit.log_likelihood / fit.n
+        self.lower_bounds_ = ((ends + (fit.log_likelihood - fit.log_posterior)) / rows).tolist()
+        self.lower_bound_ = fit.log_likelihood / rows
 
     def _watch(self, steps: Iterator[Iterate], stop: Stop) -> Iterator[Iterate]:
         print("Initialization 0" if self.n_init == 1 else f"Initializations 0 to {self.n_init - 1}, side by side")
-        before, last = None, None
+        before, last = 0.0, None
         for number, last in enumerate(steps):
             if number and number % self.verbose_interval == 0:
-                gain = "" if before is None else f"\t ll change {(last.log_likelihood - before) / self._n(last):.5f}"
-                print(f"  Iteration {number}{gain if self.verbose > 1 else ''}")
+                gain = (last.log_likelihood - before) / last.problem.n
+                print(f"  Iteration {number}" + (f"\t ll change {gain:.5f}" if self.verbose > 1 else ""))
             before = last.log_likelihood
             yield last
         ended = last is not None and last.status.value == "converged"
         print(f"Initialization {'converged' if ended else 'did not converge'}.")
-
-    def _n(self, at: Iterate) -> float:
-        return at.problem.observations
 
     def _rows(self, X: Any) -> np.ndarray:
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")

@@ -76,7 +76,7 @@ class AbstractColumns(AbstractMixture):
         self.params_ = self.fit_.params
         self.weights_ = np.asarray(self.params_.get("weights", np.ones(1)))
         self.converged_, self.n_iter_ = self.fit_.converged, len(self.fit_.trace)
-        self.lower_bound_ = self.fit_.log_likelihood / self.fit_.n
+        self.lower_bound_ = self.fit_.log_likelihood / (self.fit_.n + self.fit_.unseen)
         told(self.fit_, int(self.max_iter))
         return self
 
