@@ -148,7 +148,7 @@ def test_weights_are_repetitions_and_order_does_not_matter(how):
 
 
 def test_a_warm_start_goes_on():
-    with pytest.warns(ConvergenceWarning, match="did not converge.*standard errors from the limit"):
+    with pytest.warns(ConvergenceWarning, match="did not converge.*stopped at the largest number of steps"):
         steps = GaussianMixture(3, warm_start=True, max_iter=2, random_state=0, init_params="random").fit(THREE)
     first = steps.lower_bound_
     with warnings.catch_warnings():
@@ -284,6 +284,75 @@ def test_latent_classes_of_the_values_data():
     assert set(mixed.params_) == {"weights", "size.rate", "red.probabilities"}
     with pytest.raises(ValueError, match="there is no column 'width'; there are size, red"):
         ls.LatentClassAnalysis(2, items={"width": lt.Poisson()}).fit(pd.DataFrame({"size": [1, 2], "red": [0, 1]}))
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["Drama|Comedy", "Drama", "Comedy"],
+        ["NA", "None", ""],
+        ["01", "1", "a "],
+        ["18-24", "25-64", "65+"],
+        ["<10", "1.5", "?"],
+        [True, False, "yes"],
+        [-1.0, 1.0, 30.0],
+    ],
+    ids=str,
+)
+def test_an_answer_is_what_it_is(answers):
+    """Nothing is read into it: no set, no interval, no number; only None and NaN are missing."""
+    frame = pd.DataFrame({"q": pd.Series([*answers * 9, None], dtype=object)})
+    model = ls.LatentClassAnalysis(1, random_state=0).fit(frame)
+    np.testing.assert_allclose(model.params_["q.probabilities"], [[1 / 3] * 3])
+    assert model.impute(frame)["q"].tolist()[:27] == answers * 9
+    assert set(model.sample(60)[0][:, 0]) == set(answers)
+
+
+def test_far_and_few():
+    """What one column spans does not blur what is within a group of rows."""
+    for away in (1e2, 1e5):
+        rows = np.append(RNG.normal(0, 1, (200, 1)), RNG.normal(away, 1, (200, 1)), 0)
+        spread = GaussianMixture(2, random_state=0).fit(rows).covariances_.ravel()
+        np.testing.assert_allclose(spread, 1, atol=0.4)
+    rows = np.concatenate([RNG.normal(0, 1, (500, 1)), RNG.normal(6, 1, (500, 1)), [[1e4]]])
+    np.testing.assert_allclose(
+        np.sort(GaussianMixture(3, random_state=0).fit(rows).means_.ravel()), [0, 6, 1e4], atol=0.3
+    )
+    crowd = np.concatenate([RNG.normal(size=(5000, 2)), RNG.normal(100, 1, (20, 2))])
+    rare = ls.MixtureClassifier().fit(crowd, np.repeat([0, 1], [5000, 20])).mixtures_[1]
+    np.testing.assert_allclose(rare.covariances_[0], np.cov(crowd[5000:].T, bias=True), rtol=1e-4)
+    x, h = RNG.normal(size=(2, 300))
+    near = np.column_stack([x, x + 1e-3 * h, h + 0.1 * RNG.normal(size=300)])
+    holes = near.copy()
+    holes[::3, 2] = np.nan
+    assert (ls.GaussianImputer().fit_transform(holes) - near)[::3, 2].std() < 0.2
+
+
+def test_columns_are_known_by_their_places():
+    frame = pd.DataFrame(THREE)
+    model = ls.MixtureModel(n_components=2, random_state=0)
+    np.testing.assert_array_equal(model.fit(frame).predict(THREE), model.fit(THREE).predict(frame))
+    flags = THREE[:, :1] > 0
+    assert sorted(ls.MixtureModel().fit(flags).params_) == ["weights", "x0.probabilities"]
+    both = ls.MixtureModel().fit([[1.0, "a"], [None, "b"], [2.0, "a"], [3.0, "b"]] * 5)
+    assert sorted(both.params_) == ["weights", "x0.mean", "x0.variance", "x1.probabilities"]
+
+
+def test_starts_and_steps_are_counted():
+    with pytest.warns(ConvergenceWarning):
+        few = GaussianMixture(3, n_init=3, max_iter=2, random_state=0, init_params="random").fit(THREE)
+    assert few.n_iter_ == 2
+    assert not few.converged_
+    few.set_params(covariance_type="diag")
+    assert few.precisions_.shape == (3, 2, 2)
+    with pytest.raises(ValueError, match="column 1 has no cell that was seen"):
+        few.fit(np.c_[THREE[:, 0], np.full(len(THREE), np.nan)])
+    with pytest.raises(lt.DataError, match="a reg_covar above 0, or use covariance_type='diag'"):
+        GaussianMixture(reg_covar=0).fit(np.c_[THREE, THREE.sum(1)])
+    with pytest.raises(lt.DataError, match="choose n_components of at most 2"):
+        ls.MixtureModel(n_components=3).fit(THREE[:2].repeat(5, 0))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        ls.MixtureDensity().fit(HOLES)
 
 
 def test_latent_classes_of_the_carcinoma_data():

@@ -31,7 +31,7 @@ from latens.engine.emmap import (
     value,
     with_prior,
 )
-from latens.engine.prior import Prior, Seen
+from latens.engine.prior import Floor, Prior, Seen
 from latens.engine.rows import AbstractRows, Program
 from latens.engine.stop import AbstractMap, Step
 from latens.families.frame import AbstractFrame
@@ -74,7 +74,7 @@ class AbstractEvaluation(AbstractMap):
     space: Space
     frame: AbstractFrame
     prior: Prior | None
-    before: Seen | None  # observations before the data, and the statistics the model reckons them by
+    before: Seen | Floor | None  # observations before the data, and the statistics the model reckons them by
     pseudo: Any
     rows: AbstractRows
     quick: AbstractRows  # those that steps are computed from: in single precision, if that is asked for

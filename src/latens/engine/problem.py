@@ -17,7 +17,7 @@ from latens.engine.blocks import Load
 from latens.engine.emmap import Care, evidences, posteriors, potentials_at
 from latens.engine.ends import Doubt
 from latens.engine.evaluation import AbstractEvaluation
-from latens.engine.prior import Prior, Seen, prior_of, statistics_of
+from latens.engine.prior import Floor, Prior, Seen, prior_of, statistics_of
 from latens.engine.rows import AbstractRows, RowsInMemory
 from latens.engine.stop import Status, Step, noise
 from latens.engine.symmetry import Symmetry, symmetry_of
@@ -81,12 +81,15 @@ class Problem(AbstractEvaluation):
         self.row_jacobian = self.frame.log_jacobian(read.xs)
         self.space = Space(model.constraints)
         known = read.labels
-        alike = (known is None or known.all()) and not enough  # labels, or params of a prior, tell components apart
+        # labels, or params of a prior, tell components apart
+        alike = (known is None or known.all()) and not (self.prior is not None and self.prior.apart)
         self.symmetry = symmetry_of(model) if alike else Symmetry({})
         self._store(model.labelled(model.reader.observe(self.frame.apply(read.xs)), known))
         self.informative, self.lengths = read.informative, lengths_of(read.xs)
         before = self.prior and self.prior.bound(self.model, self.frame, self.xs, self.weights)
-        self.before: Seen | None = jax.device_get(before)  # arrays of JAX would lose half of their bits when pickled
+        self.before: Seen | Floor | None = jax.device_get(
+            before
+        )  # arrays of JAX would lose half of their bits when pickled
         self.pseudo = jax.device_get(before and statistics_of(before, self.model))
         if isinstance(model, Latent) or written_elsewhere(model):
             tried(self.model, self.xs)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import are_cells
+from latens.cells import are_cells, taken
 from latens.data.reader import alike
 from latens.data.table import columns_of, ordered, ungroup
 from latens.engine.emmap import posteriors
@@ -20,7 +20,7 @@ from latens.inference.estimate import Estimate
 from latens.inference.information import grouped
 from latens.models.base import AbstractModel
 from latens.numerics.asked import number, whole
-from latens.numerics.compiling import double
+from latens.numerics.compiling import double, evened
 from latens.numerics.space import Params
 
 ROWS = 512  # rows at a time: each takes matrices of its own
@@ -79,13 +79,19 @@ class Incomplete:
     def expected(self, free: np.ndarray) -> tuple[Any, Any]:
         """Posteriors, and `Moments` or `Chances` of all rows."""
         given, params = self._at(free)
-        return given, _expected(self.model, params, given, self.xs)
+        return given, self._even(_expected, params, given, self.xs)
 
     def draw(self, free: np.ndarray, seed: int) -> Any:
         """Every row completed by a draw, at these free coordinates."""
         given, params = self._at(free)
         keys = jax.random.split(jax.random.key(seed), len(self.problem.weights))
-        return _filled(self.model, params, given, keys, self.xs)
+        return self._even(_filled, params, given, keys, self.xs)
+
+    def _even(self, program: Any, params: Params, *rows: Any) -> Any:
+        """Rows filled up to one of few numbers, and cut again."""
+        n = len(self.problem.weights)
+        found = program(self.model, params, *taken(rows, evened(n)))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:n], found)
 
     def _at(self, free: np.ndarray) -> tuple[Any, Params]:
         """Posteriors and params at free coordinates of the fit."""

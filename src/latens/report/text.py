@@ -248,9 +248,8 @@ def _samples(samples: tuple[Sampled, ...]) -> str:
 
 
 def _prior(prior: Prior, height: float) -> str:
-    like = "all rows taken together" if prior.params is None else "params that were given"
     return (
-        f"worth {counted(prior.weight, 'observation')} like {like}: the estimates are maximum a posteriori "
+        f"worth {counted(prior.weight, 'observation')} {prior.words}: the estimates are maximum a posteriori "
         f"(MAP), log-posterior {height:.6f} up to a constant; log-likelihood and criteria are of the data "
         "alone."
     )

@@ -1,6 +1,8 @@
 """What the estimators share: how rows are read, weighed and looked at, and how an estimator is kept."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from latens import __version__
 from latens.engine.stop import Status
-from latens.errors import LatensError
+from latens.errors import DataError, LatensError
 from latens.result import Fit
 
 UNCONVERGED = (
@@ -52,13 +54,39 @@ def averaged(values: np.ndarray, weights: np.ndarray | None) -> float:
     return float(np.average(values, weights=weights))
 
 
+WORDS = (
+    ("covariance='diagonal'", "covariance_type='diag'"),
+    ("choose k of at most", "choose n_components of at most"),
+    (", a prior with params", ", a reg_covar above 0"),
+    ("starts=20", "n_init=20"),
+    ("a shared variance (shared=...) or a prior (prior=1)", "or a prior, which keeps components alive"),
+    (", or k to be given", ""),
+)
+"""What the core calls arguments, and what they are called here."""
+
+
+@contextmanager
+def own_words() -> Iterator[None]:
+    """Errors of the core with the arguments that the estimators have."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(_in_own_words(str(error))) from None
+
+
+def _in_own_words(text: str) -> str:
+    for core, own in WORDS:
+        text = text.replace(core, own)
+    return text
+
+
 def told(fit: Fit, max_iter: int) -> None:
     """Warn of a fit that ended before a maximum, with its reason."""
     if fit.converged or (max_iter == 0 and fit.status is Status.MAX_STEPS):
         return
-    why = fit.reason or f"The estimates are {fit.last.distance:.2g} standard errors from the limit"
-    for core, own in (("starts=20", "n_init=20"), ("a shared variance (shared=...) or ", "")):
-        why = why.replace(core, own)
+    left = fit.last.distance
+    near = f"The estimates are {left:.2g} standard errors from the limit" if 0 < left < np.inf else ""
+    why = _in_own_words(fit.reason) or near or "It stopped at the largest number of steps"
     warnings.warn(f"{UNCONVERGED} {why[0].upper()}{why[1:]}.", ConvergenceWarning, stacklevel=4)
 
 
@@ -128,16 +156,22 @@ class AbstractMixture(DensityMixin, Versioned):
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
         rows = self._fitted.sample(int(n_samples), seed=int(self._draws.integers(2**31)))
         # z is drawn given x: together they are drawn from f(x, z)
-        below = np.cumsum(self._fitted.posterior(rows), axis=1)
+        below = np.cumsum(self._fitted.posterior(self._seen(rows)), axis=1)
         labels = (self._draws.random((n_samples, 1)) * below[:, -1:] > below).sum(1)
         order = np.argsort(labels, kind="stable")
         return self._drawn(rows, order), labels[order]
 
+    def _seen(self, rows: Any) -> Any:
+        """Drawn rows as the model takes them."""
+        return rows
+
     def _drawn(self, rows: Any, order: np.ndarray) -> Any:
         return rows[order]
 
-    def _begin_draws(self, random_state: Any) -> np.random.RandomState:
-        """The generator of the starts; draws go on from a generator of their own."""
+    def _begin_draws(self, random_state: Any, *, again: bool = False) -> np.random.RandomState:
+        """The generator of the starts; draws have one of their own, which goes on if the fit does."""
+        if again:
+            return check_random_state(0)
         state = check_random_state(random_state)
         self._draws = np.random.default_rng(state.randint(2**31, size=4))
         return state

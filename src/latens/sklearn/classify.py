@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.sklearn.base import Versioned, weights_for
-from latens.sklearn.gaussian import KINDS, GaussianMixture, spread_of
+from latens.sklearn.gaussian import KINDS, GaussianMixture
 
 _CONSTRAINTS: dict[str, Any] = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -93,22 +93,21 @@ class MixtureClassifier(ClassifierMixin, AbstractGaussian):
         sizes = np.bincount(which, weights=weights)
         self.class_prior_ = sizes / sizes.sum()
         self.mixtures_: list[GaussianMixture | None] = []
-        k, kind = int(self.n_components), self.covariance_type
-        # few rows of a class are as wide as all rows
-        spread = spread_of(X.astype(np.float64), weights, k, kind, self.reg_covar) if self.reg_covar else None
         for c in range(len(self.classes_)):
             rows = (which == c) & (weights > 0)
-            self.mixtures_.append(self._mixture()._fit(X[rows], weights[rows], spread=spread) if rows.any() else None)
+            self.mixtures_.append(self._mixture()._fit(X[rows], weights[rows]) if rows.any() else None)
         self.n_iter_ = max(mixture.n_iter_ for mixture in self.mixtures_ if mixture is not None)
         return self
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """(n, c) log-probabilities of the classes."""
         check_is_fitted(self)
-        X = self._checked(X)
-        each = [np.full(len(X), -np.inf) if m is None else m.score_samples(X) for m in self.mixtures_]
+        X = np.ascontiguousarray(self._checked(X), dtype=np.float64)
+        each = [np.full(len(X), -np.inf) if m is None else m.fit_.log_density(X) for m in self.mixtures_]
         with np.errstate(divide="ignore"):
-            joint = np.column_stack(each) + np.log(self.class_prior_)
+            prior = np.log(self.class_prior_)
+            joint = np.column_stack(each) + prior
+        joint = np.where(np.isfinite(joint).any(1, keepdims=True), joint, prior)  # so far away no class has a density
         joint -= joint.max(1, keepdims=True)
         return np.asarray(joint - np.log(np.exp(joint).sum(1, keepdims=True)))
 
@@ -124,6 +123,8 @@ class MixtureClassifier(ClassifierMixin, AbstractGaussian):
 
 class MixtureDensity(OutlierMixin, AbstractGaussian):
     """Rows where the density of a mixture of normals is low are outliers.
+
+    All cells must have been seen: densities of more and of fewer cells cannot be compared.
 
     **Arguments:** as in `GaussianMixture`; `contamination`: the share of the rows of `fit` that are to be outliers.
     **Attributes:** `mixture_`, the `GaussianMixture`; `offset_`: the log-density below which a row is an outlier.
@@ -169,7 +170,7 @@ class MixtureDensity(OutlierMixin, AbstractGaussian):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "MixtureDensity":
         """Fit the mixture to the rows (n, d), with frequency weights (n,)."""
         kinds = [np.float64, np.float32]
-        X = validate_data(self, X, dtype=kinds, ensure_all_finite="allow-nan", ensure_min_samples=2)
+        X = validate_data(self, X, dtype=kinds, ensure_min_samples=2)
         weights = weights_for(sample_weight, X)
         self.mixture_ = self._mixture().fit(X, sample_weight=weights)
         scores = self.mixture_.score_samples(X).astype(np.float64)
@@ -180,7 +181,12 @@ class MixtureDensity(OutlierMixin, AbstractGaussian):
     def score_samples(self, X: Any) -> np.ndarray:
         """(n,) log-density of each row."""
         check_is_fitted(self)
-        return self.mixture_.score_samples(self._checked(X))
+        return self.mixture_.score_samples(validate_data(self, X, reset=False, dtype=[np.float64, np.float32]))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = False
+        return tags
 
     def decision_function(self, X: Any) -> np.ndarray:
         """(n,) log-density above that of the least dense of the inliers; below 0 for outliers."""

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.loop import Iterate
-from latens.engine.prior import Prior
+from latens.engine.prior import Prior, Ridge
+from latens.engine.problem import Problem
 from latens.engine.solve import solve
 from latens.engine.sourced import problem_of
 from latens.engine.stop import Stop
@@ -21,11 +22,13 @@ from latens.inference.imputation import Conditional
 from latens.models.mixture import Mixture
 from latens.numerics.space import Params
 from latens.result import Fit
-from latens.sklearn.base import AbstractMixture, told, weights_for
-from latens.sklearn.starts import Seeds, led_to, moments
+from latens.sklearn.base import AbstractMixture, own_words, told, weights_for
+from latens.sklearn.starts import Seeds, led_to
 
 KINDS = {"full": "full", "tied": "full", "diag": "diagonal", "spherical": "spherical"}
 MANY = 200_000  # rows, from which EM first goes over some of them
+FEWEST = 100  # steps, fewer than which are counted for each start
+LEAST = 1e-12  # a weight of 0 could never rise
 AT_LEAST = 3  # rows of each component that a model without data is shown
 
 
@@ -38,8 +41,10 @@ class GaussianMixture(AbstractMixture):
     `max_iter` (steps of EM, accelerated), `n_init` (starts, tried side by side), `init_params`, `weights_init` (k,),
     `means_init` (k, d), `precisions_init`, `random_state`, `warm_start`, `verbose`, `verbose_interval`, but for two:
     `tol`: how far the estimates may be from the maximum, in standard errors, where scikit-learn looks at the gain of
-    one step; `reg_covar`: the weight of a prior, in observations for each row: every covariance is drawn that much
-    towards that of all rows, so the units do not matter, where scikit-learn adds it to the variances. Besides, `prior`:
+    one step; `reg_covar`: a floor of the covariances, added to those of components of equal size in units of the
+    variance that each column has within groups (a column that does not vary: 1), and an exact maximum a posteriori,
+    where scikit-learn adds it to the variances as they are. With `means_init` alone, the other params are those of the
+    rows nearest to these means. Besides, `prior`:
     a `latens.Prior` or its weight in observations, in the place of `reg_covar`; `accelerate`: as in `latens.fit`.
     **Attributes:** `weights_` (k,), `means_` (k, d), `covariances_`, `precisions_`, `precisions_cholesky_` (upper
     factors; shapes by `covariance_type`), `converged_`, `n_iter_`, `lower_bound_` (the mean log-likelihood at these
@@ -130,30 +135,41 @@ class GaussianMixture(AbstractMixture):
         again = self.warm_start and hasattr(self, "fit_") and before == X.shape[1]
         return self._fit(X, weights_for(sample_weight, X), again=again)
 
-    def _fit(
-        self, X: np.ndarray, weights: np.ndarray | None, *, again: bool = False, spread: Prior | None = None
-    ) -> "GaussianMixture":
-        """Fit checked rows, from where the last fit ended if `again`; `spread`: the prior of `reg_covar`."""
-        (_, d), k, kind = X.shape, int(self.n_components), self.covariance_type
+    def _fit(self, X: np.ndarray, weights: np.ndarray | None, *, again: bool = False) -> "GaussianMixture":
+        """Fit checked rows, from where the last fit ended if `again`."""
+        (n, d), k, kind = X.shape, int(self.n_components), self.covariance_type
         given = self._given(d)
-        self._dtype, self.n_features_in_ = X.dtype, d
-        rows = np.ascontiguousarray(X, dtype=np.float64)
+        rows, w = np.ascontiguousarray(X, dtype=np.float64), np.ones(n) if weights is None else weights
+        names = getattr(self, "feature_names_in_", None)
+        gone = np.isnan(rows[w > 0]).all(0)
+        if gone.any():
+            name = int(np.argmax(gone)) if names is None else names[np.argmax(gone)]
+            raise ValueError(f"Input X: column {name!r} has no cell that was seen: leave it out")
+        state = self._begin_draws(self.random_state, again=again)
+        seeds = Seeds(rows[w > 0], w[w > 0], state)
         prior = self.prior
         if prior is None and self.reg_covar:
-            prior = spread or spread_of(rows, weights, k, kind, self.reg_covar)
-        model = model_of(k, d, kind)
-        names = getattr(self, "feature_names_in_", None)
+            prior = floor_of(seeds, k, kind, self.reg_covar)
         data: Any = rows if names is None else dict(zip(names, rows.T, strict=True))
-        problem = problem_of(model, data, weights, None, prior)
+        with own_words():
+            problem = problem_of(model_of(k, d, kind), data, weights, None, prior)
         if again and problem.space.shapes == self._fitted._problem.space.shapes:
             starts: list[Params] = [self._fitted.params]
         else:
-            starts = self._starts(problem, rows, given)
-        several = len(starts) > 1 or (len(rows) > MANY and not again and len(given) < 3)
-        start: Any = starts if several and self.max_iter > 1 else starts[0]
+            starts = self._starts(problem, seeds, given)
+        self._dtype, self._kind, self.n_features_in_ = X.dtype, kind, d
         stop = Stop(float(self.tol) if self.max_iter else 0.0, int(self.max_iter))
-        watch = self._watch if self.verbose else None
-        self.fit_ = Fit(*solve(problem, start=start, accelerate=self.accelerate, stop=stop, watch=watch))
+
+        def to_the_end(start: Any) -> Fit:
+            watch = self._watch if self.verbose else None
+            with own_words():
+                return Fit(*solve(problem, start=start, accelerate=self.accelerate, stop=stop, watch=watch))
+
+        if len(starts) > 1 and 0 < self.max_iter < FEWEST:  # as many steps for each
+            self.fit_ = max(map(to_the_end, starts), key=lambda fit: fit.log_posterior)
+        else:
+            several = len(starts) > 1 or (n > MANY and not again and len(given) < 3)
+            self.fit_ = to_the_end(starts if several and self.max_iter else starts[0])
         self._found(self.fit_)
         told(self.fit_, self.max_iter)
         return self
@@ -169,15 +185,12 @@ class GaussianMixture(AbstractMixture):
             found[_name(kind)] = _inverse(_precisions(self.precisions_init, kind, k, d), kind)
         return found
 
-    def _starts(self, problem: Any, X: np.ndarray, given: Params) -> list[Params]:
-        state = self._begin_draws(self.random_state)
+    def _starts(self, problem: Problem, seeds: Seeds, given: Params) -> list[Params]:
         if len(given) == 3:
             return [given]
-        used = X[problem.rows_used]
-        seeds = Seeds(used, problem.weights, state)
         if "mean" in given:
-            return [led_to(problem, seeds, seeds.nearest(given["mean"], used)) | given]
-        k = self.n_components
+            return [led_to(problem, seeds, seeds.nearest(given["mean"])) | given]
+        k = int(self.n_components)
         drawn = (seeds.memberships(k, self.init_params) for _ in range(self.n_init))
         return [led_to(problem, seeds, each) | given for each in drawn]
 
@@ -185,9 +198,10 @@ class GaussianMixture(AbstractMixture):
         """What is read off a fit."""
         self._fitted = fit
         params = {name: np.asarray(value).astype(self._dtype) for name, value in fit.params.items()}
-        self.weights_ = params.get("weights", np.ones(1, self._dtype))
-        self.means_, self.covariances_ = params["mean"], params[_name(self.covariance_type)]
-        cholesky, inverse = _factors(fit.params[_name(self.covariance_type)], self.covariance_type)
+        self.weights_ = params["weights"]
+        spread = _name(self._kind)
+        self.means_, self.covariances_ = params["mean"], params[spread]
+        cholesky, inverse = _factors(fit.params[spread], self._kind)
         self.precisions_cholesky_, self.precisions_ = cholesky.astype(self._dtype), inverse.astype(self._dtype)
         self.converged_, self.n_iter_ = fit.converged, min(len(fit.trace), int(self.max_iter))
         ends, rows = fit.trace[len(fit.trace) - self.n_iter_ :], fit.n + fit.unseen
@@ -223,8 +237,8 @@ class GaussianMixture(AbstractMixture):
         if not hasattr(self, "fit_"):
             raise LatensError("there are no standard errors of params that were given: fit the mixture to data")
         found = self.fit_.standard_errors(method)
-        own = {"means": found["mean"], "covariances": found[_name(self.covariance_type)]}
-        return {"weights": found.get("weights", np.zeros(1))} | own
+        own = {"means": found["mean"], "covariances": found[_name(self._kind)]}
+        return {"weights": found["weights"]} | own
 
     def impute(self, X: Any) -> np.ndarray:
         """(n, d) the rows, every missing cell filled with its conditional expectation given what was seen."""
@@ -270,21 +284,19 @@ class GaussianMixture(AbstractMixture):
         shown = [rng.multivariate_normal(m, c, AT_LEAST * (d + 1)) for m, c in zip(means, spread, strict=True)]
         problem = problem_of(model_of(k, d, covariance_type), np.concatenate(shown), None, None, None)
         found._begin_draws(random_state)
-        found._dtype, found.n_features_in_ = np.dtype(np.float64), d
+        found._dtype, found._kind, found.n_features_in_ = np.dtype(np.float64), covariance_type, d
         found._found(Fit(*solve(problem, start=given, stop=Stop(0.0, 0))))
         found.converged_, found.n_iter_, found.lower_bounds_, found.lower_bound_ = True, 0, [], -np.inf
         return found
 
 
-def spread_of(X: np.ndarray, weights: np.ndarray | None, k: int, covariance_type: str, worth: float) -> Prior:
-    """A prior worth so much for each row: components where all rows are, each column as wide, none correlated."""
-    w = np.ones(len(X)) if weights is None else weights
-    mean, scale, _ = moments(X, w)
-    variance = scale**2
+def floor_of(seeds: Seeds, k: int, covariance_type: str, worth: float) -> Ridge:
+    """A floor of so much of the variance of each column within groups of the rows, for components of equal size."""
+    variance = seeds.variance_within(k)
     like = {"full": np.diag(variance), "tied": np.diag(variance), "diag": variance, "spherical": variance.mean()}
     own = like[covariance_type] if covariance_type == "tied" else np.array([like[covariance_type]] * k)
-    params = {"weights": np.full(k, 1 / k), "mean": np.tile(mean, (k, 1)), _name(covariance_type): own}
-    return Prior(worth * float(w.sum()), params)
+    params = {"weights": np.full(k, 1 / k), "mean": np.tile(seeds.mean, (k, 1)), _name(covariance_type): own}
+    return Ridge(worth * float(seeds.total), params)
 
 
 def model_of(k: int, d: int, covariance_type: str) -> Mixture:
@@ -313,7 +325,8 @@ def _weights(given: Any, k: int) -> np.ndarray:
         )
     if abs(1 - total) > 1e-6:
         raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {total:.5f}")
-    return weights / total
+    weights = np.maximum(weights, LEAST)
+    return weights / weights.sum()
 
 
 def _precisions(given: Any, kind: str, k: int, d: int, what: str = "precision") -> np.ndarray:

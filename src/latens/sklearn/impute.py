@@ -17,6 +17,8 @@ from latens.sklearn.gaussian import KINDS, GaussianMixture
 class MixtureImputer(TransformerMixin, Versioned):
     """Imputation by a mixture of normals: E[x_missing | x_seen] under the maximum of the likelihood of what was seen.
 
+    Nearly collinear columns tell much of one another, so `reg_covar` is small here.
+
     **Arguments:** `n_components`, `covariance_type`, `tol`, `reg_covar`, `max_iter`, `n_init`, `accelerate`: as in
     `GaussianMixture`; `sample_posterior`: draw missing cells, and the params, in the place of expectations, by
     `random_state`; `add_indicator`: columns beside that say where cells were missing; `keep_empty_features`: keep
@@ -52,7 +54,7 @@ class MixtureImputer(TransformerMixin, Versioned):
         *,
         covariance_type: str = "full",
         tol: float = 1e-3,
-        reg_covar: float = 1e-6,
+        reg_covar: float = 1e-10,
         max_iter: int = 10_000,
         n_init: int = 1,
         sample_posterior: bool = False,
@@ -169,7 +171,7 @@ class GaussianImputer(MixtureImputer):
         self,
         *,
         tol: float = 1e-3,
-        reg_covar: float = 1e-6,
+        reg_covar: float = 1e-10,
         max_iter: int = 10_000,
         sample_posterior: bool = False,
         add_indicator: bool = False,

@@ -19,8 +19,8 @@ from latens.families.product import Product
 from latens.fitting import fit as fitted
 from latens.models.mixture import Mixture
 from latens.result import Fit
-from latens.sklearn.base import AbstractMixture, told, weights_for
-from latens.sklearn.table import Table, is_text, like, seen, table_of
+from latens.sklearn.base import AbstractMixture, own_words, told, weights_for
+from latens.sklearn.table import Table, as_categories, is_text, like, table_of
 
 
 class AbstractColumns(AbstractMixture):
@@ -59,41 +59,60 @@ class AbstractColumns(AbstractMixture):
         """
         table = table_of(self, X, reset=True, least=2)
         weights = weights_for(sample_weight, np.zeros((len(next(iter(table.values()))), 1)))
-        model = Mixture(self._family(table), int(self.n_components), shared=tuple(self._shared()))
+        family = self._family(table)
+        members = family.families if isinstance(family, Product) else {}
+        self._named = {name for name, each in members.items() if isinstance(each, Categorical) and each.k is None}
+        self._categories: dict[str, dict[str, Any]] = {}
+        self._alone = not isinstance(family, Product)
         state = self._begin_draws(self.random_state)
-        self._alone = not isinstance(self._family(table), Product)
-        self.fit_: Fit = fitted(
-            model,
-            self._given(table),
-            weights=weights,
-            prior=self.prior,
-            starts=int(self.n_init),
-            seed=int(state.randint(2**31)),
-            accelerate=self.accelerate,
-            stop=Stop(float(self.tol), int(self.max_iter)),
-        )
+        with own_words():
+            self.fit_: Fit = fitted(
+                Mixture(family, int(self.n_components), shared=tuple(self._shared())),
+                self._given(table, reset=True),
+                weights=weights,
+                prior=self.prior,
+                starts=int(self.n_init),
+                seed=int(state.randint(2**31)),
+                accelerate=self.accelerate,
+                stop=Stop(float(self.tol), int(self.max_iter)),
+            )
         self._fitted = self.fit_
         self.params_ = self.fit_.params
-        self.weights_ = np.asarray(self.params_.get("weights", np.ones(1)))
-        self.converged_, self.n_iter_ = self.fit_.converged, len(self.fit_.trace)
+        self.weights_ = self.params_["weights"]
+        self.converged_, self.n_iter_ = self.fit_.converged, min(len(self.fit_.trace), max(int(self.max_iter), 1))
         self.lower_bound_ = self.fit_.log_likelihood / (self.fit_.n + self.fit_.unseen)
         told(self.fit_, int(self.max_iter))
         return self
 
-    def _given(self, table: Table) -> Any:
+    def _given(self, table: Table, *, reset: bool = False) -> Any:
         """The table, or what a family of rows that are no tables takes."""
-        if not self._alone:
-            return table
-        columns = [np.asarray(column, dtype=np.float64) for column in table.values()]
-        return columns[0] if len(columns) == 1 else np.column_stack(columns)
+        if self._alone:
+            columns = [np.asarray(column, dtype=np.float64) for column in table.values()]
+            return columns[0] if len(columns) == 1 else np.column_stack(columns)
+        given: dict[str, Any] = dict(table)
+        for name in self._named:
+            given[name], known = as_categories(table[name])
+            if reset:
+                self._categories[name] = known
+        return given
+
+    def _back(self, columns: dict[str, Any]) -> Table:
+        """Columns as they were handed over: categories by their own values."""
+        found = {name: np.asarray(column) for name, column in columns.items()}
+        for name, known in self._categories.items():
+            found[name] = np.array([known[str(cell)] for cell in found[name]], dtype=object)
+        return found
 
     def _rows(self, X: Any) -> Any:
         return self._given(table_of(self, X, reset=False))
 
+    def _seen(self, rows: Any) -> Any:
+        return self._given(rows) if isinstance(rows, dict) else rows
+
     def _drawn(self, rows: Any, order: np.ndarray) -> Any:
         if not isinstance(rows, dict):
             return rows[order].reshape(len(order), -1)
-        return np.column_stack([np.asarray(column)[order] for column in rows.values()])
+        return np.column_stack([column[order] for column in self._back(rows).values()])
 
     def standard_errors_(self, method: str = "observed") -> dict[str, np.ndarray]:
         """Name → standard errors, shaped like `params_`, NaN where there is none; `method` as in `latens.Fit.errors`.
@@ -108,8 +127,8 @@ class AbstractColumns(AbstractMixture):
         check_is_fitted(self)
         found = self._fitted.impute(self._rows(X), 0).values
         if not isinstance(found, dict):
-            return np.asarray(found).reshape(len(found), -1)
-        return like(found, X)
+            found = dict(zip(self._names, np.asarray(found).reshape(len(found), -1).T, strict=True))
+        return like(self._back(found), X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -171,10 +190,11 @@ class MixtureModel(AbstractColumns):
         if self.family is None:
             return Product({name: Categorical() if is_text(column) else Normal() for name, column in table.items()})
         if isinstance(self.family, Mapping):
-            absent = [name for name in table if name not in self.family]
+            own = {str(name): each for name, each in self.family.items()}
+            absent = [name for name in table if name not in own]
             if absent:
                 raise ValueError(f"family: column '{absent[0]}' has none; give one for each column")
-            return Product(self.family)
+            return Product({name: own[name] for name in table})
         if isinstance(self.family, AbstractFamily) and getattr(self.family, "shape", None) == () and len(table) > 1:
             return Product(dict.fromkeys(table, self.family))
         return self.family
@@ -230,15 +250,15 @@ class LatentClassAnalysis(AbstractColumns):
         self.accelerate = accelerate
 
     def _family(self, table: Table) -> Product:
-        items = dict(self.items or {})
+        items = {str(name): family for name, family in (self.items or {}).items()}
         unknown = [name for name in items if name not in table]
         if unknown:
             raise ValueError(f"items: there is no column '{unknown[0]}'; there are {', '.join(table)}")
         return Product({name: items.get(name) or _item(column) for name, column in table.items()})
 
 
-def _item(column: Any) -> AbstractFamily:
+def _item(column: np.ndarray) -> AbstractFamily:
     if is_text(column):
         return Categorical()
-    numbers = seen(column)
-    return Categorical() if (numbers == np.round(numbers)).all() and (numbers >= 0).all() else Normal()
+    numbers = column[~np.isnan(column)]
+    return Categorical() if (numbers == np.round(numbers)).all() else Normal()
