@@ -43,7 +43,7 @@ def main() -> None:
     lines = [
         "# Both GaussianMixture with their defaults\n",
         f"`python benchmarks/drop_in.py`, {os.cpu_count()} cores, 8 components in 8 columns.\n",
-        "| rows | ours, first fit, s | second, s | scikit-learn, s | ratio | log-likelihood of a row | theirs | steps |",
+        "| rows | ours, first fit, s | second, s | scikit-learn, s | ratio | log-likelihood, ours | theirs | steps |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for n in sizes:
