@@ -11,7 +11,7 @@ import pytest
 import sklearn
 import sklearn.mixture as theirs
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -32,8 +32,8 @@ FOLDS = KFold(2, shuffle=True, random_state=0)
 BEGIN = {"weights_init": [0.3, 0.3, 0.4], "means_init": [[0.5, 0.5], [3.0, 3.0], [-3.0, -3.5]]}
 EVERY = (
     ls.GaussianMixture(),
-    ls.MixtureModel(),
-    ls.LatentClassAnalysis(),
+    ls.MixtureModel(n_init=1),
+    ls.LatentClassAnalysis(n_init=1),
     ls.GaussianImputer(),
     ls.MixtureImputer(),
     ls.MixtureClassifier(),
@@ -114,6 +114,55 @@ def test_every_start_finds_what_is_plain(how):
     old = theirs.GaussianMixture(3, random_state=0, tol=1e-9, max_iter=9999, reg_covar=0).fit(iris)
     new = GaussianMixture(3, init_params=how, random_state=0, n_init=4, max_iter=5000, reg_covar=0).fit(iris)
     assert how == "random" or new.score(iris) > old.score(iris) - 1e-6
+
+
+def _selection():
+    """Two components of its page on choosing a model, one of them narrow and long."""
+    draws = np.random.default_rng(0)
+    long = draws.normal(size=(500, 2)) @ [[0.0, -0.1], [1.7, 0.4]]
+    return np.concatenate([long, 0.7 * draws.normal(size=(500, 2)) + [-4, 1]])
+
+
+def _density():
+    """Its page on densities: a round group far off, and a stretched one."""
+    draws = np.random.default_rng(0)
+    return np.concatenate([draws.normal(size=(300, 2)) + 20, draws.normal(size=(300, 2)) @ [[0.0, -0.7], [3.5, 0.7]]])
+
+
+EXAMPLES = {
+    "covariances": (load_iris().data[:, :2], 3),
+    "selection": (_selection(), 2),
+    "density": (_density(), 2),
+    "initialisation": (make_blobs(n_samples=4000, centers=4, cluster_std=0.60, random_state=0)[0][:, ::-1], 4),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_of_its_documentation(name, kind):
+    """From the same start plain EM comes to the same maximum; accelerated, to another of several in one case."""
+    rows, k = EXAMPLES[name]
+    first = theirs.GaussianMixture(k, covariance_type=kind, random_state=0, max_iter=3, tol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        first.fit(rows)
+    begin = {"weights_init": first.weights_, "means_init": first.means_, "precisions_init": first.precisions_}
+    options = begin | {"n_components": k, "covariance_type": kind, "reg_covar": 0}
+    old = theirs.GaussianMixture(tol=1e-13, max_iter=20_000, **options).fit(rows)
+    new = GaussianMixture(tol=1e-6, max_iter=20_000, accelerate=lt.Plain(), **options).fit(rows)
+    assert new.score(rows) == pytest.approx(old.score(rows), abs=1e-6)
+    np.testing.assert_array_equal(new.predict(rows), old.predict(rows))
+
+
+def test_the_model_is_chosen_as_in_its_documentation():
+    rows = _selection()
+    found = GridSearchCV(
+        GaussianMixture(random_state=0, n_init=2, max_iter=500),
+        {"n_components": [1, 2, 3], "covariance_type": ["full", "spherical"]},
+        scoring=lambda estimator, X: -estimator.bic(X),
+        cv=FOLDS,
+    )
+    assert found.fit(rows).best_params_ == {"n_components": 2, "covariance_type": "full"}
 
 
 def test_units_do_not_matter():

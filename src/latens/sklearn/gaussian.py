@@ -54,9 +54,9 @@ class GaussianMixture(AbstractMixture):
     **Example:**
         >>> import numpy as np
         >>> from latens.sklearn import GaussianMixture
-        >>> X = np.array([[1, 2], [1, 4], [2, 0], [10, 2], [9, np.nan], [10, 0], [8, 1]])
+        >>> X = np.array([[1, 2], [1, 4], [2, 0], [10, 22], [9, np.nan], [10, 20], [8, 21]])
         >>> mixture = GaussianMixture(2, covariance_type="spherical", random_state=0).fit(X)
-        >>> mixture.predict([[0, 0], [12, 3]]) == mixture.predict([[1, np.nan], [9, 1]])
+        >>> mixture.predict([[0, 0], [12, 23]]) == mixture.predict([[1, np.nan], [9, 21]])
         array([ True,  True])
 
     **Source:** Pedregosa et al. (2011), JMLR 12, 2825, for the interface; McLachlan & Peel (2000), Finite Mixture

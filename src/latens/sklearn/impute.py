@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latens.engine.accelerators.base import AbstractAccelerator
-from latens.sklearn.base import Versioned
+from latens.sklearn.base import Versioned, weights_for
 from latens.sklearn.gaussian import KINDS, GaussianMixture
 
 
@@ -79,14 +79,15 @@ class MixtureImputer(TransformerMixin, Versioned):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "MixtureImputer":
         """Fit the mixture to the rows (n, d), NaN where a cell was not seen, with frequency weights (n,)."""
         X = self._checked(X, reset=True)
-        self._some = ~np.isnan(X).all(0)
+        weights = weights_for(sample_weight, X)
+        self._some = ~np.isnan(X if weights is None else X[weights > 0]).all(0)
         if self.add_indicator:
             from sklearn.impute import MissingIndicator
 
             self.indicator_ = MissingIndicator(error_on_new=False).fit(X)
         self.mixture_: GaussianMixture | None = None
         if self._some.any():
-            self.mixture_ = self._mixture().fit(X[:, self._some], sample_weight=sample_weight)
+            self.mixture_ = self._mixture().fit(X[:, self._some], sample_weight=weights)
         self.n_iter_ = 1 if self.mixture_ is None else max(self.mixture_.n_iter_, 1)
         self._draws = np.random.default_rng(check_random_state(self.random_state).randint(2**31, size=4))
         return self
