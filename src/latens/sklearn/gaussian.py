@@ -26,7 +26,7 @@ from latens.sklearn.base import AbstractMixture, own_words, told, weights_for
 from latens.sklearn.starts import Seeds, led_to
 
 KINDS = {"full": "full", "tied": "full", "diag": "diagonal", "spherical": "spherical"}
-MANY = 200_000  # rows, from which EM first goes over some of them
+MANY, SEVERAL = 200_000, 4  # rows, of which some are asked first where to begin; and among how many starts
 FEWEST = 100  # steps, fewer than which are counted for each start
 LEAST = 1e-12  # a weight of 0 could never rise
 AT_LEAST = 3  # rows of each component that a model without data is shown
@@ -168,8 +168,7 @@ class GaussianMixture(AbstractMixture):
         if len(starts) > 1 and 0 < self.max_iter < FEWEST:  # as many steps for each
             self.fit_ = max(map(to_the_end, starts), key=lambda fit: fit.log_posterior)
         else:
-            several = len(starts) > 1 or (n > MANY and not again and len(given) < 3)
-            self.fit_ = to_the_end(starts if several and self.max_iter else starts[0])
+            self.fit_ = to_the_end(starts if len(starts) > 1 and self.max_iter else starts[0])
         self._found(self.fit_)
         told(self.fit_, self.max_iter)
         return self
@@ -191,7 +190,9 @@ class GaussianMixture(AbstractMixture):
         if "mean" in given:
             return [led_to(problem, seeds, seeds.nearest(given["mean"])) | given]
         k = int(self.n_components)
-        drawn = (seeds.memberships(k, self.init_params) for _ in range(self.n_init))
+        # of many rows some tell which of several starts is the best, in less time than a bad one loses on all
+        times = max(self.n_init, SEVERAL) if len(problem.weights) > MANY else self.n_init
+        drawn = (seeds.memberships(k, self.init_params) for _ in range(times))
         return [led_to(problem, seeds, each) | given for each in drawn]
 
     def _found(self, fit: Fit) -> None:
