@@ -190,3 +190,17 @@ def test_on_the_command_line(tmp_path, capsys):
             main(["fit", str(path), "--family", "poisson", *wrong])
         assert ended.value.code == 2
         assert words in capsys.readouterr().err
+
+
+def test_starts_of_groups_see_what_rows_there_are():
+    """In any order, repeated or weighted."""
+    draws = np.random.default_rng(3)
+    rows = np.round(np.concatenate([draws.normal(0, 1, (40, 2)), draws.normal(2, 1, (40, 2))]), 1)
+    keys, weights = np.repeat(["a", "b"], 40), draws.integers(1, 4, 80)
+    model = lt.Mixture(lt.MultivariateNormal(2, "diagonal"), 2)
+    want = lt.fit_many(model, rows, keys, weights=weights)
+    again = draws.permutation(np.repeat(np.arange(80), weights))
+    found = lt.fit_many(model, rows[again], keys[again])
+    for key in "ab":
+        here = next(each for each in found if each == key)
+        np.testing.assert_allclose(found[here].params["mean"], want[key].params["mean"], atol=1e-6)

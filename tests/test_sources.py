@@ -250,7 +250,7 @@ def test_streams_can_be_anything_that_is_opened_again():
     for other in (np.append(X[:-1], 0.5), swapped):
         left = [{"x": other}, {"x": X}]
         with pytest.raises(lt.DataError, match=r"gave other rows this time, or in another order"):
-            lt.fit(lt.IID(lt.Normal()), lt.Batches(lambda: [left.pop()]), engine=lt.Threads(memory=0))  # noqa: B023
+            lt.fit(lt.IID(lt.Normal()), lt.Batches(lambda left=left: [left.pop()]), engine=lt.Threads(memory=0))
     sizes = [500, 900, 3000, 7, 1000] * 20
     same = {"kind": np.array(["a", "b", None])[np.arange(3000) % 3], "x": X}
 

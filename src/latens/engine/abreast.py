@@ -134,9 +134,10 @@ class Abreast:
         found = np.zeros((len(batch), self.starts, length, k))
         for j, ready in enumerate(batch):
             n = len(ready.weights)
+            own = np.lexsort(every[j, :n].T[::-1])  # neither order nor repetition of rows makes a difference
             for s in range(self.starts):
                 rng = np.random.default_rng([self.seed, ready.i, s])
-                found[j, s, :n] = partition(every[j, :n], ready.weights, k, rng)
+                found[j, s, own] = partition(every[j, own], ready.weights[own], k, rng)
         return found
 
 

@@ -1,11 +1,10 @@
 """Mixtures, latent classes and imputation with scikit-learn's interface: `pip install "latens[sklearn]"`."""
 
+from importlib.util import find_spec
 from typing import Any
 
-try:
-    import sklearn  # noqa: F401
-except ImportError:
-    raise ImportError('latens.sklearn needs scikit-learn: pip install "latens[sklearn]"') from None
+if find_spec("sklearn") is None:
+    raise ImportError('latens.sklearn needs scikit-learn: pip install "latens[sklearn]"')
 
 from latens.sklearn.classify import MixtureClassifier, MixtureDensity
 from latens.sklearn.gaussian import GaussianMixture

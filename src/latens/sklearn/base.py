@@ -1,6 +1,7 @@
 """What the estimators share: how rows are read, weighed and looked at, and how an estimator is kept."""
 
 import warnings
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -90,7 +91,7 @@ def told(fit: Fit, max_iter: int) -> None:
     warnings.warn(f"{UNCONVERGED} {why[0].upper()}{why[1:]}.", ConvergenceWarning, stacklevel=4)
 
 
-class AbstractMixture(DensityMixin, Versioned):
+class AbstractMixture(DensityMixin, Versioned, metaclass=ABCMeta):
     """What every mixture answers once it is fitted: `_fitted` holds the `latens.Fit` that does.
 
     A row of which nothing was seen has the weights of the components as its probabilities, and log-density 0.
@@ -98,9 +99,9 @@ class AbstractMixture(DensityMixin, Versioned):
 
     _fitted: Fit
 
+    @abstractmethod
     def _rows(self, X: Any) -> Any:
         """Checked rows, as the model takes them."""
-        raise NotImplementedError
 
     def _like(self, values: Any, X: Any) -> np.ndarray:
         """Results as precise as the rows."""

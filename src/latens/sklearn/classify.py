@@ -1,28 +1,17 @@
 """Densities by mixtures put to use: a mixture for each class, and rows where the density is low."""
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, OutlierMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.sklearn.base import Versioned, weights_for
-from latens.sklearn.gaussian import KINDS, GaussianMixture
-
-_CONSTRAINTS: dict[str, Any] = {
-    "n_components": [Interval(Integral, 1, None, closed="left")],
-    "covariance_type": [StrOptions(set(KINDS))],
-    "tol": [Interval(Real, 0.0, None, closed="left")],
-    "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-    "max_iter": [Interval(Integral, 0, None, closed="left")],
-    "n_init": [Interval(Integral, 1, None, closed="left")],
-    "random_state": ["random_state"],
-    "accelerate": [AbstractAccelerator, None],
-}
+from latens.sklearn.gaussian import CONSTRAINTS, GaussianMixture, mixture_for
 
 
 class AbstractGaussian(Versioned):
@@ -48,10 +37,6 @@ class AbstractGaussian(Versioned):
         self.n_init = n_init
         self.random_state = random_state
         self.accelerate = accelerate
-
-    def _mixture(self) -> GaussianMixture:
-        own = {name: getattr(self, name) for name in _CONSTRAINTS}
-        return GaussianMixture(**own)
 
     def _checked(self, X: Any) -> np.ndarray:
         kinds = [np.float64, np.float32]
@@ -79,7 +64,7 @@ class MixtureClassifier(ClassifierMixin, AbstractGaussian):
     **Source:** Fraley & Raftery (2002), JASA 97, 611, §4.
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = _CONSTRAINTS
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MixtureClassifier":
@@ -95,7 +80,7 @@ class MixtureClassifier(ClassifierMixin, AbstractGaussian):
         self.mixtures_: list[GaussianMixture | None] = []
         for c in range(len(self.classes_)):
             rows = (which == c) & (weights > 0)
-            self.mixtures_.append(self._mixture()._fit(X[rows], weights[rows]) if rows.any() else None)
+            self.mixtures_.append(mixture_for(self)._fit(X[rows], weights[rows]) if rows.any() else None)
         self.n_iter_ = max(mixture.n_iter_ for mixture in self.mixtures_ if mixture is not None)
         return self
 
@@ -137,7 +122,7 @@ class MixtureDensity(OutlierMixin, AbstractGaussian):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **_CONSTRAINTS,
+        **CONSTRAINTS,
         "contamination": [Interval(Real, 0.0, 0.5, closed="right")],
     }
 
@@ -172,7 +157,7 @@ class MixtureDensity(OutlierMixin, AbstractGaussian):
         kinds = [np.float64, np.float32]
         X = validate_data(self, X, dtype=kinds, ensure_min_samples=2)
         weights = weights_for(sample_weight, X)
-        self.mixture_ = self._mixture().fit(X, sample_weight=weights)
+        self.mixture_ = mixture_for(self).fit(X, sample_weight=weights)
         scores = self.mixture_.score_samples(X).astype(np.float64)
         self.n_iter_ = self.mixture_.n_iter_
         self.offset_ = _quantile(scores, np.ones(len(X)) if weights is None else weights, self.contamination)

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -23,12 +23,20 @@ from latens.models.mixture import Mixture
 from latens.numerics.space import Params
 from latens.result import Fit
 from latens.sklearn.base import AbstractMixture, own_words, told, weights_for
+from latens.sklearn.given import (
+    KINDS,
+    array_of,
+    factors_of,
+    inverse_of,
+    matrices_of,
+    spread_name,
+    spreads_of,
+    weights_of,
+)
 from latens.sklearn.starts import Seeds, led_to
 
-KINDS = {"full": "full", "tied": "full", "diag": "diagonal", "spherical": "spherical"}
 MANY, SEVERAL = 200_000, 4  # rows, of which some are asked first where to begin; and among how many starts
 FEWEST = 100  # steps, fewer than which are counted for each start
-LEAST = 1e-12  # a weight of 0 could never rise
 AT_LEAST = 3  # rows of each component that a model without data is shown
 
 
@@ -177,11 +185,11 @@ class GaussianMixture(AbstractMixture):
         """What was said of where to begin, checked."""
         k, kind, found = self.n_components, self.covariance_type, dict[str, np.ndarray]()
         if self.weights_init is not None:
-            found["weights"] = _weights(self.weights_init, k)
+            found["weights"] = weights_of(self.weights_init, k)
         if self.means_init is not None:
-            found["mean"] = _array(self.means_init, (k, d), "means")
+            found["mean"] = array_of(self.means_init, (k, d), "means")
         if self.precisions_init is not None:
-            found[_name(kind)] = _inverse(_precisions(self.precisions_init, kind, k, d), kind)
+            found[spread_name(kind)] = inverse_of(spreads_of(self.precisions_init, kind, k, d), kind)
         return found
 
     def _starts(self, problem: Problem, seeds: Seeds, given: Params) -> list[Params]:
@@ -200,9 +208,9 @@ class GaussianMixture(AbstractMixture):
         self._fitted = fit
         params = {name: np.asarray(value).astype(self._dtype) for name, value in fit.params.items()}
         self.weights_ = params["weights"]
-        spread = _name(self._kind)
+        spread = spread_name(self._kind)
         self.means_, self.covariances_ = params["mean"], params[spread]
-        cholesky, inverse = _factors(fit.params[spread], self._kind)
+        cholesky, inverse = factors_of(fit.params[spread], self._kind)
         self.precisions_cholesky_, self.precisions_ = cholesky.astype(self._dtype), inverse.astype(self._dtype)
         self.converged_, self.n_iter_ = fit.converged, min(len(fit.trace), int(self.max_iter))
         ends, rows = fit.trace[len(fit.trace) - self.n_iter_ :], fit.n + fit.unseen
@@ -238,7 +246,7 @@ class GaussianMixture(AbstractMixture):
         if not hasattr(self, "fit_"):
             raise LatensError("there are no standard errors of params that were given: fit the mixture to data")
         found = self.fit_.standard_errors(method)
-        own = {"means": found["mean"], "covariances": found[_name(self._kind)]}
+        own = {"means": found["mean"], "covariances": found[spread_name(self._kind)]}
         return {"weights": found["weights"]} | own
 
     def impute(self, X: Any) -> np.ndarray:
@@ -278,9 +286,9 @@ class GaussianMixture(AbstractMixture):
         k, d = means.shape
         found = cls(k, covariance_type=covariance_type, random_state=random_state)
         found._validate_params()
-        given = {"weights": _weights(weights, k), "mean": means}
-        given[_name(covariance_type)] = _precisions(covariances, covariance_type, k, d, "covariance")
-        spread = _each(given[_name(covariance_type)], covariance_type, k, d)
+        given = {"weights": weights_of(weights, k), "mean": means}
+        given[spread_name(covariance_type)] = spreads_of(covariances, covariance_type, k, d, "covariance")
+        spread = matrices_of(given[spread_name(covariance_type)], covariance_type, k, d)
         rng = np.random.default_rng(0)  # rows that give it a frame
         shown = [rng.multivariate_normal(m, c, AT_LEAST * (d + 1)) for m, c in zip(means, spread, strict=True)]
         problem = problem_of(model_of(k, d, covariance_type), np.concatenate(shown), None, None, None)
@@ -296,7 +304,7 @@ def floor_of(seeds: Seeds, k: int, covariance_type: str, worth: float) -> Ridge:
     variance = seeds.variance_within(k)
     like = {"full": np.diag(variance), "tied": np.diag(variance), "diag": variance, "spherical": variance.mean()}
     own = like[covariance_type] if covariance_type == "tied" else np.array([like[covariance_type]] * k)
-    params = {"weights": np.full(k, 1 / k), "mean": np.tile(seeds.mean, (k, 1)), _name(covariance_type): own}
+    params = {"weights": np.full(k, 1 / k), "mean": np.tile(seeds.mean, (k, 1)), spread_name(covariance_type): own}
     return Ridge(worth * float(seeds.total), params)
 
 
@@ -306,57 +314,12 @@ def model_of(k: int, d: int, covariance_type: str) -> Mixture:
     return Mixture(MultivariateNormal(d, KINDS[covariance_type]), int(k), shared=shared)
 
 
-def _name(covariance_type: str) -> str:
-    return "covariance" if KINDS[covariance_type] == "full" else "variance"
+ARGUMENTS = ("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init", "random_state", "accelerate")
+"""What estimators that fit such mixtures have of its arguments."""
+CONSTRAINTS = {name: GaussianMixture._parameter_constraints[name] for name in ARGUMENTS}
 
 
-def _array(given: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
-    array = np.asarray(check_array(given, dtype=np.float64, ensure_2d=False, allow_nd=True))
-    if array.shape != shape:
-        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
-    return array
-
-
-def _weights(given: Any, k: int) -> np.ndarray:
-    weights = _array(given, (k,), "weights")
-    low, high, total = weights.min(), weights.max(), weights.sum()
-    if low < 0 or high > 1:
-        raise ValueError(
-            f"The parameter 'weights' should be in the range [0, 1], but got max value {high:.5f}, min value {low:.5f}"
-        )
-    if abs(1 - total) > 1e-6:
-        raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {total:.5f}")
-    weights = np.maximum(weights, LEAST)
-    return weights / weights.sum()
-
-
-def _precisions(given: Any, kind: str, k: int, d: int, what: str = "precision") -> np.ndarray:
-    shapes: dict[str, tuple[int, ...]] = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
-    found = _array(given, shapes[kind], f"{kind} {what}")
-    if KINDS[kind] != "full":
-        if (found <= 0).any():
-            raise ValueError(f"'{kind} {what}' should be positive")
-        return found
-    for each in found.reshape(-1, d, d):
-        if not (np.allclose(each, each.T) and (np.linalg.eigvalsh(each) > 0).all()):
-            raise ValueError(f"'{kind} {what}' should be symmetric, positive-definite")
-    return found
-
-
-def _inverse(precisions: np.ndarray, kind: str) -> np.ndarray:
-    return np.asarray(np.linalg.inv(precisions) if KINDS[kind] == "full" else 1.0 / precisions)
-
-
-def _factors(covariances: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Upper factors U of the precisions, U Uᵀ = Σ⁻¹, and the precisions."""
-    if KINDS[kind] != "full":
-        return 1.0 / np.sqrt(covariances), 1.0 / covariances
-    upper = np.swapaxes(np.linalg.inv(np.linalg.cholesky(covariances)), -1, -2)
-    return upper, upper @ np.swapaxes(upper, -1, -2)
-
-
-def _each(covariances: np.ndarray, kind: str, k: int, d: int) -> np.ndarray:
-    """(k, d, d) matrices."""
-    if kind == "diag":
-        return np.asarray([np.diag(each) for each in covariances])
-    return np.broadcast_to(covariances, (k, d, d)) if kind != "spherical" else covariances[:, None, None] * np.eye(d)
+def mixture_for(estimator: BaseEstimator) -> GaussianMixture:
+    """A mixture with the arguments of an estimator that fits one."""
+    own = estimator.get_params(deep=False)
+    return GaussianMixture(**{name: own[name] for name in ARGUMENTS if name in own})

@@ -1,17 +1,15 @@
 """Missing cells filled in by what a normal, or a mixture of normals, expects of them given the rest of the row."""
 
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.sklearn.base import Versioned, weights_for
-from latens.sklearn.gaussian import KINDS, GaussianMixture
+from latens.sklearn.gaussian import CONSTRAINTS, GaussianMixture, mixture_for
 
 
 class MixtureImputer(TransformerMixin, Versioned):
@@ -35,17 +33,10 @@ class MixtureImputer(TransformerMixin, Versioned):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(KINDS))],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
+        **CONSTRAINTS,
         "sample_posterior": ["boolean"],
         "add_indicator": ["boolean"],
         "keep_empty_features": ["boolean"],
-        "random_state": ["random_state"],
-        "accelerate": [AbstractAccelerator, None],
     }
 
     def __init__(
@@ -87,22 +78,10 @@ class MixtureImputer(TransformerMixin, Versioned):
             self.indicator_ = MissingIndicator(error_on_new=False).fit(X)
         self.mixture_: GaussianMixture | None = None
         if self._some.any():
-            self.mixture_ = self._mixture().fit(X[:, self._some], sample_weight=weights)
+            self.mixture_ = mixture_for(self).fit(X[:, self._some], sample_weight=weights)
         self.n_iter_ = 1 if self.mixture_ is None else max(self.mixture_.n_iter_, 1)
         self._draws = np.random.default_rng(check_random_state(self.random_state).randint(2**31, size=4))
         return self
-
-    def _mixture(self) -> GaussianMixture:
-        return GaussianMixture(
-            self.n_components,
-            covariance_type=self.covariance_type,
-            tol=self.tol,
-            reg_covar=self.reg_covar,
-            max_iter=self.max_iter,
-            n_init=self.n_init,
-            random_state=self.random_state,
-            accelerate=self.accelerate,
-        )
 
     def transform(self, X: Any) -> np.ndarray:
         """(n, d) the rows with every missing cell filled in; indicators beside, if asked for."""
@@ -188,12 +167,3 @@ class GaussianImputer(MixtureImputer):
         self.keep_empty_features = keep_empty_features
         self.random_state = random_state
         self.accelerate = accelerate
-
-    def _mixture(self) -> GaussianMixture:
-        return GaussianMixture(
-            tol=self.tol,
-            reg_covar=self.reg_covar,
-            max_iter=self.max_iter,
-            random_state=self.random_state,
-            accelerate=self.accelerate,
-        )

@@ -1,5 +1,6 @@
 """Mixtures of any family, of mixed columns, and latent classes, with scikit-learn's interface."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -43,9 +44,9 @@ class AbstractColumns(AbstractMixture):
     prior: Prior | float | None
     accelerate: AbstractAccelerator | None
 
+    @abstractmethod
     def _family(self, table: Table) -> Any:
         """The family of the components, or a list of them."""
-        raise NotImplementedError
 
     def _shared(self) -> Sequence[str]:
         return ()
