@@ -133,6 +133,14 @@ def test_a_dask_cluster_whose_workers_die(rows, want, tmp_path, monkeypatch):
         assert last.log_likelihood == want.log_likelihood
         np.testing.assert_array_equal(last.free, want.last.free)
         assert engine.lost >= 1
+        # one that has done its task but not yet handed over what came of it
+        address = engine.workers()[0]
+        done = engine.submit(address, "none", None, b"", [], 1, 0, lt.__version__)
+        assert engine.first_done([done]) == [done]
+        os.kill(client.run(os.getpid, workers=[address])[address], signal.SIGKILL)
+        while address in engine._known():
+            time.sleep(0.05)
+        assert engine.outcome(done) is None
         # all of them, with nobody to start others
         kept, leaving = tmp_path / "kept", Leaving(client, patience=1.0)
         leaving.cluster = cluster

@@ -11,6 +11,7 @@ from latens.errors import LatensError, first_line
 
 PATIENCE = 30.0  # seconds that a cluster without workers is waited for
 ANSWER = 10.0  # seconds that a scheduler has to answer
+TURN = 1.0  # seconds after which it is looked whether a worker that is waited for is still there
 
 
 class Dask(AbstractRemote):
@@ -60,7 +61,7 @@ class Dask(AbstractRemote):
             try:
                 return list(
                     wait(  # type: ignore[no-untyped-call]
-                        pending, timeout=1.0, return_when="FIRST_COMPLETED"
+                        pending, timeout=TURN, return_when="FIRST_COMPLETED"
                     ).done
                 )
             except TimeoutError:
@@ -80,14 +81,18 @@ class Dask(AbstractRemote):
         from distributed import CancelledError
         from distributed.scheduler import KilledWorker, NoValidWorkerError
 
-        self.bound.pop(done.key, None)
-        if done.status == "pending":
-            done.cancel()
-            return None
-        try:
-            return done.result()
-        except (KilledWorker, NoValidWorkerError, CancelledError):
-            return None
+        worker = self.bound.pop(done.key)
+        while done.status != "pending":
+            try:
+                return done.result(timeout=TURN)
+            except TimeoutError:
+                # it may have gone when it had done the task but not yet handed over what came of it
+                if worker not in self._known():
+                    break
+            except (KilledWorker, NoValidWorkerError, CancelledError):
+                return None
+        done.cancel()
+        return None
 
 
 def cluster_at(address: str) -> Dask:
