@@ -55,6 +55,25 @@ def test_every_group_is_as_by_itself(name):
         assert group.distance < 1e-7
 
 
+@pytest.mark.parametrize("model", [lt.Mixture(lt.Normal(), 2), lt.Mixture(lt.Product({"0": lt.LogNormal()}), 2)])
+def test_groups_far_from_one_another(model):
+    """Of other units, elsewhere, and of which not all was seen, among others: each is as by itself."""
+    draws, parts = np.random.default_rng(8), {}
+    for name, scale, shift in (("a", 1, 9), ("b", 1, 10), ("c", 1e-4, 1), ("d", 1, 10), ("e", 1e5, 1e6), ("f", 1, 9)):
+        parts[name] = scale * draws.normal(np.repeat([0, 5], 40), 1) + shift
+    parts["d"] = np.where(draws.random(80) < 0.2, np.nan, parts["d"])
+    keys = np.repeat(list(parts), 80)
+    by = next(name for name in lt.fit(model, parts["a"][:, None]).params if name.endswith("mean"))
+    many = lt.fit_many(model, np.concatenate(list(parts.values()))[:, None], keys, sort=by)
+    for group, part in zip(many.found, parts.values(), strict=True):
+        one = lt.fit(model, part[:, None], stop=TIGHT).sorted(by)
+        assert group.status == "converged"
+        assert group.n == one.n
+        assert group.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-7)
+        np.testing.assert_allclose(group.values, one.estimates, rtol=1e-7)
+        np.testing.assert_allclose(group.errors, np.sqrt(np.diag(one.covariance())), rtol=1e-5)
+
+
 def test_tables_come_as_the_data_came():
     x, site = _exponentials(5, (40, 70))
     frame = pd.DataFrame({"wait": x, "site": np.array(list("vwxyz"))[site], "year": 2000 + site % 2})

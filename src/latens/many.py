@@ -166,8 +166,7 @@ def fit_many(
     space = Space(read.model.constraints)
     own = np.zeros(read.rows_read)
     own[read.rows_used] = read.weights
-    work = Abreast(read, starts, seed)
-    found: list[Group | None] = work.together(rows, own)
+    found: list[Group | None] = Abreast(read, rows, starts, seed).together()
     for i, group in enumerate(found):
         if group is None:
             found[i] = _alone(read.model, _part(rest, rows[i]), own[rows[i]], seed, len(space.distinct))
@@ -198,15 +197,16 @@ def _split(data: Any, by: Any) -> tuple[tuple[str, ...], list[Any], list[np.ndar
         told, rest = [_keys_of(by, "by")], data if named is None else named
     if len({len(each) for each in told}) > 1:
         raise DataError("fit_many: the columns to group by have different lengths")
-    groups: dict[Any, list[int]] = {}
-    for i, key in enumerate(told[0] if len(told) == 1 else zip(*told, strict=True)):
-        groups.setdefault(key, []).append(i)
+    groups: dict[Any, int] = {}
+    keys = told[0] if len(told) == 1 else zip(*told, strict=True)
+    codes = np.fromiter((groups.setdefault(key, len(groups)) for key in keys), int, len(told[0]))
     n = len(told[0])
     first = next(iter(rest.values())) if isinstance(rest, dict) else rest
     rows = rows_in(first) if are_cells(first) else len(first)
     if rows != n:
         raise DataError(f"fit_many: {n} keys for {rows} rows: give one for each row")
-    return names, list(groups), [np.asarray(each) for each in groups.values()], rest
+    ends = np.cumsum(np.bincount(codes, minlength=len(groups)))
+    return names, list(groups), np.split(np.argsort(codes, kind="stable"), ends[:-1]), rest
 
 
 def _keys_of(column: Any, name: str) -> list[Any]:
@@ -214,7 +214,11 @@ def _keys_of(column: Any, name: str) -> list[Any]:
     if array.ndim != 1:
         raise DataError(f"fit_many: '{name}' must be one key for each row, (n,); got shape {array.shape}")
     keys: list[Any] = array.tolist()
-    gone = next((i for i, key in enumerate(keys) if key is None or key != key), None)
+    gone = (
+        None
+        if array.dtype.kind in "biuU"
+        else next((i for i, key in enumerate(keys) if key is None or key != key), None)
+    )
     if gone is not None:
         raise DataError(f"fit_many: row {gone} has no '{name}' to group by: drop the row, or name its group")
     return keys

@@ -3,12 +3,12 @@
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from latens.engine.emmap import Burst
 from latens.engine.evaluation import LARGE
-from latens.engine.groups import Groups, Local, climb, local
+from latens.engine.groups import Groups, Local, climb, filled, local
 from latens.models.base import AbstractModel
 from latens.numerics.space import Space
 
@@ -22,7 +22,8 @@ class Found(NamedTuple):
     distance: np.ndarray  # (g,) to the maximum, in standard errors
 
 
-EVALUATIONS, LONGER, ROUNDS, POLISH = 16, 48, 6, 8
+EVALUATIONS, THEN, LONGER = 10, 14, 48  # of each start; of those that go on; of a group that is not yet near
+ROUNDS, POLISH = 6, 8
 NEAR, ENOUGH = 1e-7, 1e-10  # standard errors from the maximum: at most, and where no further step is worth while
 SOUND = 1e-7  # of the curvature in every direction, by that of each coordinate alone: else it is looked at more closely
 TELLING = 0.1  # curvature about a logarithm or logit: of less, the estimate may be on a boundary
@@ -32,32 +33,37 @@ RUNNERS = 2  # starts of each group that go on
 
 def solve(model: AbstractModel, groups: Groups, points: Array) -> Found:
     """The highest of the maxima that the points of each group lead to, finished by Newton's method."""
-    many = points.shape[1]
-    here = points
-    if many > 1:
-        first = climb(model, groups, points, jnp.asarray(EVALUATIONS))
-        best = np.argsort(-np.nan_to_num(np.asarray(first.level), nan=-np.inf), 1)[:, : min(RUNNERS, many)]
-        here = jnp.asarray(np.take_along_axis(np.asarray(first.home), best[:, :, None], 1))
-    later = climb(model, groups, here, jnp.asarray(LONGER))
-    best = np.argmax(np.nan_to_num(np.asarray(later.level), nan=-np.inf), 1)[:, None, None]
-    free = np.take_along_axis(np.asarray(later.home), best, 1)[:, 0]
-    return _finished(model, groups, free)
+    here = np.asarray(points)
+    if here.shape[1] > 1:
+        here = _best(climb(model, groups, here, EVALUATIONS), RUNNERS)
+    return _finished(model, groups, _best(climb(model, groups, here, THEN), 1)[:, 0])
+
+
+def _best(found: Burst, most: int) -> np.ndarray:
+    """(g, s, p) of each group the best ends."""
+    order = np.argsort(-np.nan_to_num(np.asarray(found.level), nan=-np.inf), 1)[:, :most]
+    return np.take_along_axis(np.asarray(found.home), order[:, :, None], 1)
 
 
 def _finished(model: AbstractModel, groups: Groups, free: np.ndarray) -> Found:
     """Newton's steps, and of groups in which they do not hold EM's, until all are at a maximum or time is up."""
     inner = np.asarray(Space(model.constraints).scales != "identity")
-    at: Local = jax.device_get(local(model, groups, jnp.asarray(free)))
+    at: Local = jax.device_get(local(model, groups, free))
     for round_ in range(ROUNDS):
         free, at = _polished(model, groups, free, at)
         sound, distance = _newton(at)[1:]
         settled = sound & (distance <= NEAR)
-        if settled.all() or round_ == ROUNDS - 1:
+        left = np.flatnonzero(~settled)
+        if not len(left) or round_ == ROUNDS - 1:
             break
-        later = climb(model, groups, jnp.asarray(free)[:, None], jnp.asarray(LONGER))
-        rises = ~settled & (np.asarray(later.level)[:, 0] >= at.value)
-        free = np.where(rises[:, None], np.asarray(later.home)[:, 0], free)
-        at = _either(rises, jax.device_get(local(model, groups, jnp.asarray(free))), at)
+        some = np.array(filled(left.tolist()))
+        later = climb(model, jax.tree.map(lambda leaf, some=some: leaf[some], groups), free[some][:, None], LONGER)
+        rises = np.zeros(len(free), dtype=bool)
+        rises[some] = np.asarray(later.level)[:, 0] >= at.value[some]
+        there = free.copy()
+        there[some] = np.asarray(later.home)[:, 0]
+        free = np.where(rises[:, None], there, free)
+        at = _either(rises, jax.device_get(local(model, groups, free)), at)
     told = np.diagonal(at.curve, axis1=1, axis2=2)[:, inner].min(1, initial=np.inf) > TELLING
     return Found(free, at, settled & told & (at.health >= 1) & (at.size <= LARGE), distance)
 
@@ -70,7 +76,7 @@ def _polished(model: AbstractModel, groups: Groups, free: np.ndarray, at: Local)
         if not moves.any():
             break
         there = np.where(moves[:, None], free + steps, free)
-        found: Local = jax.device_get(local(model, groups, jnp.asarray(there)))
+        found: Local = jax.device_get(local(model, groups, there))
         after = _newton(found)
         rises = moves & after[1] & (found.value >= at.value - ROUNDING * (1 + np.abs(at.value)))
         rises &= (after[2] < 0.5 * distance) | (distance > NEAR)

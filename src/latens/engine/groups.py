@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax import Array
 
 from latens.engine.blocks import Shard
@@ -23,7 +24,7 @@ class Groups(NamedTuple):
 
     frames: AbstractFrame  # leaves (g, ...)
     xs: Any  # (g, m, ...)
-    weights: Array  # (g, m)
+    weights: Any  # (g, m)
 
 
 class Local(NamedTuple):
@@ -36,6 +37,11 @@ class Local(NamedTuple):
     size: Array  # (g,) of the terms that a row's log-density is the sum of
     reported: Array  # (g, P) every scalar, in the units of the data
     jacobian: Array  # (g, P, p)
+
+
+def filled(batch: list[Any]) -> list[Any]:
+    """As many as a program takes: the first again and again."""
+    return [*batch, *batch[:1] * (2 ** int(np.ceil(np.log2(len(batch)))) - len(batch))]
 
 
 @ALIKE
@@ -69,7 +75,7 @@ def pooled(model: IID, groups: Groups) -> Array:
 
 
 @ALIKE
-def climb(model: AbstractModel, groups: Groups, points: Array, evaluations: Array) -> Burst:
+def climb(model: AbstractModel, groups: Groups, points: Any, evaluations: Any) -> Burst:
     """Short runs from points (g, s, p) of every group; the result is (g, s, ...)."""
 
     def one(frame: AbstractFrame, xs: Any, weights: Array, own: Array) -> Burst:
@@ -80,7 +86,7 @@ def climb(model: AbstractModel, groups: Groups, points: Array, evaluations: Arra
 
 
 @ALIKE
-def local(model: AbstractModel, groups: Groups, points: Array) -> Local:
+def local(model: AbstractModel, groups: Groups, points: Any) -> Local:
     """Value, slope and curvature of the log-likelihood at a point (g, p) of every group."""
 
     def one(frame: AbstractFrame, xs: Any, weights: Array, free: Array) -> Local:

@@ -50,6 +50,10 @@ class AbstractFrame(eqx.Module):
         """This frame, or one that leaves params alone where only some of those that it mixes are one for all."""
         return self
 
+    def at_home(self, xs: Any, begins: np.ndarray) -> np.ndarray:
+        """(g,) which groups of rows in the frame, each from where it begins, need no frame of their own."""
+        return np.zeros(len(begins), dtype=bool)
+
     @abstractmethod
     def enter(self, params: Params) -> Params:
         """Parameters for the data as given → parameters for the data in the frame."""
@@ -91,6 +95,9 @@ class Identity(AbstractFrame):
 
     def log_slope(self, x: Any) -> Array:
         return jnp.zeros(())
+
+    def at_home(self, xs: Any, begins: np.ndarray) -> np.ndarray:
+        return np.ones(len(begins), dtype=bool)
 
     def enter(self, params: Params) -> Params:
         return params
@@ -208,6 +215,9 @@ class Affine(AbstractFrame):
     def suiting(self, xs: Any) -> AbstractFrame:
         return self if self.matrix.ndim < 2 or not np.isnan(xs).any() else self.separate
 
+    def at_home(self, xs: Any, begins: np.ndarray) -> np.ndarray:
+        return standard(xs, begins)
+
     @property
     def _inverse(self) -> Array:
         matrix = jnp.asarray(self.matrix)
@@ -243,6 +253,29 @@ class AbstractByMean(Identity):
 
     def sharing(self, names: Collection[str]) -> AbstractFrame:
         return Identity() if sum(name in names for name in self.pair) == 1 else self
+
+    def at_home(self, xs: Any, begins: np.ndarray) -> np.ndarray:
+        return np.zeros(len(begins), dtype=bool)
+
+
+FAR = 10.0  # of a standard deviation 1 and a mean 0: as much of it loses four digits of a second moment
+
+
+def standard(xs: Any, begins: np.ndarray) -> np.ndarray:
+    """(g,) which groups of numbers have nearly mean 0 and variance 1 in any direction; none of those seen in part."""
+    if not isinstance(xs, np.ndarray) or not np.isfinite(xs).all():
+        return np.zeros(len(begins), dtype=bool)
+    z = xs.reshape(len(xs), -1)
+    sizes = np.diff(np.append(begins, len(z)))
+    mean = np.add.reduceat(z, begins) / sizes[:, None]
+    away = z - np.repeat(mean, sizes, axis=0)
+    d = z.shape[1]
+    second = np.zeros((len(begins), d, d))
+    for i in range(d):
+        second[:, i, : i + 1] = np.add.reduceat(away[:, : i + 1] * away[:, i, None], begins) / sizes[:, None]
+    spread = np.linalg.eigvalsh(second)  # of the lower triangle
+    near = (np.abs(mean) <= FAR).all(1)
+    return np.asarray(near & (spread[:, 0] >= FAR**-2) & (spread[:, -1] <= FAR**2))
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -285,6 +318,9 @@ class Log(AbstractFrame):
     def log_slope(self, x: Any) -> Array:
         cells = cells_of(x)
         return jnp.where(cells.seen, jnp.log(self.scale) - positive_log(cells.value), 0.0)
+
+    def at_home(self, xs: Any, begins: np.ndarray) -> np.ndarray:
+        return standard(xs, begins)
 
     def enter(self, params: Params) -> Params:
         return params | {name: role.enter_logs(params[name], self.shift, self.scale) for name, role in self.roles}

@@ -220,5 +220,8 @@ class ByColumn(AbstractParts):
     def log_slope(self, x: dict[str, Any]) -> Array:
         return jnp.stack([frame.log_slope(x[c]) for c, frame in self._pairs()]).sum()
 
+    def at_home(self, xs: dict[str, Any], begins: np.ndarray) -> np.ndarray:
+        return np.all([frame.at_home(xs[c], begins) for c, frame in self._pairs()], axis=0)
+
     def log_jacobian(self, xs: dict[str, Any]) -> np.ndarray | float:
         return sum((frame.log_jacobian(xs[c]) for c, frame in self._pairs()), start=0.0)

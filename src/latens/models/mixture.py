@@ -201,7 +201,8 @@ class Mixture(AbstractModel):
         # in the columns as given: a frame that whitens them would hide what sets the groups apart
         rows = without_labels(xs)
         features = np.asarray(_features(self, frame, taken(rows, evened(len(weights)))))[: len(weights)]
-        groups = partition(features, np.asarray(weights), self.components.k, rng, apart=apart)
+        k = self.components.k
+        groups = partition(features, np.asarray(weights), k, rng.random(k), apart=apart)
         if (labels := labels_of(xs)) is not None:
             groups = guided(groups, np.asarray(labels))
         return from_groups(self, rows, groups * np.asarray(weights)[:, None])

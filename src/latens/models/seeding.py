@@ -17,34 +17,38 @@ SHRINK = 0.1  # share of each group that is the whole sample: keeps every group'
 
 
 def partition(
-    features: np.ndarray, weights: np.ndarray, k: int, rng: np.random.Generator, *, apart: bool = True
+    features: np.ndarray, weights: np.ndarray, k: int, draws: np.ndarray, *, apart: bool = True
 ) -> np.ndarray:
     """(n, k) memberships that sum to one over groups: mostly the nearest of k seeds.
 
-    Seeds are drawn with probability proportional to the squared distance to the nearest one already
-    drawn, or if not `apart` uniformly; distances are taken with every feature in units of its standard deviation.
+    Seeds are drawn, by `draws` (k,) from U(0, 1), with probability proportional to the squared distance to the nearest
+    one already drawn, or if not `apart` uniformly; distances are taken with every feature in units of its standard
+    deviation. With leading axes in all three, (..., n, k).
 
     **Source:** Arthur & Vassilvitskii (2007), SODA, 1027.
     """
-    n = len(features)
-    share = weights / weights.sum()
-    centred = features - share @ features
-    scale = np.sqrt(share @ centred**2)
+    share = weights / weights.sum(-1, keepdims=True)
+    centred = features - share[..., None, :] @ features
+    scale = np.sqrt(share[..., None, :] @ centred**2)
     scaled = centred / np.where(scale > 0, scale, 1.0)
-    seed = rng.choice(n, p=share)
-    distance = ((scaled - scaled[seed]) ** 2).sum(1)
-    nearest, groups = distance, np.zeros(n, dtype=int)
+
+    def away(chance: np.ndarray, draw: np.ndarray) -> np.ndarray:
+        """(..., n) squared distances from one row drawn."""
+        reached = np.cumsum(chance, -1)
+        seed = np.minimum((reached <= draw[..., None] * reached[..., -1:]).sum(-1), reached.shape[-1] - 1)
+        return np.asarray(((scaled - np.take_along_axis(scaled, seed[..., None, None], -2)) ** 2).sum(-1))
+
+    nearest = away(np.broadcast_to(share, (*draws.shape[:-1], share.shape[-1])), draws[..., 0])
+    groups = np.zeros(nearest.shape, dtype=int)
     for j in range(1, k):
-        chance = nearest * share if apart else share * (nearest > 0)
-        chance = chance / chance.sum() if chance.sum() > 0 else share
-        seed = rng.choice(n, p=chance)
-        distance = ((scaled - scaled[seed]) ** 2).sum(1)
+        chance = share * (nearest if apart else nearest > 0)
+        chance = np.where(chance.sum(-1, keepdims=True) > 0, chance, share)
+        distance = away(chance, draws[..., j])
         closer = distance < nearest
         groups[closer], nearest = j, np.where(closer, distance, nearest)
-    memberships = np.zeros((n, k))
-    memberships[np.arange(n), groups] = 1.0
-    sizes = memberships.T @ share
-    return (1 - SHRINK) * memberships + SHRINK * sizes
+    memberships = (groups[..., None] == np.arange(k)).astype(float)
+    sizes = share[..., None, :] @ memberships
+    return np.asarray((1 - SHRINK) * memberships + SHRINK * sizes)
 
 
 def guided(groups: np.ndarray, allowed: np.ndarray) -> np.ndarray:

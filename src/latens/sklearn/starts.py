@@ -59,7 +59,7 @@ class Seeds:
             shares = self.state.uniform(size=(len(self.rows), k))
             return np.asarray(shares / shares.sum(1, keepdims=True))
         rng = np.random.default_rng(self.state.randint(2**31, size=4))
-        return partition(self.features, self.weights, k, rng, apart=how == "k-means++")
+        return partition(self.features, self.weights, k, rng.random(k), apart=how == "k-means++")
 
     def nearest(self, means: np.ndarray) -> np.ndarray:
         """(m, k) memberships of the rows in the groups about given means."""
