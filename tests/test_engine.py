@@ -19,6 +19,7 @@ from latens.engine import blocks, checkpoint, starts
 from latens.engine import rows as stored
 from latens.engine.loop import Run, drive
 from latens.engine.problem import Problem
+from latens.models.seeding import some_distinct
 from latens.numerics.compiling import one_thread_each
 from latens.numerics.memory import own
 from latens.report import progress
@@ -549,3 +550,27 @@ def test_later_steps_leave_the_program_for_many_points_after_as_much_work_as_com
         assert problem.spare == 0
     problem.spared()
     assert problem.reweighted(2 * problem.weights).spare == problem.modelled(problem.model).spare == 0
+
+
+def test_some_of_many_rows_are_the_same_however_they_come():
+    """In any order, repeated or weighted, with missing cells, and fewer if there are fewer."""
+    draws = np.random.default_rng(4)
+    rows = {"a": np.round(draws.normal(size=3_000), 2), "b": draws.integers(0, 4, 3_000)}
+    rows["a"][::50] = np.nan
+    weights = draws.integers(1, 4, 3_000)
+    again = draws.permutation(np.repeat(np.arange(3_000), weights))
+
+    def some(keep, own, seed):
+        found, counts = some_distinct({name: column[keep] for name, column in rows.items()}, own, 400, seed)
+        return rows["a"][keep][found], rows["b"][keep][found], counts
+
+    everyone = np.arange(3_000)
+    want = some(everyone, weights, 1)
+    assert len(want[0]) == 400
+    for one, other in zip(want, some(again, np.ones(len(again)), 1), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(want[0], some(everyone, weights, 2)[0])
+    few = everyone[np.isnan(rows["a"])]
+    assert len(some(np.repeat(few, 100), np.ones(6_000), 1)[0]) == 4
+    whole = np.isin(rows["b"], want[1]) & np.isin(rows["a"], want[0])
+    assert want[2].sum() <= weights[whole | np.isnan(rows["a"])].sum()

@@ -223,7 +223,7 @@ def flat(shard: Shard) -> Any:
 
 def rows_of(dealt: Deal) -> Any:
     """The rows again, in order, without padding."""
-    laid = [flat(shard) for shard in dealt.shards]
+    laid = [flat(shard) for shard in jax.device_get(dealt.shards)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[dealt.slots], *laid)
 
 

@@ -1,5 +1,6 @@
 """Many starts: short runs side by side, the better ones longer; the best is gone on with."""
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,19 +15,19 @@ from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator, Plain
 from latens.engine.blocks import cores
 from latens.engine.evaluation import to_free
-from latens.engine.loop import Run
+from latens.engine.loop import Iterate, Run, drive
 from latens.engine.optima import LOW, Optima, Optimum
 from latens.engine.problem import Problem
 from latens.engine.stop import Status, Step, Stop
 from latens.errors import LatensError, ModelError
-from latens.models.seeding import distinct
+from latens.models.seeding import distinct, some_distinct
 from latens.numerics.asked import whole
 from latens.numerics.compiling import double, one_thread_each
 
 MANY = 1_000_000
 BURST = 12  # evaluations in one call
 PILOT = 20_000  # rows at most that short runs look at
-SETTLED = 1e-2  # standard errors from the limit
+SETTLED, LONG = 1e-2, 200  # standard errors from the limit; steps that one run on some rows takes at most
 STAGES = (5, 20, 80)  # bursts that runs take at most, by the end of each stage
 FEW, USUAL = 10, 3  # if the user does not say how many starts: so many will do if they agree; and how many are finished
 
@@ -203,6 +204,19 @@ def among(problem: Problem, points: list[np.ndarray], seed: int) -> tuple[np.nda
     return field.best()
 
 
+def chosen(problem: Problem, points: list[np.ndarray], seed: int) -> np.ndarray:
+    """The highest of short runs from given points, and where it leads on some of the rows, if there are many."""
+    pilot = _pilot(problem, seed)
+    field = _Field(pilot, None)
+    field.begin(points)
+    free = max(field.ends, key=lambda end: end.log_likelihood).free
+    if pilot is problem.some:
+        return free
+    under_way = Run(pilot, free, Auto(), Stop(SETTLED, LONG))
+    deque(drive(under_way), maxlen=0)
+    return under_way.best.free if under_way.best else free
+
+
 class _Field:
     """Runs that begin at many points, of which so many are `finished` if they do not settle (None: all)."""
 
@@ -246,6 +260,14 @@ class _Field:
         values = [_level(r) for r in self.runs]
         return all(r.best and r.best.status is Status.CONVERGED for r in self.runs) and np.ptp(values) <= LOW
 
+    @property
+    def ends(self) -> list[Iterate]:
+        """Where the runs are; raises what stopped them if none could begin."""
+        if not self.runs:
+            assert self.trouble is not None
+            raise self.trouble
+        return [r.best for r in self.runs if r.best is not None]
+
     def best(self) -> tuple[np.ndarray, Met]:
         """Later stages, and what came of all."""
         if not self.runs:
@@ -259,7 +281,7 @@ class _Field:
             for r in left:
                 r.resume(self._stop(stage))
             self._race(left)
-        ends = [r.best for r in self.runs if r.best is not None]
+        ends = self.ends
         sound = [end for end in ends if end.status is not Status.DEGENERATE]
         optima = Optima(self.pilot)
         for end in sorted(sound, key=lambda end: -end.log_likelihood):
@@ -287,11 +309,9 @@ def _pilot(problem: Problem, seed: int) -> Problem:
     problem = problem.some
     rows = np.flatnonzero(problem.informative)
     if len(rows) > PILOT and problem.lengths is None:
-        own, counts = distinct(taken(problem.xs, rows), problem.weights[rows])
-        few: Any = slice(None)
-        if len(own) > PILOT:
-            few = np.sort(np.random.default_rng([seed]).choice(len(own), PILOT, replace=False))
-        return problem.part(rows[own[few]]).reweighted(counts[few])
+        xs = problem.xs if len(rows) == len(problem.weights) else taken(problem.xs, rows)
+        own, counts = some_distinct(xs, problem.weights[rows], PILOT, seed)
+        return problem.part(rows[own]).reweighted(counts)
     if len(rows) > PILOT:
         rows = np.sort(np.random.default_rng([seed]).choice(rows, PILOT, replace=False))
     return problem if len(rows) in (0, len(problem.weights)) else problem.part(rows)

@@ -13,6 +13,7 @@ from latens.numerics.compiling import by_size, evened
 from latens.numerics.matrices import matching
 from latens.numerics.space import Params, Space
 
+BLOCK, ODD = 1 << 13, np.uint64(0xBF58476D1CE4E5B9)  # rows; a factor that spreads bits (Steele, Lea & Flood 2014)
 SHRINK = 0.1  # share of each group that is the whole sample: keeps every group's estimate inside
 
 
@@ -78,14 +79,45 @@ def distinct(xs: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Draws from them are the same for rows in another order, and for rows that are repeated instead of weighted.
     """
-    leaves = [np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
-    columns = [leaf[:, j] for leaf in leaves for j in range(leaf.shape[1])]
+    columns = [leaf[:, j] for leaf in _flat(xs) for j in range(leaf.shape[1])]
     order = np.argsort(columns[0], kind="stable")
     if _apart(columns[:1], order).all():
         return order, weights[order]
     order = np.lexsort(columns[::-1])
     first = np.flatnonzero(np.append(True, _apart(columns, order)))
     return order[first], np.add.reduceat(weights[order], first)
+
+
+def some_distinct(xs: Any, weights: np.ndarray, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same of at most so many distinct rows, drawn at random: those of the smallest of numbers that rows have."""
+    if len(weights) <= most:
+        return distinct(xs, weights)
+    marks, reach, least = _marks(xs, seed), most, np.empty(0)
+    while len(least) < most and reach < 4 * len(marks):
+        near = marks <= np.partition(marks, reach)[reach] if reach < len(marks) else slice(None)
+        least, reach = np.unique(marks[near]), 4 * reach
+    chosen = np.flatnonzero(marks <= least[:most][-1])
+    rows, counts = distinct(taken(xs, chosen), weights[chosen])
+    return chosen[rows], counts
+
+
+def _flat(xs: Any) -> list[np.ndarray]:
+    return [np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(xs)]
+
+
+def _marks(xs: Any, seed: int) -> np.ndarray:
+    """(n,) random numbers, equal for equal rows."""
+    leaves = _flat(xs)
+    found = np.full(len(leaves[0]), seed, dtype=np.uint64)
+    for begin in range(0, len(found), BLOCK):
+        own = found[begin : begin + BLOCK]
+        for leaf in leaves:
+            for column in leaf[begin : begin + BLOCK].T.astype(np.float64) + 0.0:  # -0.0 is 0.0
+                column[np.isnan(column)] = np.nan  # of which there are many
+                own ^= column.view(np.uint64)
+                own *= ODD
+                own ^= own >> np.uint64(29)
+    return found
 
 
 def _apart(columns: list[np.ndarray], order: np.ndarray) -> np.ndarray:

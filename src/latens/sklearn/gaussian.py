@@ -15,6 +15,7 @@ from latens.engine.prior import Prior, Ridge
 from latens.engine.problem import Problem
 from latens.engine.solve import solve
 from latens.engine.sourced import problem_of
+from latens.engine.starts import chosen
 from latens.engine.stop import Stop
 from latens.errors import LatensError
 from latens.families.multivariate_normal import MultivariateNormal
@@ -35,7 +36,7 @@ from latens.sklearn.given import (
 )
 from latens.sklearn.starts import Seeds, led_to
 
-MANY, SEVERAL = 200_000, 4  # rows, of which some are asked first where to begin; and among how many starts
+MANY, SEVERAL = 2_048, 3  # rows, more than which are asked where to begin; and among how many starts
 FEWEST = 100  # steps, fewer than which are counted for each start
 AT_LEAST = 3  # rows of each component that a model without data is shown
 
@@ -148,13 +149,14 @@ class GaussianMixture(AbstractMixture):
         (n, d), k, kind = X.shape, int(self.n_components), self.covariance_type
         given = self._given(d)
         rows, w = np.ascontiguousarray(X, dtype=np.float64), np.ones(n) if weights is None else weights
+        kept = slice(None) if w.all() else w > 0
         names = getattr(self, "feature_names_in_", None)
-        gone = np.isnan(rows[w > 0]).all(0)
+        gone = np.isnan(rows[kept]).all(0)
         if gone.any():
             name = int(np.argmax(gone)) if names is None else names[np.argmax(gone)]
             raise ValueError(f"Input X: column {name!r} has no cell that was seen: leave it out")
         state = self._begin_draws(self.random_state, again=again)
-        seeds = Seeds(rows[w > 0], w[w > 0], state)
+        seeds = Seeds(rows[kept], w[kept], state)
         prior = self.prior
         if prior is None and self.reg_covar:
             prior = floor_of(seeds, k, kind, self.reg_covar)
@@ -198,10 +200,13 @@ class GaussianMixture(AbstractMixture):
         if "mean" in given:
             return [led_to(problem, seeds, seeds.nearest(given["mean"])) | given]
         k = int(self.n_components)
-        # of many rows some tell which of several starts is the best, in less time than a bad one loses on all
-        times = max(self.n_init, SEVERAL) if len(problem.weights) > MANY else self.n_init
-        drawn = (seeds.memberships(k, self.init_params) for _ in range(times))
-        return [led_to(problem, seeds, each) | given for each in drawn]
+        # a bad start takes more steps than it costs to see which of a few is good
+        if self.n_init > 1 or len(problem.weights) <= MANY or self.max_iter < FEWEST:
+            drawn = [seeds.memberships(k, self.init_params, self.covariance_type) for _ in range(self.n_init)]
+            return [led_to(problem, seeds, each) | given for each in drawn]
+        several = seeds.several(k, self.init_params, SEVERAL)
+        points = [problem.free(led_to(problem, seeds, each) | given) for each in several]
+        return [problem.params(chosen(problem, points, int(self._draws.integers(2**31))))]
 
     def _found(self, fit: Fit) -> None:
         """What is read off a fit."""
