@@ -26,7 +26,7 @@ from latens.numerics.compiling import double, one_thread_each
 
 MANY = 1_000_000
 BURST = 12  # evaluations in one call
-PILOT = 20_000  # rows at most that short runs look at
+PILOT, SCOUT = 20_000, 10_000  # rows at most that short runs look at; that they look at if they only have to choose
 SETTLED, LONG = 1e-2, 200  # standard errors from the limit; steps that one run on some rows takes at most
 STAGES = (5, 20, 80)  # bursts that runs take at most, by the end of each stage
 FEW, USUAL = 10, 3  # if the user does not say how many starts: so many will do if they agree; and how many are finished
@@ -206,7 +206,7 @@ def among(problem: Problem, points: list[np.ndarray], seed: int) -> tuple[np.nda
 
 def chosen(problem: Problem, points: list[np.ndarray], seed: int) -> np.ndarray:
     """The highest of short runs from given points, and where it leads on some of the rows, if there are many."""
-    pilot = _pilot(problem, seed)
+    pilot = _pilot(problem, seed, SCOUT)
     field = _Field(pilot, None)
     field.begin(points)
     free = max(field.ends, key=lambda end: end.log_likelihood).free
@@ -304,14 +304,14 @@ def _level(r: Run) -> float:
 
 
 @double
-def _pilot(problem: Problem, seed: int) -> Problem:
+def _pilot(problem: Problem, seed: int, most: int = PILOT) -> Problem:
     """The problem itself, or one on a random part of the rows of which something was seen, in the same frame."""
     problem = problem.some
     rows = np.flatnonzero(problem.informative)
-    if len(rows) > PILOT and problem.lengths is None:
+    if len(rows) > most and problem.lengths is None:
         xs = problem.xs if len(rows) == len(problem.weights) else taken(problem.xs, rows)
-        own, counts = some_distinct(xs, problem.weights[rows], PILOT, seed)
+        own, counts = some_distinct(xs, problem.weights[rows], most, seed)
         return problem.part(rows[own]).reweighted(counts)
-    if len(rows) > PILOT:
-        rows = np.sort(np.random.default_rng([seed]).choice(rows, PILOT, replace=False))
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng([seed]).choice(rows, most, replace=False))
     return problem if len(rows) in (0, len(problem.weights)) else problem.part(rows)
