@@ -145,8 +145,31 @@ def test_bootstraps_and_profiles(mixed):
     np.testing.assert_array_equal(again.errors(some).replicates, files.errors(some).replicates)
     ends = [fit.intervals(method="profile") for fit in (inside, files)]
     np.testing.assert_allclose(ends[1], ends[0], rtol=1e-9)
-    with pytest.raises(lt.DataError, match="no clusters"):
-        files.errors(lt.Sandwich(clusters=np.arange(N) % 9))
+
+
+def test_clusters_are_those_of_a_column(both, mixed):
+    """Numbers or texts, weights of 0 among them, whatever the model is of."""
+    inside, files = both
+    here = inside.errors(lt.Sandwich(clusters=MIXED["year"]))
+    there = files.errors(lt.Sandwich(clusters="year"))
+    np.testing.assert_allclose(there.covariance, here.covariance, rtol=1e-9, atol=1e-12)
+    assert there.notes[0] == here.notes[0] == "7 clusters"
+    model, seen = lt.IID(lt.Normal()), np.array([colour is not None for colour in MIXED["colour"]])
+    alone = lt.fit(model, MIXED["x"][seen], weights=MIXED["times"][seen])
+    stream = lt.Batches(lambda: pa.table(MIXED).filter(pa.array(seen)).to_batches(500), columns=["x"], weights="times")
+    streamed = lt.fit(model, stream)
+    want = alone.errors(lt.Sandwich(clusters=MIXED["colour"][seen].astype(str))).covariance
+    np.testing.assert_allclose(streamed.errors(lt.Sandwich(clusters="colour")).covariance, want, rtol=1e-9)
+    source = lt.Source(mixed, columns=["x"], weights="times")
+    text = lt.fit(model, source)
+    for clusters, wrong in (
+        (np.arange(N) % 9, r"name the column of clusters, lt.Sandwich\(clusters="),
+        ("month", "no column 'month'"),
+        ("x", "one of the model's"),
+        ("colour", r"1.parquet.*: row \d+: no 'colour' says which cluster|0.parquet.*row 7: no 'colour' says which"),
+    ):
+        with pytest.raises(lt.DataError, match=wrong):
+            text.errors(lt.Sandwich(clusters=clusters))
 
 
 def test_what_needs_rows_at_hand_looks_at_some(both, tmp_path):

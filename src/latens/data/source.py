@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field
 from functools import cached_property
 from glob import glob
 from os import PathLike
@@ -34,6 +35,7 @@ class AbstractSource(ABC):
     weights: str | None = None
     labels: str | None = None
     cache: Path_ | None = None
+    clusters: str | None = field(default=None, init=False)  # of `grouped`
 
     def __post_init__(self) -> None:
         own = self.columns
@@ -108,7 +110,21 @@ class AbstractSource(ABC):
     @property
     def beside(self) -> tuple[str, ...]:
         """Columns that are no data of the model."""
-        return tuple(name for name in (self.weights, self.labels) if name is not None)
+        return tuple(name for name in (self.weights, self.labels, self.clusters) if name is not None)
+
+    def grouped(self, columns: Sequence[str], clusters: str) -> AbstractSource:
+        """The same rows with one more column, which says which of them go together."""
+        if clusters in columns:
+            raise DataError(
+                f"column '{clusters}' is one of the model's, so it cannot tell clusters: name the model's own in "
+                "lt.Source(..., columns=[...])"
+            )
+        other = copy(self)
+        for name in ("wanted", "_format", "parts"):  # as they were for other columns
+            vars(other).pop(name, None)
+        object.__setattr__(other, "columns", tuple(columns))
+        object.__setattr__(other, "clusters", clusters)
+        return other
 
     def _of(self, names: Sequence[str]) -> list[str]:
         own = [name for name in names if name not in self.beside] if self.columns is None else list(self.columns)

@@ -14,7 +14,7 @@ import numpy as np
 from latens.cells import OneOf, taken
 from latens.cells.base import numbers
 from latens.cells.repeated import Repeated
-from latens.data.arrow import Columns, as_columns
+from latens.data.arrow import Columns, Texts, as_columns
 from latens.data.parts import Part
 from latens.data.reader import Tally, tally, unseen
 from latens.data.source import AbstractSource
@@ -32,6 +32,7 @@ class Read(NamedTuple):
     xs: Any
     weights: np.ndarray  # (m,)
     told: np.ndarray | None  # (m, k)
+    clusters: np.ndarray | None = None  # (m,) what says which go together
 
 
 class Facts(NamedTuple):
@@ -130,7 +131,9 @@ class Dealer:
 
     def read_columns(self, columns: Columns) -> Read:
         """Columns as they are read, as the model takes them."""
-        n, cells = _height(columns), as_columns(columns, self.named)
+        n, named = _height(columns), self.source.clusters
+        clusters = None if named is None else clusters_in(columns[named], named)
+        cells = as_columns({name: column for name, column in columns.items() if name != named}, self.named)
         weights, labels = (cells.pop(name) if name else None for name in (self.source.weights, self.source.labels))
         if set(cells) != set(self.columns):
             raise DataError(f"the columns are {', '.join(cells)}; the fit is of {', '.join(self.columns)}")
@@ -141,13 +144,15 @@ class Dealer:
             # if of none, the first, which counts for nothing
             used = np.flatnonzero(given > 0) if given.any() else np.arange(1)
             xs, given, told = taken(xs, used), given[used], None if told is None else told[used]
-        return Read(xs, given, told)
+            clusters = None if clusters is None else clusters[used]
+        return Read(xs, given, told, clusters)
 
     def piece(self, item: Item) -> Piece:
         """The same in the frame and in blocks."""
-        if isinstance(item.content, Piece):
-            return item.content
-        read = self.read(item)
+        return item.content if isinstance(item.content, Piece) else self.blocks(self.read(item))
+
+    def blocks(self, read: Read) -> Piece:
+        """Rows that were read in the frame and in blocks."""
         seen = self.model.labelled(self.model.reader.observe(self.frame.apply(read.xs)), read.told)
         if self.single:
             seen = jax.tree.map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, seen)
@@ -187,6 +192,15 @@ def labels_in(column: Any, name: str) -> Any:
     if isinstance(column, np.ndarray):
         return column
     raise DataError(f"column '{name}' holds texts, not labels: give the codes 0, 1, ... of the components")
+
+
+def clusters_in(column: np.ndarray | Texts, name: str) -> np.ndarray:
+    """(n,) what tells clusters; or a `DataError`."""
+    found = column.all() if isinstance(column, Texts) else column
+    gone = np.array([value is None or value != value for value in found.tolist()])
+    if gone.any():
+        raise DataError(f"row {int(np.argmax(gone))}: no '{name}' says which cluster the row is of")
+    return found.astype(str) if isinstance(column, Texts) else found
 
 
 def _height(columns: Columns) -> int:

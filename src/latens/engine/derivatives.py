@@ -145,8 +145,8 @@ def outer_product(model: AbstractModel, free: Array, shard: Shard) -> Array:
     return over_blocks(block, shard)
 
 
-@by_size(static_argnums=2)
-def cluster_scores(model: AbstractModel, free: Array, number: int, labelled: Shard) -> Array:
+@by_size(static_argnames="number")
+def cluster_scores(model: AbstractModel, free: Array, labelled: Shard, *, number: int) -> Array:
     """(number, p) Σ w s over the rows of each cluster; the rows of the shard are pairs (x, cluster)."""
 
     scores_of = _block_scores(model, free)

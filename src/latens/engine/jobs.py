@@ -14,11 +14,13 @@ import numpy as np
 from latens.data.arrow import Columns
 from latens.data.parts import Part
 from latens.data.survey import Survey, codes, places, some_of
-from latens.engine.blocks import finer
+from latens.engine.blocks import Shard, finer
 from latens.engine.dealer import Facts, Item, Piece
+from latens.engine.derivatives import cluster_scores
 from latens.engine.emmap import evidences
 from latens.engine.kept import Kept, plain
 from latens.engine.rows import Program
+from latens.numerics.compiling import rung
 
 T = TypeVar("T")
 
@@ -149,6 +151,32 @@ class Sum(AbstractProgramJob[Any]):
 
     def plus(self, total: Any, value: Any) -> Any:
         return jax.tree.map(np.add, total, value)
+
+
+class Clustered(AbstractReading[dict[Any, np.ndarray]], AbstractProgramJob[dict[Any, np.ndarray]]):
+    """Cluster → the sum of the scores of its rows, (p,)."""
+
+    def __init__(self, args: Any, width: int) -> None:
+        self.args, self.width = plain(args), width
+
+    def of(self, kept: Kept, item: Item) -> dict[Any, np.ndarray]:
+        read = kept.dealer.read(item)
+        assert read.clusters is not None
+        kinds, which = np.unique(read.clusters, return_inverse=True)
+        piece = kept.dealer.blocks(read)
+        laid = np.zeros(piece.shard.weights.size, dtype=np.int64)
+        laid[piece.slots] = which
+        labels = jnp.asarray(laid.reshape(piece.shard.weights.shape))
+        shard = finer(Shard((piece.shard.xs, labels), piece.shard.weights), self.width)
+        settings = {"number": rung(len(kinds))}
+        sums = np.asarray(once_compiled(kept, cluster_scores, self.args, shard, settings))
+        counts = np.bincount(which, read.weights)
+        return {kind: sums[i] for i, kind in enumerate(kinds.tolist()) if counts[i] > 0}
+
+    def plus(self, total: dict[Any, np.ndarray], value: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+        for kind, scores in value.items():
+            total[kind] = total[kind] + scores if kind in total else scores
+        return total
 
 
 class Each(AbstractProgramJob[list[Any]]):

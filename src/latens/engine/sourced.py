@@ -22,7 +22,7 @@ from latens.engine.dealer import Dealer, Facts, frequencies_of, labels_in
 from latens.engine.emmap import entropies, posteriors
 from latens.engine.engines import AbstractEngine, Threads, shards_of
 from latens.engine.growing import Growing
-from latens.engine.jobs import AbstractJob, Densities, Each, Look, Settle, Sum, Take
+from latens.engine.jobs import AbstractJob, Clustered, Densities, Each, Look, Settle, Sum, Take
 from latens.engine.kept import MEMORY
 from latens.engine.prior import Prior
 from latens.engine.problem import Problem
@@ -67,6 +67,18 @@ class SourcedRows(AbstractRows):
         self.check_room(sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(sample)) / self.some.n)
         parts = self.evaluate(Each(program, args))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+    @double
+    def clustered(self, column: str, model: AbstractModel, free: Any) -> np.ndarray:
+        """(G, p) the sums of scores over the rows that have the same in a column."""
+        source = self.dealer.source.grouped(self.dealer.columns, column)
+        # which rows a stream gives is known by other columns
+        beside = replace(self.dealer, source=source, counts=())
+        shards = shards_of(source.parts)
+        job = Clustered((model, free), len(free))
+        self.passes += 1
+        found = summed(job, self.engine.evaluate(job, beside, shards))
+        return np.stack([found[kind] for kind in sorted(found)])
 
     def check_room(self, wide: float) -> None:
         """Raises `DataError` if so many bytes of every row are more than may be held."""

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from latens.engine.derivatives import cluster_scores, complete_data, outer_product
+from latens.engine.sourced import SourcedRows
 from latens.errors import DataError, InferenceError, counted
 from latens.inference.estimate import Estimate
 from latens.inference.information import FreeInformation, Held, check_converged, masked
@@ -232,8 +233,10 @@ class Sandwich(AbstractMethod):
 
         V = A⁻¹ B A⁻¹,   A = −∇²ℓ,   B = Σ w s sᵀ,   or with clusters B = G/(G − 1) Σ_g (Σ_{i in g} w s)(...)ᵀ
 
-    **Arguments:** `clusters`: None, or a label for each row of the data (n,): any values that compare.
-    **Raises:** `DataError` for the wrong number of labels, `InferenceError` for fewer than 2 clusters.
+    **Arguments:** `clusters`: None, or a label for each row of the data (n,): any values that compare; of rows in files
+    the column that holds them.
+    **Raises:** `DataError` for the wrong number of labels, or a column that is not there; `InferenceError` for fewer
+    than 2 clusters.
     **Source:** Huber (1967), Proc. 5th Berkeley Symp. 1, 221; White (1982), Econometrica 50, 1; clusters:
     Liang & Zeger (1986), Biometrika 73, 13.
     """
@@ -247,29 +250,32 @@ class Sandwich(AbstractMethod):
         bread = inverse(information.observed, self.name)
         if self.clusters is None:
             return self.found(information, bread @ information.reduced(_products(estimate)) @ bread)
-        labels, number = self._labels(estimate)
-        problem, point = estimate.problem, jnp.asarray(estimate.at.free)
-        rows = problem.rows.beside(labels, problem.weights)
-        scores = np.asarray(rows.add(cluster_scores, problem.model, point, number, width=len(point)))
+        scores = self._scores(estimate)
+        number = len(scores)
+        if number < 2:
+            raise InferenceError("there is only one cluster: nothing says how clusters vary")
         meat = information.reduced(scores.T @ scores) * number / (number - 1)
         notes: tuple[str, ...] = (f"{number} clusters",)
         if number <= len(bread):
             notes += ("no more clusters than free parameters: the covariance is singular",)
         return self.found(information, bread @ meat @ bread, *notes)
 
-    def _labels(self, estimate: Estimate) -> tuple[np.ndarray, int]:
-        given, problem = np.asarray(self.clusters), estimate.problem
-        if problem.origin is not None:
-            raise DataError("the rows of files have no clusters: use lt.Sandwich() without, or rows in memory")
+    def _scores(self, estimate: Estimate) -> np.ndarray:
+        """(G, p) the sums of scores over the rows of each cluster."""
+        problem, point = estimate.problem, jnp.asarray(estimate.at.free)
+        if isinstance(problem.rows, SourcedRows):
+            if not isinstance(self.clusters, str):
+                raise DataError("the rows are those of files: name the column of clusters, lt.Sandwich(clusters='...')")
+            return problem.rows.clustered(self.clusters, problem.model, point)
+        given = np.asarray(self.clusters)
         if given.shape != (problem.rows_read,):
             raise DataError(
                 f"clusters have shape {given.shape}, the data have {counted(problem.rows_read, 'row')}: give one label "
                 "for each"
             )
         kinds, labels = np.unique(given[problem.rows_used], return_inverse=True)
-        if len(kinds) < 2:
-            raise InferenceError("there is only one cluster: nothing says how clusters vary")
-        return labels, len(kinds)
+        rows = problem.rows.beside(labels, problem.weights)
+        return np.asarray(rows.add(cluster_scores, problem.model, point, width=len(point), number=len(kinds)))
 
 
 def _products(estimate: Estimate) -> np.ndarray:
