@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import latens as lt
@@ -297,6 +297,7 @@ CELL = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(CELL, max_size=5))
+@example([0.0, ".", "|"])
 def test_any_cells_are_read_or_refused(column):
     for read in (lambda: NORMAL.reader.read({"x": column}), lambda: KINDS.suited(column).reader.read(column)):
         try:

@@ -88,8 +88,9 @@ def column_of(column: Any, name: str, where: str = "", hint: str = "", blanks: C
             return pairs[:, 0]
         return interval(pairs[:, 0], pairs[:, 1])
     unread = [(row, text) for row, text in known if ends[row] is None]
-    if len(unread) < len(known) and not all("|" in text for _, text in unread):
-        row, text = next((row, text) for row, text in unread if "|" not in text and text not in BLANK)
+    wrong = next(((row, text) for row, text in unread if "|" not in text and text not in BLANK), None)
+    if len(unread) < len(known) and wrong is not None:
+        row, text = wrong
         raise DataError(f"{where}row {row}, column '{name}': {text!r} is not a number, nor any of: {FORMS}{hint}")
     if blanks is not None:
         blanks.update(text for text in texts if text in MISSING and text)
