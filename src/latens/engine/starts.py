@@ -209,7 +209,7 @@ def chosen(problem: Problem, points: list[np.ndarray], seed: int) -> np.ndarray:
     pilot = _pilot(problem, seed, SCOUT)
     field = _Field(pilot, None)
     field.begin(points)
-    free = max(field.ends, key=lambda end: end.log_likelihood).free
+    free = max(field.ends, key=lambda end: (end.status is not Status.DEGENERATE, end.log_likelihood)).free
     if pilot is problem.some:
         return free
     under_way = Run(pilot, free, Auto(), Stop(SETTLED, LONG))

@@ -156,10 +156,10 @@ class GaussianMixture(AbstractMixture):
             name = int(np.argmax(gone)) if names is None else names[np.argmax(gone)]
             raise ValueError(f"Input X: column {name!r} has no cell that was seen: leave it out")
         state = self._begin_draws(self.random_state, again=again)
-        seeds = Seeds(rows[kept], w[kept], state)
+        seeds = Seeds(rows[kept], w[kept], k, state)
         prior = self.prior
         if prior is None and self.reg_covar:
-            prior = floor_of(seeds, k, kind, self.reg_covar)
+            prior = floor_of(seeds, kind, self.reg_covar)
         data: Any = rows if names is None else dict(zip(names, rows.T, strict=True))
         with own_words():
             problem = problem_of(model_of(k, d, kind), data, weights, None, prior)
@@ -199,12 +199,11 @@ class GaussianMixture(AbstractMixture):
             return [given]
         if "mean" in given:
             return [led_to(problem, seeds, seeds.nearest(given["mean"])) | given]
-        k = int(self.n_components)
         # a bad start takes more steps than it costs to see which of a few is good
         if self.n_init > 1 or len(problem.weights) <= MANY or self.max_iter < FEWEST:
-            drawn = [seeds.memberships(k, self.init_params, self.covariance_type) for _ in range(self.n_init)]
+            drawn = [seeds.memberships(self.init_params, self.covariance_type) for _ in range(self.n_init)]
             return [led_to(problem, seeds, each) | given for each in drawn]
-        several = seeds.several(k, self.init_params, SEVERAL)
+        several = seeds.several(self.init_params, SEVERAL)
         points = [problem.free(led_to(problem, seeds, each) | given) for each in several]
         return [problem.params(chosen(problem, points, int(self._draws.integers(2**31))))]
 
@@ -304,9 +303,9 @@ class GaussianMixture(AbstractMixture):
         return found
 
 
-def floor_of(seeds: Seeds, k: int, covariance_type: str, worth: float) -> Ridge:
+def floor_of(seeds: Seeds, covariance_type: str, worth: float) -> Ridge:
     """A floor of so much of the variance of each column within groups of the rows, for components of equal size."""
-    variance = seeds.variance_within(k)
+    variance, k = seeds.variance_within, seeds.k
     like = {"full": np.diag(variance), "tied": np.diag(variance), "diag": variance, "spherical": variance.mean()}
     own = like[covariance_type] if covariance_type == "tied" else np.array([like[covariance_type]] * k)
     params = {"weights": np.full(k, 1 / k), "mean": np.tile(seeds.mean, (k, 1)), spread_name(covariance_type): own}

@@ -1,6 +1,6 @@
 """Where EM begins: groups of rows by the methods that scikit-learn names, whatever units and order the rows have."""
 
-from functools import lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from latens.numerics.space import Params
 
 SAME = 1e-6  # of a standard deviation; and of all rows in a group
 LEAST = 1e-3  # of the largest variance within groups: a direction in which they are flatter counts no more
+WIDE = 100  # columns, of more than which no coordinates are made for a start
 ROWS = 10_000  # that starts look at, at most
 
 
@@ -35,52 +36,61 @@ def rounded(rows: np.ndarray, spread: np.ndarray) -> np.ndarray:
 
 
 class Seeds:
-    """Rows that starts are made of: each distinct one once, in an order that is the data's own."""
+    """Rows that k groups begin from: each distinct one once, in an order that is the data's own."""
 
-    def __init__(self, X: np.ndarray, weights: np.ndarray, state: np.random.RandomState) -> None:
+    def __init__(self, X: np.ndarray, weights: np.ndarray, k: int, state: np.random.RandomState) -> None:
         rows, counts = some_distinct(X, weights, ROWS, state.randint(2**31))
-        self.total = float(weights.sum())
+        self.total, self.k = float(weights.sum()), k
         self.rows, self.values, self.weights, self.state = rows, X[rows], counts, state
         self.mean, self.scale, self.features = moments(self.values, counts)
 
-    @lru_cache(maxsize=1)  # noqa: B019 - asked for twice, and gone with the fit
-    def _within(self, k: int) -> np.ndarray:
-        """(d, d) the covariance of the scaled rows within k groups, each cell by the rows in which it was seen."""
-        member = np.eye(k)[self._kmeans(self.features, k, 0)] * self.weights[:, None]
+    @cached_property
+    def _away(self) -> np.ndarray:
+        """(m, d) the scaled rows about the means of groups of k-means, 0 where nothing was seen, times √weight."""
+        member = np.eye(self.k)[self._kmeans(self.features, 0)]
         seen = ~np.isnan(self.values)
-        means = member.T @ self.features / np.maximum(member.T @ seen, 1e-300)
-        away = np.where(seen, self.features - (member > 0) @ means, 0.0)
-        return np.asarray((away * self.weights[:, None]).T @ away / np.maximum(self.weights @ seen, 1e-300))
+        share = (member * self.weights[:, None]).T
+        means = share @ self.features / np.maximum(share @ seen, 1e-300)
+        return np.where(seen, self.features - member @ means, 0.0) * np.sqrt(self.weights)[:, None]
 
-    def variance_within(self, k: int) -> np.ndarray:
-        """(d,) the variance of each column within k groups; of all rows where that is 0."""
-        within = np.diag(self._within(k))
+    @property
+    def variance_within(self) -> np.ndarray:
+        """(d,) the variance of each column within the groups; of all rows where that is 0."""
+        counts = self.weights @ ~np.isnan(self.values)
+        within = (self._away**2).sum(0) / np.maximum(counts, 1e-300)
         return np.asarray(np.where(within > SAME**2, within, 1.0) * self.scale**2)
 
-    def memberships(self, k: int, how: str, covariance_type: str) -> np.ndarray:
+    def memberships(self, how: str, covariance_type: str) -> np.ndarray:
         """(m, k) shares of the groups in each row."""
         if how != "kmeans":
-            return self.several(k, how, 1)[0]
-        labels = max(self._grouped(k), key=lambda found: self._likelihood(found, k, covariance_type))
-        return self._shrunk(labels, k)
+            return self.several(how, 1)[0]
+        found = self._grouped()
+        if len(found) == 1:
+            return self._shrunk(found[0])
+        return self._shrunk(max(found, key=lambda labels: self._likelihood(labels, covariance_type)))
 
-    def several(self, k: int, how: str, times: int) -> list[np.ndarray]:
+    def several(self, how: str, times: int) -> list[np.ndarray]:
         """At least so many of such (m, k) shares."""
         if how == "kmeans":
-            sets = [self._grouped(k) for _ in range(-(-times // 3))]
-            return [self._shrunk(labels, k) for found in sets for labels in found]
+            found: list[np.ndarray] = []
+            while len(found) < times:
+                found += map(self._shrunk, self._grouped())
+            return found
         if how == "random":
-            shares = self.state.uniform(size=(times, len(self.rows), k))
+            shares = self.state.uniform(size=(times, len(self.rows), self.k))
             return list(shares / shares.sum(2, keepdims=True))
         rngs = [np.random.default_rng(self.state.randint(2**31, size=4)) for _ in range(times)]
         apart = how == "k-means++"
-        return [partition(self.features, self.weights, k, rng.random(k), apart=apart) for rng in rngs]
+        return [partition(self.features, self.weights, self.k, rng.random(self.k), apart=apart) for rng in rngs]
 
-    def _grouped(self, k: int) -> list[np.ndarray]:
-        """(m,) the groups of k-means in units of the columns, in coordinates in which such groups are about round, and
-        in such in which all rows together are."""
-        rounds = [rounded(self.features, spread) for spread in (self._within(k), self._spread(self.features))]
-        return [self._kmeans(rows, k, self.state.randint(2**31)) for rows in (self.features, *rounds)]
+    def _grouped(self) -> list[np.ndarray]:
+        """(m,) the groups of k-means in units of the columns; unless these are many, in coordinates in which such
+        groups are about round, and in such in which all rows together are."""
+        rows = [self.features]
+        if self.features.shape[1] <= WIDE:
+            within = self._away.T @ self._away / self.weights.sum()
+            rows += [rounded(self.features, spread) for spread in (within, self._spread(self.features))]
+        return [self._kmeans(each, self.state.randint(2**31)) for each in rows]
 
     def _spread(self, rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """(d, d) covariance of rows."""
@@ -89,9 +99,9 @@ class Seeds:
         away = rows - share @ rows
         return np.asarray((away * share[:, None]).T @ away)
 
-    def _likelihood(self, labels: np.ndarray, k: int, covariance_type: str) -> float:
+    def _likelihood(self, labels: np.ndarray, covariance_type: str) -> float:
         """The log-likelihood of normals with these labels, up to a constant (Celeux & Govaert 1992, CSDA 14, 315)."""
-        groups = [labels == j for j in range(k) if (labels == j).any()]
+        groups = [labels == j for j in range(self.k) if (labels == j).any()]
         sizes = np.array([self.weights[own].sum() for own in groups]) / self.weights.sum()
         spreads = np.stack([self._spread(self.features[own], self.weights[own]) for own in groups])
         if covariance_type == "tied":
@@ -106,17 +116,17 @@ class Seeds:
     def nearest(self, means: np.ndarray) -> np.ndarray:
         """(m, k) memberships of the rows in the groups about given means."""
         centres = (means - self.mean) / self.scale
-        return self._shrunk(np.argmin([((self.features - c) ** 2).sum(1) for c in centres], 0), len(means))
+        return self._shrunk(np.argmin([((self.features - c) ** 2).sum(1) for c in centres], 0))
 
-    def _kmeans(self, features: np.ndarray, k: int, seed: int) -> np.ndarray:
+    def _kmeans(self, features: np.ndarray, seed: int) -> np.ndarray:
         from sklearn.cluster import KMeans
 
-        found = KMeans(min(k, len(self.rows)), n_init=1, random_state=seed)
+        found = KMeans(min(self.k, len(self.rows)), n_init=1, random_state=seed)
         return np.asarray(found.fit(features, sample_weight=self.weights).labels_)
 
-    def _shrunk(self, labels: np.ndarray, k: int) -> np.ndarray:
+    def _shrunk(self, labels: np.ndarray) -> np.ndarray:
         """The group itself, and so little of all rows that no covariance is singular."""
-        member = np.eye(k)[labels]
+        member = np.eye(self.k)[labels]
         sizes = np.maximum(self.weights @ member / self.weights.sum(), SAME)  # of none, too
         return np.asarray((1 - SAME) * member + SAME * sizes / sizes.sum())
 
