@@ -106,6 +106,17 @@ assert not {{"jax", "numpy", "equinox"}} & set(sys.modules)
         assert "latens" in _python(code).lower()
 
 
+def test_estimators_are_loaded_when_they_are_used():
+    code = """
+import sys
+import latens.sklearn
+assert not {"jax", "numpy", "sklearn"} & set(sys.modules)
+assert all(getattr(latens.sklearn, name).__module__.startswith("latens.sklearn.") for name in latens.sklearn.__all__)
+assert {*latens.sklearn.__all__} <= {*dir(latens.sklearn)}
+"""
+    _python(code)
+
+
 def test_callers_settings_stay():
     code = """
 import jax, jax.numpy as jnp, numpy as np

@@ -199,6 +199,8 @@ class GaussianMixture(AbstractMixture):
             return [given]
         if "mean" in given:
             return [led_to(problem, seeds, seeds.nearest(given["mean"])) | given]
+        if seeds.k == 1:
+            return [led_to(problem, seeds, np.ones((len(seeds.rows), 1))) | given]
         # a bad start takes more steps than it costs to see which of a few is good
         if self.n_init > 1 or len(problem.weights) <= MANY or self.max_iter < FEWEST:
             drawn = [seeds.memberships(self.init_params, self.covariance_type) for _ in range(self.n_init)]
