@@ -527,3 +527,15 @@ def test_groups_of_kmeans_in_several_coordinates(kind, height):
     X = load_iris().data
     found = [GaussianMixture(3, covariance_type=kind, random_state=state).fit(X).score(X) for state in range(4)]
     np.testing.assert_allclose(np.array(found) * len(X), height, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("means", [([1] * 4, [2] * 4), ([-50] * 4, [50] * 4)])
+def test_rough_means_lead_to_the_maximum(kind, means):
+    """The spread of all rows is reckoned about the mean that is nearest, so that no component begins far from them."""
+    draws = np.random.default_rng(0)
+    X = np.concatenate([draws.normal(0, 1, (150, 4)), draws.normal(4, 1, (150, 4))])
+    X = X @ (np.eye(4) + 0.3 * draws.normal(size=(4, 4)))
+    want = GaussianMixture(2, covariance_type=kind, random_state=0).fit(X).score(X)
+    found = GaussianMixture(2, covariance_type=kind, means_init=means, random_state=0).fit(X)
+    assert found.score(X) == pytest.approx(want, abs=1e-5)

@@ -26,6 +26,7 @@ from latens.result import Fit
 from latens.sklearn.base import AbstractMixture, own_words, told, weights_for
 from latens.sklearn.given import (
     KINDS,
+    about,
     array_of,
     factors_of,
     inverse_of,
@@ -52,8 +53,8 @@ class GaussianMixture(AbstractMixture):
     `tol`: how far the estimates may be from the maximum, in standard errors, where scikit-learn looks at the gain of
     one step; `reg_covar`: a floor of the covariances, added to those of components of equal size in units of the
     variance that each column has within groups (a column that does not vary: 1), and an exact maximum a posteriori,
-    where scikit-learn adds it to the variances as they are. With `means_init` alone, the other params are those of the
-    rows nearest to these means. Besides, `prior`:
+    where scikit-learn adds it to the variances as they are. With `means_init` alone, components are equal in size
+    and in the spread that the rows have about the nearest of these means. Besides, `prior`:
     a `latens.Prior` or its weight in observations, in the place of `reg_covar`; `accelerate`: as in `latens.fit`.
     **Attributes:** `weights_` (k,), `means_` (k, d), `covariances_`, `precisions_`, `precisions_cholesky_` (upper
     factors; shapes by `covariance_type`), `converged_`, `n_iter_`, `lower_bound_` (the mean log-likelihood at these
@@ -198,7 +199,8 @@ class GaussianMixture(AbstractMixture):
         if len(given) == 3:
             return [given]
         if "mean" in given:
-            return [led_to(problem, seeds, seeds.nearest(given["mean"])) | given]
+            found = led_to(problem, seeds, seeds.nearest(given["mean"]))
+            return [about(found, given["mean"], self.covariance_type) | given]
         if seeds.k == 1:
             return [led_to(problem, seeds, np.ones((len(seeds.rows), 1))) | given]
         # a bad start takes more steps than it costs to see which of a few is good

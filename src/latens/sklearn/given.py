@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from latens.numerics.space import Params
+
 KINDS = {"full": "full", "tied": "full", "diag": "diagonal", "spherical": "spherical"}
 LEAST = 1e-12  # a weight of 0 could never rise
 
@@ -68,3 +70,18 @@ def matrices_of(covariances: np.ndarray, kind: str, k: int, d: int) -> np.ndarra
     if kind == "diag":
         return np.asarray([np.diag(each) for each in covariances])
     return np.broadcast_to(covariances, (k, d, d)) if kind != "spherical" else covariances[:, None, None] * np.eye(d)
+
+
+def about(params: Params, means: np.ndarray, covariance_type: str) -> Params:
+    """Params of groups of rows as those of groups of one size about other means (k, d), with one spread for all.
+
+    A group to whose mean hardly a row is the nearest tells nothing of its spread, and would die.
+    """
+    k, d = means.shape
+    spreads = matrices_of(np.asarray(params[spread_name(covariance_type)]), covariance_type, k, d)
+    away = np.asarray(params["mean"]) - means
+    spread = np.einsum("k,kij->ij", np.asarray(params["weights"]), spreads + away[:, :, None] * away[:, None, :])
+    like = {"full": spread, "tied": spread, "diag": np.diag(spread), "spherical": np.trace(spread) / d}
+    own = like[covariance_type]
+    each = own if covariance_type == "tied" else np.array([own] * k)
+    return {"weights": np.full(k, 1 / k), "mean": means, spread_name(covariance_type): each}
