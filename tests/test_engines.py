@@ -80,6 +80,21 @@ def test_processes_that_die(rows, want):
         engine.close()
 
 
+def test_clusters_by_one_column_and_by_another(tmp_path):
+    """Workers know rows by all that was read of them."""
+    x, i = RNG.normal(size=600), np.arange(600)
+    pq.write_table(pa.table({"x": x, "a": i % 7, "b": i // 100}), tmp_path / "0.parquet", row_group_size=100)
+    source, engine = lt.Source(tmp_path, columns=("x",)), lt.Processes(2)
+    try:
+        fit, inside = lt.fit(lt.IID(lt.Normal()), source, engine=engine), lt.fit(lt.IID(lt.Normal()), x)
+        for column, labels in (("a", i % 7), ("b", i // 100)):
+            found, want = fit.errors(lt.Sandwich(clusters=column)), inside.errors(lt.Sandwich(clusters=labels))
+            np.testing.assert_allclose(found.covariance, want.covariance, rtol=1e-9)
+            assert found.notes == want.notes
+    finally:
+        engine.close()
+
+
 def _spoiled(rows):
     """The same files but for one number, which is negative; all others of that column are not."""
     folder = os.path.join(rows, "spoiled")
