@@ -92,8 +92,9 @@ class Dealer:
     def key(self) -> str:
         """A digest of everything that the pieces depend on."""
         leaves, tree = jax.tree.flatten((self.model, self.frame))
-        source = replace(self.source, cache=None)
-        own = (source, self.source.clusters, self.source.stamps or uuid.uuid4(), sorted(self.named), self.columns, self.load.size)
+        given = self.source
+        source = replace(given, cache=None), given.clusters, given.stamps or uuid.uuid4()
+        own = (source, sorted(self.named), self.columns, self.load.size)
         text = re.sub(r" at 0x[0-9a-f]+", "", f"{tree} {own} {self.together} {self.single}")
         digest = hashlib.sha256(text.encode())
         for leaf in leaves:

@@ -12,7 +12,8 @@ from latens.cells import cells_of
 from latens.families.base import AbstractFamily
 from latens.families.datum import Support
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
-from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
+from latens.families.frame import AbstractByMean, AbstractFrame
+from latens.families.moments import weighted_mean
 from latens.families.within import Reexpressed
 from latens.numerics.constraints import EDGE, Positive
 from latens.numerics.integrals import beta_mass

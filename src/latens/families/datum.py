@@ -16,7 +16,7 @@ from latens.data.reader import Rows
 from latens.data.table import rows_and_sets
 from latens.errors import DataError, ModelError
 from latens.families.base import AbstractFamily
-from latens.families.frame import ROWS
+from latens.families.moments import ROWS
 from latens.numerics.compiling import by_size, double
 from latens.numerics.room import room
 from latens.numerics.space import Params, Space

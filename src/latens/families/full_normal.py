@@ -17,7 +17,8 @@ from latens.errors import DataError, ModelError, counted
 from latens.families.base import AbstractFamily
 from latens.families.datum import Moments, Support
 from latens.families.exponential import AbstractExponentialFamily
-from latens.families.frame import AbstractFrame, Affine, moments
+from latens.families.frame import AbstractFrame, Affine
+from latens.families.moments import moments
 from latens.families.roles import Covariance, Location
 from latens.families.within import Within
 from latens.numerics.constraints import AbstractConstraint, PositiveDefinite, Real

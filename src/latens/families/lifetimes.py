@@ -14,7 +14,8 @@ from latens.errors import DataError
 from latens.families.base import AbstractFamily
 from latens.families.datum import ABOVE_ZERO, NOT_NEGATIVE
 from latens.families.exponential import AbstractAbout, AbstractExponentialFamily, Recovery
-from latens.families.frame import AbstractByMean, AbstractFrame, weighted_mean
+from latens.families.frame import AbstractByMean, AbstractFrame
+from latens.families.moments import weighted_mean
 from latens.families.within import Reexpressed
 from latens.numerics.constraints import Positive
 from latens.numerics.integrals import gamma_mass, hazard_mass

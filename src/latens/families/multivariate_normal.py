@@ -13,8 +13,9 @@ from latens.cells import Interval, Partial, between, cells_of
 from latens.errors import ModelError
 from latens.families.base import AbstractFamily
 from latens.families.datum import Moments
-from latens.families.frame import AbstractFrame, Affine, moments
+from latens.families.frame import AbstractFrame, Affine
 from latens.families.full_normal import AbstractGaussian, FullNormal, standing_in
+from latens.families.moments import moments
 from latens.families.normal import Normal, scaled_mass
 from latens.families.roles import Location, Variance
 from latens.families.within import Within

@@ -11,7 +11,8 @@ from jax import Array
 
 from latens.cells import cells_of
 from latens.errors import DataError, ModelError, listed
-from latens.families.frame import AbstractFrame, moments
+from latens.families.frame import AbstractFrame
+from latens.families.moments import moments
 from latens.families.roles import AbstractRole, Coefficient, Roles, check
 from latens.numerics.memory import own
 from latens.numerics.space import Constraints, Params, Space
