@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
@@ -23,6 +24,7 @@ from latens.engine.derivatives import complete_data
 from latens.engine.engines import SHARDS, shards_of
 from latens.engine.problem import Problem
 from latens.engine.sourced import problem_of
+from latens.inference.drawing import drawn, fresh
 from latens.numerics.compiling import double
 
 from registry import MODELS, PLANE
@@ -147,6 +149,55 @@ def test_bootstraps_and_profiles(mixed):
     np.testing.assert_allclose(ends[1], ends[0], rtol=1e-9)
 
 
+def test_rows_like_those_of_files_are_drawn_in_every_pass(mixed):
+    """As many as the weights say, holes and names where they were, the same whoever draws them."""
+    source = lt.Source(mixed, columns=["colour", "x"], weights="times")
+    model = lt.IID(lt.Product({"x": lt.Normal(), "colour": lt.Categorical()}))
+    inside, files = lt.fit(model, DATA, weights=MIXED["times"]), lt.fit(model, source)
+    new = drawn(files._estimate, 3)
+    problem = fresh(files._estimate, new)
+    assert (problem.n, problem.observations, problem.unseen) == (files.n + files.unseen, files.n, files.unseen)
+    assert problem.half_seen == files.half_seen
+    assert problem.given.reader.labels(problem.columns) == inside.model.reader.labels(problem.columns)
+    for part in new.parts:
+        here, there = (list(each.read(part)) for each in (new, pickle.loads(pickle.dumps(new))))
+        jax.tree.map(np.testing.assert_array_equal, here, there)
+    few = lt.ParametricBootstrap(20, seed=2)
+    here, there = (np.diag(fit.errors(few).covariance) for fit in (inside, files))
+    assert (np.abs(np.log(there / here)) < 1.5).all()
+
+
+def test_a_ratio_of_likelihoods_is_looked_at_by_rows_drawn_like_those_of_files():
+    lives = RNG.gamma(2.0, 3.0, 400)
+    stream = lt.Batches(lambda: [{"life": lives[:150]}, {"life": lives[150:]}])
+    one, two = (lt.fit(lt.IID(family), stream) for family in (lt.Exponential(), lt.Gamma()))
+    test = two.likelihood_ratio(one, replicates=19)
+    assert test.p_value == pytest.approx(0.05)
+    assert len(test.replicates) == 19
+    assert 0 <= test.replicates.min() < test.replicates.max() < 0.2 * test.statistic
+
+
+def test_rows_are_not_drawn_where_nothing_says_how_they_come_about(mixed):
+    few = lt.ParametricBootstrap(20)
+    labelled = lt.fit(MIXTURE, lt.Source(mixed, columns=["colour", "x"], labels="kind"), seed=1)
+    with pytest.raises(lt.InferenceError, match="some labels are known"):
+        labelled.errors(few)
+    lives = lt.Batches(lambda: [{"life": ["1", "2.5", ">3"]}] * 4)
+    with pytest.raises(lt.InferenceError, match="only as intervals"):
+        lt.fit(lt.IID(lt.Exponential()), lives).errors(few)
+
+
+def test_a_row_that_stands_for_many_is_drawn_in_pieces():
+    table = {"deaths": [0.0, 1.0, 2.0, 3.0, 4.0], "times": [10900.0, 6500.0, 2200.0, 300.0, 99.6]}
+    fit = lt.fit(lt.IID(lt.Poisson()), lt.Batches(lambda: [table], weights="times"))
+    source = drawn(fit._estimate, 0)
+    with jax.enable_x64(True):
+        sizes = [len(piece["deaths"]) for piece in source.read(source.parts[0])]
+    assert sum(sizes) == 20_000
+    assert max(sizes) <= 4096
+    assert fresh(fit._estimate, source).n == 20_000
+
+
 def test_clusters_are_those_of_a_column(both, mixed):
     """Numbers or texts, weights of 0 among them, whatever the model is of."""
     inside, files = both
@@ -183,8 +234,6 @@ def test_what_needs_rows_at_hand_looks_at_some(both, tmp_path):
     assert "log likelihood" in str(lt.compare({"a": files, "b": same}))
     with pytest.raises(lt.DataError, match="not fits of the same data|other data"):
         lt.compare({"a": files, "b": inside})
-    with pytest.raises(lt.InferenceError, match="new data like those of files are not drawn"):
-        files.standard_errors("parametric-bootstrap")
 
 
 def test_labels_filters_and_orders(mixed):

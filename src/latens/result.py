@@ -20,8 +20,8 @@ from latens.engine.starts import Met
 from latens.engine.stop import Status
 from latens.engine.symmetry import in_order
 from latens.errors import ModelError, ParameterError
-from latens.inference.bootstrap import simulate
 from latens.inference.derived import Derived, derive
+from latens.inference.drawing import simulate
 from latens.inference.errors import AbstractMethod, Errors
 from latens.inference.estimate import Estimate, aic, bic
 from latens.inference.imputation import Conditional, Imputation, conditional, impute

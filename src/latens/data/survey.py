@@ -9,10 +9,10 @@ from zlib import crc32
 import numpy as np
 
 from latens.cells import OneOf
+from latens.cells.repeated import Repeated
 from latens.data.arrow import Columns, Texts, as_columns
 from latens.data.parts import Part
 from latens.data.source import AbstractSource
-from latens.data.text import column_of
 from latens.errors import DataError
 
 SAMPLE = 20_000  # rows drawn
@@ -159,9 +159,10 @@ class Some(NamedTuple):
     @property
     def named(self) -> frozenset[str]:
         """Columns of categories with names."""
-        texts = {name: column.all() for name, column in self.cells.items() if isinstance(column, Texts)}
-        read = self.located(lambda: {name: column_of(column, name) for name, column in texts.items()})
-        return frozenset(name for name, column in read.items() if isinstance(column, OneOf) and column.labels)
+        texts = {name: column for name, column in self.cells.items() if isinstance(column, Texts)}
+        read = self.located(lambda: as_columns(texts, frozenset()))
+        kinds = {name: column.distinct if isinstance(column, Repeated) else column for name, column in read.items()}
+        return frozenset(name for name, column in kinds.items() if isinstance(column, OneOf) and column.labels)
 
     @property
     def holes(self) -> bool:

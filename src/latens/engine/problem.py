@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from latens.cells import complete_like, lengths_of, padded, rows_in, without_labels
+from latens.cells import lengths_of, padded, rows_in, without_labels
 from latens.data.reader import Tally, tally
 from latens.data.table import frequencies, library_of, ordered, ungroup
 from latens.data.text import Table
@@ -13,7 +13,7 @@ from latens.engine import ends
 from latens.engine.accelerators.auto import Auto
 from latens.engine.accelerators.base import AbstractAccelerator
 from latens.engine.binding import Bound, bind, check_held, tried, written_elsewhere
-from latens.engine.blocks import Load
+from latens.engine.blocks import Load, cores
 from latens.engine.emmap import Care, evidences, posteriors, potentials_at
 from latens.engine.ends import Doubt
 from latens.engine.evaluation import AbstractEvaluation
@@ -38,6 +38,7 @@ class Problem(AbstractEvaluation):
     leaps = True
     edge, plateau, unusable = ends.edge, ends.plateau, ends.unusable
     origin: Any = None  # what rows that are not at hand are read from
+    engine: Any = None  # who goes over these
     story = "in memory"  # where the rows are
 
     @double
@@ -202,6 +203,11 @@ class Problem(AbstractEvaluation):
         return self
 
     @property
+    def at_once(self) -> int:
+        """How many fits to go on with side by side."""
+        return cores()
+
+    @property
     def height(self) -> int:
         """The number of rows of positive weight."""
         return len(self.weights)
@@ -241,11 +247,6 @@ class Problem(AbstractEvaluation):
     def observations(self) -> float:
         """The total weight of rows of which something was seen."""
         return float(self.weights @ (self.informative if self.lengths is None else self.informative * self.lengths))
-
-    @property
-    def sizes(self) -> Any:
-        """Rows to take trials and exposures from when sampling."""
-        return complete_like(without_labels(self.xs))
 
     @property
     def rounding(self) -> float:

@@ -137,6 +137,7 @@ class Sourced(Problem):
 
     rows: SourcedRows
     facts: Facts
+    engine: AbstractEngine
 
     def __init__(
         self,
@@ -146,7 +147,7 @@ class Sourced(Problem):
         precision: str = "double",
         engine: AbstractEngine | None = None,
     ) -> None:
-        self.engine: AbstractEngine = Threads() if engine is None else engine
+        self.engine = Threads() if engine is None else engine
         self.source = source
         survey = self._looked(model)
         sample = survey.table(source)
@@ -196,6 +197,10 @@ class Sourced(Problem):
     @property
     def some(self) -> Problem:
         return self.some_rows
+
+    @property
+    def at_once(self) -> int:
+        return 1  # all workers take part in every pass, and keep the rows of few fits
 
     @property
     def height(self) -> int:

@@ -1,66 +1,25 @@
-"""Data drawn from a model, and bootstraps: the fit repeated on other data, drawn from the rows or from the model."""
+"""Bootstraps: the fit repeated on other data, drawn from the rows or from the model."""
 
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from latens.cells import are_cells, cells_of, labels_of, lengths_of, taken
-from latens.data.reader import with_names
 from latens.engine.accelerators.auto import Auto
-from latens.engine.blocks import cores
 from latens.engine.loop import run
 from latens.engine.problem import Problem
 from latens.engine.stop import Status, Stop
 from latens.errors import InferenceError, LatensError, ParameterError
+from latens.inference.drawing import drawn, fresh
 from latens.inference.errors import AbstractMethod, Errors
 from latens.inference.estimate import Estimate
 from latens.inference.information import held_by, masked
 from latens.numerics.asked import whole
-from latens.numerics.compiling import double, evened
-from latens.numerics.space import Params
+from latens.numerics.compiling import double
 
 CLOSE = Stop(tolerance=1e-4, max_steps=5000)
-
-
-@double
-def simulate(problem: Problem, params: Params, rows: np.ndarray, seed: int, *, unseen: bool = False) -> Any:
-    """One draw like each of these rows of the data: of its trials or exposure, and `unseen` where it was.
-
-    **Raises:** `ModelError` if the model does not say how to sample; `InferenceError` if `unseen` is asked
-    for and values are censored: nothing says where those that were seen would have been.
-    """
-    model = problem.given
-    if unseen and labels_of(problem.xs) is not None:
-        raise InferenceError(
-            "some labels are known, and the model does not say which rows come with one: new data like these "
-            "cannot be drawn; draw rows instead (method='bootstrap')"
-        )
-    keys = jax.random.split(jax.random.key(seed), len(rows))
-    likes, given = taken(problem.sizes, rows), {name: jnp.asarray(v) for name, v in params.items()}
-
-    def draw(keys: jax.Array, likes: Any) -> Any:
-        even = evened(len(keys))
-        found = _draws(model, given, keys[even], taken(likes, even))
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(keys)], found)
-
-    draws = draw(keys, likes) if lengths_of(likes) is None else likes.drawn(draw, keys)
-    if unseen:
-        those = taken(problem.xs, rows)
-        draws = jax.tree.map(lambda x, draw: cells_of(x).blank(draw), those, draws, is_leaf=are_cells)
-    found, names = model.reader.collect(draws, problem.columns), model.reader.labels(problem.columns)
-    if isinstance(found, dict):
-        return with_names(found, names)
-    return with_names({problem.columns[0]: found}, names)[problem.columns[0]] if names else found
-
-
-@jax.jit
-def _draws(model: Any, params: Params, keys: jax.Array, likes: Any) -> Any:
-    return jax.vmap(model.sample, (None, 0, 0))(params, keys, likes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +53,7 @@ class AbstractBootstrap(AbstractMethod):
 
     def errors(self, estimate: Estimate) -> Errors:
         estimate.check_maximum()
-        with ThreadPoolExecutor(cores()) as pool:
+        with ThreadPoolExecutor(estimate.problem.at_once) as pool:
             each = list(pool.map(lambda b: self._refit(estimate, b), range(self.replicates)))
         found = [values for values in each if values is not None]
         lost = self.replicates - len(found)
@@ -157,22 +116,7 @@ class ParametricBootstrap(AbstractBootstrap):
     @double
     def draw(self, estimate: Estimate, replicate: int) -> Problem:
         seed = int(np.random.default_rng([self.seed, replicate]).integers(2**31))
-        return Problem(estimate.model, drawn(estimate, seed), prior=estimate.problem.prior)
-
-
-def drawn(estimate: Estimate, seed: int) -> Any:
-    """New data from the fitted model: for every row as many as its weight says, unseen where it was."""
-    problem = estimate.problem
-    if problem.origin is not None:
-        raise InferenceError(
-            "new data like those of files are not drawn, as they would have to be held: use method='bootstrap', which "
-            "draws weights of the rows"
-        )
-    number = np.round(problem.weights)
-    if not np.array_equal(number, problem.weights):
-        number = np.random.default_rng(0).multinomial(max(round(problem.n), 1), problem.weights / problem.n)
-    rows = np.repeat(np.arange(len(number)), number.astype(int))
-    return simulate(problem, estimate.at.params, rows, seed, unseen=True)
+        return fresh(estimate, drawn(estimate, seed), estimate.problem.prior)
 
 
 def aligned(estimate: Estimate, replicates: np.ndarray) -> np.ndarray:

@@ -10,14 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latens.engine.blocks import cores
-from latens.engine.problem import Problem
 from latens.engine.same_data import same_data
 from latens.engine.solve import solve
 from latens.engine.stop import Status
 from latens.errors import DataError, InferenceError, LatensError, ParameterError, counted
-from latens.inference.bootstrap import drawn
 from latens.inference.derived import Derived, Function
+from latens.inference.drawing import drawn, fresh
 from latens.inference.estimate import Estimate
 from latens.numerics.space import Params, Space
 
@@ -127,7 +125,7 @@ def likelihood_ratio(one: Estimate, other: Estimate, replicates: int, seed: int)
     def draw(b: int) -> float:
         return _statistic(small, large, int(np.random.default_rng([seed, b]).integers(2**31)))
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(small.problem.at_once) as pool:
         found = np.array(list(pool.map(draw, range(replicates))))
     kept = found[np.isfinite(found)]
     if len(kept) < replicates / 2:
@@ -153,7 +151,7 @@ def _highest(data: object, near: Estimate) -> float:
     """The highest log-likelihood of two ways to begin."""
     found = [np.nan]
     with suppress(LatensError):
-        problem = Problem(near.model, data)
+        problem = fresh(near, data)
         for start in (near.at.params, None):
             with suppress(LatensError):
                 last = solve(problem, start=start).last
