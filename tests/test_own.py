@@ -11,6 +11,8 @@ import pytest
 from jax.scipy.stats import norm
 
 import latens as lt
+from latens.engine.ascent import _raised, derivatives
+from latens.engine.problem import Problem
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0, 10, 60)
@@ -52,6 +54,24 @@ def test_a_collapse_is_named(unit):
     sound = lt.fit(TWO, {"x": X, "y": unit * Y}, start=TRUTH | {n: unit * np.array(TRUTH[n]) for n in ("a", "b", "sd")})
     assert sound.converged
     assert sound.log_likelihood == pytest.approx(BEST - 60 * np.log(unit), abs=1e-5)
+
+
+def test_a_step_turned_downhill_is_not_the_end():
+    """Without curvature a logarithm is held back, and what moves with it may go the wrong way: that says nothing."""
+    slope = (Y[1] - Y[0]) / (X[1] - X[0])
+    start = {"w": [0.1, 0.9], "a": [Y[0] - slope * X[0], 8.0], "b": [slope, 0.0], "sd": [1e-6, 5.0]}
+    problem = Problem(TWO, LINES)
+    free = problem.free(start)
+    with jax.enable_x64(True):
+        at, every = jnp.asarray(free), jnp.eye(len(free))
+        found = problem.rows.add(derivatives, problem.model, at, at, every, width=8, forward=False)
+        _, q, gradient, hessian = map(np.asarray, found)
+        flat = np.arange(len(free)) == 5  # the logarithm of sd[0], of which rounding leaves 1e-16 or nothing
+        hessian = np.where(flat | flat[:, None], 0.0, hessian)
+        end, _, gain, arrived = _raised(problem.rows, problem.model, free, at, float(q), gradient, hessian, problem.n)
+    assert not arrived
+    assert gain > 1
+    assert end[5] < free[5]
 
 
 def logit(p, row, z):

@@ -129,7 +129,8 @@ def _raised(
         move = _counted(model, space, point, slope, np.where(bounded, np.clip(newton, -FAR, FAR), newton), n)
         rise = float(slope @ move)
         first = not damping and share == 1.0
-        undamped = rise if first else undamped
+        # a logarithm held back may have turned a long step downhill: not a short one, whatever its sign
+        undamped = abs(rise) if first else undamped
         # below the digits of the point or, in each coordinate, of what Q would gain
         hidden = (np.abs(move) <= ROUNDING * np.abs(point)) | (np.abs(slope * move) <= 1e-22 * size)
         if first and hidden.all():
