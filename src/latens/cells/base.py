@@ -281,9 +281,9 @@ class AbstractCells(eqx.Module):
         """Some of the rows in one shape, with so many steps if they have lengths of their own."""
         return self.take(rows)
 
-    def on_average(self, share: Array) -> Any:
+    def on_average(self, share: np.ndarray) -> Any:
         """One datum as large as these are on average, with shares (n,)."""
-        return jnp.tensordot(share, self.value, 1)
+        return np.tensordot(share, np.asarray(self.value, dtype=float), 1)
 
     def drawn(self, sample: Callable[[Any, Any], Any], keys: Any) -> Any:
         """New rows like these; `sample` takes a key and a row for each of several rows of one shape."""

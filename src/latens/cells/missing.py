@@ -35,8 +35,8 @@ class AbstractHoles(AbstractCells):
     def mapped(self, function: Callable[[Any], Any]) -> Any:
         return replace(self, value=function(self.value))
 
-    def blank(self, draw: Array) -> Array:
-        return jnp.where(self._each, draw, jnp.nan)
+    def blank(self, draw: Any) -> np.ndarray:
+        return np.where(np.asarray(self._each), draw, np.nan)
 
 
 class Partial(AbstractHoles):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from latens.cells import are_cells, cells_of
@@ -70,7 +71,7 @@ class Prior:
             params = model.pooled(xs, jnp.asarray(weights))
         else:
             params = _entered(frame, space.check(self.params, "prior"))
-        share = jnp.asarray(weights / weights.sum())
+        share = np.asarray(weights) / np.sum(weights)
         like = jax.tree.map(lambda leaf: cells_of(leaf).on_average(share), xs, is_leaf=are_cells)
         return params, like
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -129,20 +130,24 @@ def _new(
     """One draw like each of the rows, in the form of the data, of categories their codes."""
     sizes, given = complete_like(without_labels(like)), {name: jnp.asarray(v) for name, v in params.items()}
 
-    def draw(keys: jax.Array, sizes: Any) -> Any:
-        even = evened(len(keys))
-        found = _draws(model, given, keys[even], taken(sizes, even))
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(keys)], found)
+    n = rows_in(sizes)
 
-    keys = jax.random.split(key, rows_in(sizes))
-    draws = draw(keys, sizes) if lengths_of(sizes) is None else sizes.drawn(draw, keys)
+    def draw(numbers: np.ndarray, sizes: Any) -> Any:
+        even = evened(len(numbers))
+        found = _draws(model, given, key, numbers[even], taken(sizes, even), most=len(evened(n)))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(numbers)], found)
+
+    numbers = np.arange(n)
+    draws = draw(numbers, sizes) if lengths_of(sizes) is None else sizes.drawn(draw, numbers)
     if unseen:
         draws = jax.tree.map(lambda x, draw: cells_of(x).blank(draw), like, draws, is_leaf=are_cells)
     return model.reader.collect(draws, columns)
 
 
-@jax.jit
-def _draws(model: Any, params: Params, keys: jax.Array, likes: Any) -> Any:
+@partial(jax.jit, static_argnames="most")
+def _draws(model: Any, params: Params, key: jax.Array, numbers: jax.Array, likes: Any, *, most: int) -> Any:
+    """A draw for each of several rows, each with the key of its number among `most`."""
+    keys = jax.random.split(key, most)[numbers]
     return jax.vmap(model.sample, (None, 0, 0))(params, keys, likes)
 
 
