@@ -110,6 +110,48 @@ def test_weights_labels_and_bounds_take_missing_cells_too():
     assert lt.fit(lt.Mixture(lt.Normal(), 2), [1.0, 2, 3, 8, 9, 10], labels=told).params["mean"][0] < 3
 
 
+ROWS = {"x": [0.1, 1.2, 5.0, 6.1, 5.5], "y": [1.0, 0.2, 4.0, 4.4, 5.0], "n": [1, 2, 0, 1, 2]}
+ROWS |= {"kind": [0, None, None, 1, None]}
+TABLES = (dict, pd.DataFrame, pl.DataFrame, pl.LazyFrame, pa.table, Table)
+
+
+@pytest.mark.parametrize("form", TABLES, ids=["dict", "pandas", "polars", "lazy", "arrow", "cells"])
+def test_weights_and_labels_may_be_columns_of_the_data(form):
+    model, stop = lt.Mixture(lt.MultivariateNormal(2), 2), lt.Stop(max_steps=2)
+    want = lt.fit(model, np.column_stack([ROWS["x"], ROWS["y"]]), weights=ROWS["n"], labels=ROWS["kind"], stop=stop)
+    data = form(ROWS)
+    fit = lt.fit(model, data, weights="n", labels="kind", stop=stop)
+    assert fit.log_likelihood == want.log_likelihood
+    np.testing.assert_array_equal(fit.predict(data), want.predict(np.column_stack([ROWS["x"], ROWS["y"]])))
+    if isinstance(data, dict):
+        assert list(data) == list(ROWS)  # nothing was taken out of the caller's
+
+
+def test_so_may_those_of_streams_and_groups():
+    calls = {"site": ["a", "a", "b"], 7: [1, 3, 8], "n": [1, 2, 1]}
+    many = lt.fit_many(lt.IID(lt.Poisson()), calls, by="site", weights="n")
+    assert many.tidy()["estimate"].to_list() == pytest.approx([7 / 3, 8.0])
+    stream = lt.online(lt.IID(lt.Poisson()))
+    stream.update({"calls": [1, 3], "n": [1, 2]}, weights="n")
+    assert stream.n == 3
+    sized = lt.fit(lt.IID(lt.Poisson()), pd.DataFrame({7: [1, 3, 8], 9: [1, 2, 1]}), weights="9")
+    assert float(sized.params["rate"]) == pytest.approx(15 / 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([1.0, 2.0], "weights='n' names a column, but the columns of these data have no names"),
+        ({"x": [1.0, 2.0]}, "weights: there is no column 'n'; there are x"),
+        ({"n": [1.0, 2.0]}, "no columns but those of weights"),
+        ({"x": [1.0, 2.0], "n": [1.0, None]}, "row 1: the weight nan"),
+    ],
+)
+def test_columns_of_weights_that_cannot_be(data, words):
+    with pytest.raises(lt.DataError, match=words):
+        lt.fit(lt.IID(lt.Normal()), data, weights="n")
+
+
 def test_categories_keep_their_names():
     rng = np.random.default_rng(0)
     data = pd.DataFrame({"kind": ["a", "b", "a", "b", "c"] * 8, "x": rng.normal(size=40) + 9 * (np.arange(40) > 19)})

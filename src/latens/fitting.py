@@ -76,13 +76,13 @@ def fit(
     `lt.interval`, `lt.right_censored`, `lt.one_of`, `lt.grouped` for what is known only as a set; or a path, a pattern
     ("rides/*.parquet"), `lt.Source(...)` or `lt.Batches(...)` for more rows than memory takes; `weights`
     (n,): frequency weights; `labels` (n,): the hidden label where it is known (a code, or a set of codes),
-    None where it is not (of files, the names of these columns); `prior`: `lt.Prior(...)`, or its weight in
-    observations: estimates are then maximum a posteriori; `start`: params to begin at, or a list of such to try; or
-    else `starts`: how many to draw and try (a number or `lt.Starts(...)`; default: `lt.Starts(30, finished=3)` for a
-    mixture, of which 10 do if they agree, 10 for other models with several maxima, 1 for `IID`), with `seed`. Many
-    starts are tried side by side by short runs, the better ones go on longer, and the best is finished;
-    `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`, `lt.QuasiNewton()` or `lt.Plain()`;
-    `stop`: `lt.Stop(...)`;
+    None where it is not (both by name where they are columns of the data, as those of files must be);
+    `prior`: `lt.Prior(...)`, or its weight in observations: estimates are then maximum a posteriori; `start`: params
+    to begin at, or a list of such to try; or else `starts`: how many to draw and try (a number or `lt.Starts(...)`;
+    default: `lt.Starts(30, finished=3)` for a mixture, of which 10 do if they agree, 10 for other models with several
+    maxima, 1 for `IID`), with `seed`. Many starts are tried side by side by short runs, the better ones go on longer,
+    and the best is finished; `accelerate`: `lt.Auto()` (default), `lt.Anderson()`, `lt.Squarem()`,
+    `lt.QuasiNewton()` or `lt.Plain()`; `stop`: `lt.Stop(...)`;
     `progress`: show a progress line; `checkpoint`: a file to keep the iteration in, every few seconds and at the end,
     so that the same call after an interruption goes on from there to the identical result, and one with a tighter
     `stop` from where the looser one ended; `precision`: "single" for steps of EM from rows and densities in

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from latens.cells import are_cells, rows_in, taken
-from latens.data.table import columns_of, library_of
+from latens.data.table import aside, columns_of, library_of
 from latens.engine.abreast import Abreast, Group
 from latens.engine.binding import bind
 from latens.engine.problem import Problem
@@ -148,8 +148,8 @@ def fit_many(
 
     **Arguments:** `model`: an `IID` or a `Mixture`, for which it is fast, or any other; `data`: as in `lt.fit`; `by`:
     the column that says which group a row belongs to, or several, or an array (n,) of that; `weights` (n,): frequency
-    weights; `starts`: how many each group tries, with `seed`; `sort`: put the components of every group in the order
-    of one of their numbers, as `Fit.sorted` does.
+    weights, or their column; `starts`: how many each group tries, with `seed`; `sort`: put the components of every
+    group in the order of one of their numbers, as `Fit.sorted` does.
     **Returns:** a `Many`.
     **Raises:** as `lt.fit` for what is wrong with all rows; what is wrong with one group is its `note`.
     **Example:**
@@ -161,6 +161,7 @@ def fit_many(
     """
     whole(starts, "fit_many: starts", 1)
     whole(seed, "fit_many: seed", 0)
+    data, weights = aside(data, weights=weights)
     names, groups, rows, rest = _split(data, by)
     read = bind(model, rest, weights, None, enough=True)
     space = Space(read.model.constraints)

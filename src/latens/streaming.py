@@ -10,7 +10,7 @@ from latens.cells import OneOf, one_of, taken
 from latens.cells.base import as_array
 from latens.data.joining import joined
 from latens.data.reader import unseen
-from latens.data.table import columns_of, frequencies, ungroup
+from latens.data.table import aside, columns_of, frequencies, ungroup
 from latens.engine.batches import batch_of
 from latens.engine.binding import Bound, bind, read_weighed, told
 from latens.engine.problem import Problem
@@ -114,12 +114,13 @@ class Online:
         """Take rows, which are then forgotten; what raises an error leaves the stream as it was.
 
         **Arguments:** `data`: rows as in `lt.fit`, in the form of the first ones; `weights` (n,) and `labels` (n,) of
-        them, as there.
+        them, or their columns, as there.
         **Raises:** `DataError` for other columns, a category that the first rows did not have, and what `lt.fit`
         refuses; `InferenceError` if the stream has ended.
         """
         if self.reason:
             raise InferenceError(f"the stream has ended ({self.reason}): begin another one")
+        data, weights, labels = aside(data, weights=weights, labels=labels)
         if self._kept is not None and self._known is not None:
             batch = batch_of(self._known, data, weights, labels)
             self._kept = self._kept._replace(stream=advanced(self._kept.stream, batch, self._kept.pace))

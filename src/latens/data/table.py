@@ -1,6 +1,7 @@
 """Reading arrays, lists, dicts of columns and data frames, with errors that name row and column."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,40 @@ def ordered(data: Any, columns: Sequence[str]) -> Any:
     if named is None or named.keys() != set(columns):
         return data
     return {name: named[name] for name in columns}
+
+
+def aside(data: Any, **named: Any) -> tuple[Any, ...]:
+    """The data without the columns that arguments name, and in their place what these hold; other data as they are.
+
+    **Raises:** `DataError` for a column that is not there, or for a name where columns have none.
+    """
+    names = {argument: name for argument, name in named.items() if isinstance(name, str)}
+    columns = columns_of(data) if names else None
+    for argument, name in names.items():
+        if columns is None:
+            raise DataError(f"{argument}='{name}' names a column, but the columns of these data have no names")
+        if name not in columns:
+            raise DataError(f"{argument}: there is no column '{name}'; there are {listed(list(columns))}")
+    if columns is None:
+        return data, *named.values()
+    if set(names.values()) == columns.keys():
+        raise DataError(f"there are no columns but those of {' and '.join(names)}")
+    taken = {argument: columns[value] if argument in names else value for argument, value in named.items()}
+    return without(data, names.values()), *taken.values()
+
+
+def without(data: Any, names: Collection[str]) -> Any:
+    """Data of columns without these, of the same kind; other data as they are."""
+    if is_frame(data):
+        frame = frame_of(data)  # pandas has names that are no texts
+        return frame.drop([own for own in frame.columns if str(own) in names]).to_native()
+    columns = columns_of(data)
+    if columns is None:
+        return data
+    rest = copy(data) if isinstance(data, dict) else columns  # a table keeps its notes
+    for own in [own for own in rest if str(own) in names]:
+        del rest[own]
+    return rest
 
 
 def is_frame(data: Any) -> bool:

@@ -74,7 +74,7 @@ def read_weighed(model: AbstractModel, data: Any, weights: Any, counts: Any) -> 
 def told(model: AbstractModel, labels: Any, n: int) -> np.ndarray:
     """(n, k) which components each row may come from."""
     hidden = model.hidden
-    if hidden is None or isinstance(labels, str):
+    if hidden is None:
         raise ModelError(f"{type(model).__name__} hides no label that labels= could tell")
     sets = one_of(labels)
     if len(sets) != n:

@@ -7,7 +7,7 @@ import numpy as np
 
 from latens.cells import lengths_of, padded, rows_in, without_labels
 from latens.data.reader import Tally, tally
-from latens.data.table import frequencies, library_of, ordered, ungroup
+from latens.data.table import aside, frequencies, library_of, ordered, ungroup, without
 from latens.data.text import Table
 from latens.engine import ends
 from latens.engine.accelerators.auto import Auto
@@ -40,6 +40,7 @@ class Problem(AbstractEvaluation):
     origin: Any = None  # what rows that are not at hand are read from
     engine: Any = None  # who goes over these
     story = "in memory"  # where the rows are
+    beside: tuple[str, ...] = ()  # columns of the data that told weights and labels
 
     @double
     def __init__(
@@ -56,6 +57,8 @@ class Problem(AbstractEvaluation):
         self.single = precision == "single"
         self.prior = prior_of(prior)
         enough = self.prior is not None and self.prior.params is not None
+        self.beside = tuple(name for name in (weights, labels) if isinstance(name, str))
+        data, weights, labels = aside(data, weights=weights, labels=labels)
         read = bind(model, data, weights, labels, enough=enough)
         self.notes = data.notes if isinstance(data, Table) else ()
         self.library = library_of(data)  # of whose frames results are
@@ -141,6 +144,7 @@ class Problem(AbstractEvaluation):
     def elsewhere(self, data: Any) -> "Problem":
         """Other rows, each of weight 1; `carried` takes free coordinates there."""
         check_held(data)
+        data = without(data, self.beside) if self.beside else data
         rows = self.given.reader.read(ungroup(ordered(data, self.columns), whole=self.given.reader.whole)[0])
         absent = [name for name in self.columns if isinstance(rows.xs, dict) and name not in rows.xs]
         if absent:
