@@ -1,12 +1,16 @@
 """Bad input: a clear error that names the row, column or parameter and the remedy."""
 
+import os
 import re
+import signal
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import latens as lt
+from latens.engine.starts import Bursts
 
 NORMALS = lt.Mixture(lt.Normal(), 2)
 PLANE = lt.IID(lt.MultivariateNormal(2))
@@ -377,6 +381,31 @@ def test_a_saddle_is_not_reported_as_a_maximum():
     fit = lt.fit(NORMALS, rows, start={"weights": [0.5, 0.5], "mean": [0.0, 0.0], "variance": [9.0, 9.0]})
     with pytest.raises(lt.InferenceError, match="saddle|not identified"):
         fit.standard_errors()
+
+
+@pytest.mark.parametrize("calls", [2, 5])
+def test_ctrl_c_among_the_starts_returns_the_best_so_far(calls, monkeypatch, tmp_path):
+    seen, steps = [], Bursts.steps
+
+    def interrupted(self, points):
+        seen.append(1)
+        if len(seen) == calls:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)  # until it has come to the thread that waits
+        return steps(self, points)
+
+    monkeypatch.setattr(Bursts, "steps", interrupted)
+    rows = np.random.default_rng(0).normal(size=400)
+    begun = lt.fit(lt.Mixture(lt.Normal(), 5), rows, checkpoint=tmp_path / "fit.npz")
+    assert begun.status is lt.Status.INTERRUPTED
+    assert len(seen) <= calls + 1
+    assert begun.log_likelihood == pytest.approx(float(begun.log_density().sum()), rel=1e-12)
+    assert "best found so far" in str(begun)
+    with pytest.raises(lt.InferenceError, match="interrupted"):
+        begun.standard_errors()
+    fit = lt.fit(lt.Mixture(lt.Normal(), 5), rows, checkpoint=tmp_path / "fit.npz")  # the starts are tried again
+    assert fit.converged
+    assert fit.log_likelihood > begun.log_likelihood
 
 
 def test_interrupted_returns_the_best_so_far():

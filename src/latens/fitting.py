@@ -88,7 +88,7 @@ def fit(
     `stop` from where the looser one ended; `precision`: "single" for steps of EM from rows and densities in
     32 bits (faster; all that is reported comes from the rows in 64); `engine`: who goes over the rows of files:
     `lt.Threads()` (default), `lt.Processes()`, a Dask client or its address "dask://HOST:PORT", `ray`.
-    **Returns:** a `Fit`. Ctrl-C ends the iteration and returns the best so far, status "interrupted".
+    **Returns:** a `Fit`. Ctrl-C ends starts or iteration and returns the best so far, status "interrupted".
     **Raises:** `DataError`, `ModelError`, `ParameterError`; each names what is wrong and the remedy.
     **Example:** two normals with a common known variance:
         >>> import latens as lt

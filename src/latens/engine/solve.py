@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from latens.engine.accelerators.base import AbstractAccelerator, Sampled
+from latens.engine.accelerators.base import AbstractAccelerator, Plain, Sampled
 from latens.engine.checkpoint import Checkpoint
 from latens.engine.loop import Iterate, Passed, Run, drive, exhaust
 from latens.engine.problem import Problem
-from latens.engine.starts import USUAL, Met, Starts, among, search
-from latens.engine.stop import Stop
+from latens.engine.starts import USUAL, Met, Starts, Stopped, among, search
+from latens.engine.stop import Status, Stop
 from latens.errors import ParameterError
 from latens.numerics.asked import instance, whole
 from latens.numerics.space import Params
@@ -107,12 +107,23 @@ def solve(
         free, met = np.zeros(problem.space.size), kept.met
         under_way = kept.restore(Run(problem, free, accelerate, stop))
     else:
-        free, met = begun.reach(problem)
+        try:
+            free, met = begun.reach(problem)
+        except Stopped as stopped:
+            here = Run(problem, stopped.free, Plain(), Stop(tolerance=0, max_steps=0))
+            last = exhaust(here, drive(here)).ended(Status.INTERRUPTED)
+            return Solution(_told(problem, last), tuple(here.path), None, begun, ())
         under_way = Run(problem, free, accelerate.prepared(problem, free, begun.seed), stop)
     steps = drive(under_way)
     steps = steps if kept is None else kept.keep(under_way, steps, met)
-    last = exhaust(under_way, steps if watch is None else watch(steps, stop))
-    assert isfinite(last.log_likelihood)
-    if problem.single:  # what is reported is summed in double precision
-        last = replace(last, log_likelihood=problem.log_likelihood(last.free) + problem.log_prior(last.free))
+    last = _told(problem, exhaust(under_way, steps if watch is None else watch(steps, stop)))
     return Solution(last, tuple(under_way.path), met, begun, accelerate.samples(under_way.memory))
+
+
+def _told(problem: Problem, last: Iterate) -> Iterate:
+    """An end with the log-likelihood that is reported of it."""
+    assert isfinite(last.log_likelihood)
+    if not problem.single:
+        return last
+    # what is reported is summed in double precision
+    return replace(last, log_likelihood=problem.log_likelihood(last.free) + problem.log_prior(last.free))

@@ -1,10 +1,13 @@
 """Many starts: short runs side by side, the better ones longer; the best is gone on with."""
 
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
+from threading import Event
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -79,22 +82,33 @@ def climbs_of(problem: Problem) -> Climbs:
     return Bursts(problem) if problem.closed else Climbs(problem)
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C among the starts: the highest point that one of them had come to."""
+
+    def __init__(self, free: np.ndarray) -> None:
+        super().__init__()
+        self.free = free
+
+
 def race(climbs: Climbs, runs: list[Run]) -> LatensError | None:
-    """Take runs to their ends; the error of one that could not begin."""
+    """Take runs to their ends; the error of one that could not begin. By Ctrl-C they stop where they are."""
     if not runs:
         return None
-    size = climbs.together
+    size, stopped = climbs.together, Event()
     groups = [runs[i : i + size] for i in range(0, len(runs), size)]
     if len(groups) > 1:  # two threads would compile the same program
         climbs.steps([runs[0].point])
     with one_thread_each(), ThreadPoolExecutor(min(cores(), len(groups))) as pool:
-        found = list(pool.map(lambda group: _side_by_side(climbs, group), groups))
+        try:
+            found = list(pool.map(lambda group: _side_by_side(climbs, group, stopped), groups))
+        finally:
+            stopped.set()
     return next((error for error in found if error is not None), None)
 
 
-def _side_by_side(climbs: Climbs, runs: list[Run]) -> LatensError | None:
+def _side_by_side(climbs: Climbs, runs: list[Run], stopped: Event) -> LatensError | None:
     alive, trouble = list(runs), None
-    while alive:
+    while alive and not stopped.is_set():
         left = []
         for r, step in zip(alive, climbs.steps([r.point for r in alive]), strict=True):
             try:
@@ -188,20 +202,22 @@ def search(problem: Problem, starts: Starts, seed: int) -> tuple[np.ndarray, Met
     field = _Field(_pilot(problem, seed), starts.finished)
     number = starts.seeded + starts.random
     few = FEW if starts.finished is not None and number > FEW else number
-    points = field.drawn(range(few), starts, seed)
-    if number == 1 and points:
-        return points[0], None
-    field.begin(points)
-    if few < number and not field.agreed:
-        field.begin(field.drawn(range(few, number), starts, seed))
-    return field.best()
+    with field.kept():
+        points = field.drawn(range(few), starts, seed)
+        if number == 1 and points:
+            return points[0], None
+        field.begin(points)
+        if few < number and not field.agreed:
+            field.begin(field.drawn(range(few, number), starts, seed))
+        return field.best()
 
 
 def among(problem: Problem, points: list[np.ndarray], seed: int) -> tuple[np.ndarray, Met]:
     """The best of short runs from given points, and what they met."""
     field = _Field(_pilot(problem, seed), None)
-    field.begin(points)
-    return field.best()
+    with field.kept():
+        field.begin(points)
+        return field.best()
 
 
 def chosen(problem: Problem, points: list[np.ndarray], seed: int) -> np.ndarray:
@@ -251,8 +267,20 @@ class _Field:
         if points and not self.runs:
             self.climbs.prepare(points)
         runs = [Run(self.pilot, point, self.climbs.accelerate, self._stop(0)) for point in points]
+        before, self.runs = self.runs, self.runs + runs
         self._race(runs)
-        self.runs += [r for r in runs if r.best is not None]
+        self.runs = [*before, *(r for r in runs if r.best is not None)]
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """By Ctrl-C in here the highest point that was come to is not lost: `Stopped`, where there is one."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            ends = [r.best for r in self.runs if r.best is not None and r.best.status is not Status.DEGENERATE]
+            if not ends:
+                raise
+            raise Stopped(max(ends, key=lambda end: end.log_likelihood).free) from None
 
     @property
     def agreed(self) -> bool:
