@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -206,15 +205,18 @@ def choose(
     def fitted(k: int) -> Fit:
         return Fit(*solve(problem_of(models[k], data, weights, **reading), **options))
 
-    with ThreadPoolExecutor(cores()) as pool:
-        fits = dict(zip(wanted, pool.map(fitted, wanted), strict=True))
     rules = {name: value for name, value in options.items() if name not in ("starts", "seed")}
-    for smaller, k in pairwise(wanted):
-        start = _split_start(fits[smaller], fits[k])
-        if start is not None:
-            again = Fit(*solve(fits[k].last.problem, start=start, **rules))
-            if again.converged and again.log_likelihood > fits[k].log_likelihood + 1e-8 * abs(again.log_likelihood):
-                fits[k] = again
+    fits: dict[int, Fit] = {}
+    with ThreadPoolExecutor(cores()) as pool:
+        # of a source one after the other: all threads go over its rows, and keep them for one fit
+        each = map(fitted, wanted) if reading.get("engine") else pool.map(fitted, wanted)
+        for smaller, k, fit in zip((None, *wanted[:-1]), wanted, each, strict=True):
+            fits[k] = fit
+            start = None if smaller is None else _split_start(fits[smaller], fit)
+            if start is not None:
+                again = Fit(*solve(fit.last.problem, start=start, **rules))
+                if again.converged and again.log_likelihood > fit.log_likelihood + 1e-8 * abs(again.log_likelihood):
+                    fits[k] = again
     comparison = compare({str(k): each for k, each in fits.items()})
     if criterion not in comparison.best:
         raise ModelError(f"choose: no fit converged and has a {criterion.upper()}; see the fits one by one")
