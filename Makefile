@@ -35,7 +35,7 @@ bench: $(VENV)/.dev          ## speed beside peers, in one run: writes benchmark
 	$(BIN)/python benchmarks/big.py 1e7
 
 docs: $(VENV)/.dev           ## build the site, every block executed, every warning an error: site/html/index.html
-	$(BIN)/python -m sphinx -W --keep-going -q -b html -d site/doctrees docs site/html
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html -d site/doctrees docs site/html
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache site docs/examples docs/messages.md
