@@ -187,6 +187,14 @@ def test_rows_are_not_drawn_where_nothing_says_how_they_come_about(mixed):
         lt.fit(lt.IID(lt.Exponential()), lives).errors(few)
 
 
+@pytest.mark.parametrize("data", [{"x": [1, 2, 3.0]}, lt.Batches(lambda: [{"x": [1, 2, 3.0], "w": [0.1] * 3}])])
+def test_weights_that_make_no_row_are_refused(data):
+    weights = "w" if isinstance(data, lt.Batches) else [0.1] * 3
+    fit = lt.fit(lt.IID(lt.Poisson()), data, weights=weights)
+    with pytest.raises(lt.InferenceError, match="add up to 0.3 of a row"):
+        fit.standard_errors("parametric-bootstrap")
+
+
 def test_a_row_that_stands_for_many_is_drawn_in_pieces():
     table = {"deaths": [0.0, 1.0, 2.0, 3.0, 4.0], "times": [10900.0, 6500.0, 2200.0, 300.0, 99.6]}
     fit = lt.fit(lt.IID(lt.Poisson()), lt.Batches(lambda: [table], weights="times"))

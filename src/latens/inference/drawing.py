@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from latens.cells import are_cells, cells_of, complete_like, labels_of, lengths_of, rows_in, taken, without_labels
-from latens.data.arrow import Columns, Texts
+from latens.data.arrow import extra
 from latens.data.parts import FEWEST, Part, Stamp
 from latens.data.reader import as_columns, with_names
 from latens.data.source import AbstractSource
@@ -26,14 +26,22 @@ from latens.models.base import AbstractModel
 from latens.numerics.compiling import double, evened
 from latens.numerics.space import Params
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 def drawn(estimate: Estimate, seed: int) -> Any:
     """New data from the fitted model: for every row as many as its weight says, unseen where it was.
 
     **Raises:** `ModelError` if the model does not say how to sample; `InferenceError` if values are censored or labels
-    known: nothing says which of new ones would have been.
+    known: nothing says which of new ones would have been; and if the weights do not make one row.
     """
     problem = estimate.problem
+    if problem.n < 0.5:
+        raise InferenceError(
+            f"the weights add up to {problem.n:.2g} of a row, so new data like these would have none: give weights "
+            "that count rows"
+        )
     if isinstance(problem, Sourced):
         check_unlabelled(problem.source.labels)
         return Drawn(dealer=problem.rows.dealer, params=plain(estimate.at.params), seed=seed)
@@ -88,10 +96,7 @@ class Drawn(AbstractSource):
     def title(self) -> str:
         return f"rows drawn like those of {self.dealer.source.title}"
 
-    def tables(self, part: Part, wanted: list[str]) -> Iterator[Any]:
-        raise NotImplementedError("they are drawn as columns")
-
-    def read(self, part: Part) -> Iterator[Columns]:
+    def tables(self, part: Part, wanted: list[str]) -> Iterator["pa.Table"]:
         key = jax.random.fold_in(jax.random.key(self.seed), part.number)
         number = 0
         for item in self.dealer.items(part):
@@ -99,15 +104,16 @@ class Drawn(AbstractSource):
             ends, most = repeated(read.weights), max(len(read.weights), FEWEST)
             for first in range(0, int(ends[-1]), most):
                 rows = np.searchsorted(ends, np.arange(first, min(first + most, ends[-1])), side="right")
-                yield self._columns(taken(read.xs, rows), jax.random.fold_in(key, number))
+                yield self._table(taken(read.xs, rows), jax.random.fold_in(key, number))
                 number += 1
 
     @double
-    def _columns(self, xs: Any, key: jax.Array) -> Columns:
+    def _table(self, xs: Any, key: jax.Array) -> "pa.Table":
         reader, columns = self.dealer.model.reader, self.dealer.names
         found = _new(self.dealer.model, self.params, reader.observe(xs), key, columns, unseen=True)
         names = reader.labels(columns)
-        return {name: _column(cells, names.get(name)) for name, cells in as_columns(found, columns).items()}
+        drawn = {name: _column(cells, names.get(name)) for name, cells in as_columns(found, columns).items()}
+        return extra().table(drawn)
 
 
 def repeated(weights: np.ndarray) -> np.ndarray:
@@ -129,7 +135,6 @@ def _new(
 ) -> Any:
     """One draw like each of the rows, in the form of the data, of categories their codes."""
     sizes, given = complete_like(without_labels(like)), {name: jnp.asarray(v) for name, v in params.items()}
-
     n = rows_in(sizes)
 
     def draw(numbers: np.ndarray, sizes: Any) -> Any:
@@ -151,11 +156,10 @@ def _draws(model: Any, params: Params, key: jax.Array, numbers: jax.Array, likes
     return jax.vmap(model.sample, (None, 0, 0))(params, keys, likes)
 
 
-def _column(cells: np.ndarray, names: tuple[Any, ...] | None) -> np.ndarray | Texts:
-    """Numbers or codes as a column of a source."""
+def _column(cells: np.ndarray, names: tuple[Any, ...] | None) -> Any:
+    """Numbers, or what codes stand for, as a column of a table."""
     if names is None:
         return cells.astype(float)
-    which = np.where(np.isnan(cells), len(names), cells).astype(int)
-    if any(isinstance(name, str) for name in names):
-        return Texts(np.array([*map(str, names), None], dtype=object), which)
-    return np.array([*names, np.nan], dtype=float)[which]
+    gone = np.isnan(cells)
+    codes = extra().array(np.where(gone, 0, cells).astype(np.int32), mask=gone)
+    return extra().DictionaryArray.from_arrays(codes, extra().array(names))
